@@ -1,0 +1,73 @@
+"""The one place that imports MXNet.
+
+``from ._mxnet import mx`` costs nothing: MXNet itself is imported when the first of its attributes is used, so that
+``--help`` and bad arguments are answered at once. Importing it here, and only here, makes three things true:
+
+- it finds ``numpy.bool``, which NumPy 1.24 removed and which MXNet 1.x uses while it is being imported;
+- it starts with one thread per physical core that this process may use. MXNet 1.x takes half of the processors it sees,
+  which is half the speed on a machine without hyper-threading, and it reads the number only once, at import;
+- it does not announce every graph that oneDNN takes over.
+
+Environment variables that the user has set are left alone.
+"""
+import importlib
+import os
+import sys
+import types
+import warnings
+
+from .errors import DependencyError
+
+# Either of these is the user's own choice of thread count; both are read by MXNet 1.x at start.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+
+
+def usable_cores():
+    """Count the physical cores this process may use: affinity, cgroup limits and hyper-threads are considered."""
+    import loky
+
+    # loky reports physical cores only while the process may use every processor, so both of its answers are limits.
+    return max(1, min(loky.cpu_count(), loky.cpu_count(only_physical_cores=True)))
+
+
+def _import_mxnet():
+    if "mxnet" in sys.modules:  # a deployment that imported MXNet first has made its choices
+        return sys.modules["mxnet"]
+    import numpy as np
+
+    if int(np.__version__.split(".")[0]) >= 2:
+        raise DependencyError(
+            f"NumPy {np.__version__} breaks the operators of MXNet 1.x; install an older one: pip install 'numpy<2'"
+        )
+    if not any(name in os.environ for name in _THREAD_VARIABLES):
+        os.environ["OMP_NUM_THREADS"] = str(usable_cores())
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+    lacks_bool = "bool" not in vars(np)
+    if lacks_bool:
+        np.bool = bool
+    try:
+        with warnings.catch_warnings():
+            # MXNet 1.x compares with `is`, and uses distutils and NumPy aliases that are deprecated; none of it can
+            # be changed from here, and none of it concerns who runs us.
+            warnings.simplefilter("ignore")
+            return importlib.import_module("mxnet")
+    except (ImportError, OSError) as error:
+        raise DependencyError(
+            f"MXNet cannot be imported ({error}); install it with: pip install 'mxnet>=1.5,<2'. Its wheels also need "
+            "the system libraries libgomp1 and libquadmath0, and Python 3.12 needs setuptools"
+        ) from error
+    finally:
+        if lacks_bool:
+            del np.bool
+
+
+class _LazyMXNet(types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):  # introspection must not start MXNet
+            raise AttributeError(name)
+        module = _import_mxnet()
+        self.__dict__.update(vars(module))  # later look-ups find the real thing at once
+        return getattr(module, name)
+
+
+mx = _LazyMXNet("mxnet", "MXNet, imported at the first use of any attribute.")

@@ -1,0 +1,139 @@
+"""The VGG networks as MXNet symbols, built from one table of blocks.
+
+Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, configurations D
+(VGG-16) and E (VGG-19), without the fully connected layers. Every convolution is 3x3 with zero padding 1 and a bias and
+is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activations have their usual names: ``conv3_2`` is
+the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the block.
+"""
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Tuple
+
+from ._mxnet import mx
+from .errors import SettingsError
+
+POOLINGS = ("avg", "max")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A stack of convolution blocks.
+
+    Attributes
+    ----------
+    name : str
+        What the user calls it.
+    blocks : tuple of (int, int)
+        Per block the number of convolutions and their number of output channels.
+    """
+
+    name: str
+    blocks: Tuple[Tuple[int, int], ...]
+
+    @property
+    def layers(self):
+        """Names of all activations, from shallow to deep."""
+        names = []
+        for b, (convolutions, _) in enumerate(self.blocks, 1):
+            for c in range(1, convolutions + 1):
+                names += [f"conv{b}_{c}", f"relu{b}_{c}"]
+            names.append(f"pool{b}")
+        return tuple(names)
+
+    def channels(self, layer):
+        """Give the number of channels of an activation."""
+        self.check([layer])
+        return self.blocks[_block(layer) - 1][1]
+
+    def stride(self, layer):
+        """Give the number of image pixels between two neighbours of an activation; also the least image side."""
+        self.check([layer])
+        return 2 ** (_block(layer) - (0 if layer.startswith("pool") else 1))
+
+    def check(self, layers):
+        """Raise SettingsError if one of `layers` is not an activation of this network."""
+        known = self.layers
+        for layer in layers:
+            if layer not in known:
+                raise SettingsError(
+                    f"{self.name} has no layer '{layer}'; its layers are conv1_1, relu1_1, ... {known[-2]}, {known[-1]}"
+                )
+
+    def minimum_side(self, layers):
+        """Give the least height and width, in pixels, with which every one of `layers` has at least one position."""
+        return max(self.stride(layer) for layer in layers)
+
+    def parameter_shapes(self, layers):
+        """Give the names and shapes of the parameters that `layers` depend on.
+
+        Returns
+        -------
+        OrderedDict of str to tuple of int
+            ``conv1_1_weight`` (C_out, C_in, 3, 3), ``conv1_1_bias`` (C_out,), ... from shallow to deep.
+        """
+        self.check(layers)
+        deepest = max(self.layers.index(layer) for layer in layers)
+        shapes, channels = OrderedDict(), 3
+        for layer in self.layers[: deepest + 1]:
+            if layer.startswith("conv"):
+                shapes[f"{layer}_weight"] = (self.channels(layer), channels, 3, 3)
+                shapes[f"{layer}_bias"] = (self.channels(layer),)
+                channels = self.channels(layer)
+        return shapes
+
+
+ARCHITECTURES = OrderedDict(
+    (architecture.name, architecture)
+    for architecture in (
+        Architecture("vgg19", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))),
+        Architecture("vgg16", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))),
+    )
+)
+
+
+def build_symbol(architecture, layers, pooling="avg"):
+    """Build the network up to the deepest of `layers`, with those activations as its outputs, in that order.
+
+    No image size is part of the symbol: it can be bound with ``data`` of any (N, 3, H, W).
+
+    Parameters
+    ----------
+    architecture : Architecture
+    layers : sequence of str
+        Activations to give out, by their usual names.
+    pooling : {"avg", "max"}
+        Gatys et al. 2015 found average pooling to give slightly more appealing results; VGG was trained with maximum.
+
+    Returns
+    -------
+    mxnet.symbol.Symbol
+        Inputs ``data`` (N, 3, H, W) and those of `Architecture.parameter_shapes`; one output per layer (N, C, h, w).
+
+    Raises
+    ------
+    SettingsError
+        If a layer or the kind of pooling is unknown, or no layer is asked for.
+    """
+    if not layers:
+        raise SettingsError("at least one layer of the network must be asked for")
+    architecture.check(layers)
+    if pooling not in POOLINGS:
+        raise SettingsError(f"unknown pooling '{pooling}'; choose from {', '.join(POOLINGS)}")
+    activations = {}
+    x = mx.sym.Variable("data")
+    for layer in architecture.layers:
+        if layer.startswith("conv"):
+            x = mx.sym.Convolution(
+                x, num_filter=architecture.channels(layer), kernel=(3, 3), pad=(1, 1), name=layer
+            )
+        elif layer.startswith("relu"):
+            x = mx.sym.Activation(x, act_type="relu", name=layer)
+        else:
+            x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling, name=layer)
+        activations[layer] = x
+    return mx.sym.Group([activations[layer] for layer in layers])
+
+
+def _block(layer):
+    return int(re.match(r"[a-z]+(\d+)", layer).group(1))
