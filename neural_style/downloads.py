@@ -1,0 +1,313 @@
+"""Fetch the known files: published weights, and the pictures of the original program.
+
+A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to where
+it is searched for; a broken or wrong download is never found there. Two environment variables change where files come
+from:
+
+- ``NEURAL_STYLE_MIRROR``: an address under which every file has the path that it has in `KNOWN_FILES`;
+- ``MXNET_GLUON_REPO``: MXNet's own variable, for the files of Gluon's model zoo alone.
+
+`requests` honours the usual proxy variables.
+"""
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+import zlib
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Optional
+
+from .errors import DownloadError
+
+MIRROR_VARIABLE = "NEURAL_STYLE_MIRROR"
+GLUON_VARIABLE = "MXNET_GLUON_REPO"
+
+# The originals' data repository, and MXNet's own model store.
+_WEB_DATA = "https://raw.githubusercontent.com/dmlc/web-data/master/"
+_GLUON = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
+
+# Left behind only by a process that was killed; a download does not take this long.
+_SCRATCH_PREFIX, _SCRATCH_SECONDS = ".fetch-", 24 * 3600
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A file that somebody publishes.
+
+    Attributes
+    ----------
+    name : str
+        What ``weights fetch`` calls it.
+    filename : str
+        Its name in the folder, after any import.
+    path : str
+        Its path below the base address.
+    digest : str
+        Git blob id (`git_blob_id`); for Gluon's files SHA-1 of the ``.params`` inside the zip, from MXNet's model_store.
+    description : str
+        One line.
+    model : str or None
+        The network that it fits; None for a picture.
+    gluon : bool
+        Whether it is a zip of Gluon's, to be imported into this project's layout.
+    """
+
+    name: str
+    filename: str
+    path: str
+    digest: str
+    description: str
+    model: Optional[str] = None
+    gluon: bool = False
+
+    @property
+    def url(self):
+        """The address, with the environment's mirrors considered."""
+        base = os.environ.get(MIRROR_VARIABLE)
+        if not base and self.gluon:
+            base = os.environ.get(GLUON_VARIABLE) or _GLUON
+        return (base or _WEB_DATA).rstrip("/") + "/" + self.path
+
+
+KNOWN_FILES = OrderedDict(
+    (known.name, known)
+    for known in (
+        KnownFile(
+            "vgg19",
+            "vgg19.params",
+            "mxnet/neural-style/model/vgg19.params",
+            "9dfbe2ed44e0e8914f9551888bf763e14c09c778",
+            "VGG-19 of the original program (Simonyan & Zisserman)",
+            "vgg19",
+        ),
+        KnownFile(
+            "vgg16",
+            "vgg16.params",
+            "gluon/models/vgg16-e660d456.zip",
+            "e660d4569ccb679ec68f1fd3cce07a387252a90a",
+            "VGG-16 of Gluon's model zoo",
+            "vgg16",
+            gluon=True,
+        ),
+        KnownFile(
+            "gluon-vgg19",
+            "gluon-vgg19.params",
+            "gluon/models/vgg19-ad2f660d.zip",
+            "ad2f660d101905472b83590b59708b71ea22b2e5",
+            "VGG-19 of Gluon's model zoo, for --weights gluon-vgg19",
+            "vgg19",
+            gluon=True,
+        ),
+        KnownFile(
+            "IMG_4343.jpg",
+            "IMG_4343.jpg",
+            "mxnet/neural-style/input/IMG_4343.jpg",
+            "eeb9f8c4c55c3c2095397ff82417ad23f2201834",
+            "the original program's content picture",
+        ),
+        KnownFile(
+            "starry_night.jpg",
+            "starry_night.jpg",
+            "mxnet/neural-style/input/starry_night.jpg",
+            "d4db3c8e88f1bc85c7ca9c7f669da82ae51a402b",
+            "the original program's style picture",
+        ),
+        KnownFile(
+            "4343_starry_night.jpg",
+            "4343_starry_night.jpg",
+            "mxnet/neural-style/output/4343_starry_night.jpg",
+            "0b7e435a07ab9cf7192a9d948e4caae36876fc7d",
+            "the result that the original program's authors published",
+        ),
+    )
+)
+
+
+def cache_folder():
+    """Give the user's cache folder, where files are fetched to; it need not exist."""
+    import pooch  # with requests it takes a third of a second, which --help must not wait for
+
+    return Path(pooch.os_cache("neural-style"))
+
+
+def git_blob_id(path):
+    """Give the name git has for a file's content: SHA-1 over ``blob <size>\\0`` and the content, in hexadecimal."""
+    sha = hashlib.sha1(b"blob %d\0" % os.path.getsize(path))
+    with open(path, "rb") as file:
+        _feed(sha, file)
+    return sha.hexdigest()
+
+
+def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=False):
+    """Fetch a known file, unless it is there already.
+
+    Parameters
+    ----------
+    name : str
+        A key of `KNOWN_FILES`.
+    folder : str or path-like, optional
+        Where to put it, made if need be; the user's cache by default.
+    timeout : float
+        Seconds without an answer, or without another byte of it, after which an attempt has failed.
+    retries : int
+        Further attempts, after a pause of 1 s, 2 s, ...
+    progress : bool, optional
+        Whether to draw a progress bar on stderr; by default if that is a terminal.
+    replace : bool
+        Whether to overwrite another file of the same name.
+
+    Returns
+    -------
+    pathlib.Path
+        The file, whole and checked.
+
+    Raises
+    ------
+    DownloadError
+        If there is no such name, another file is in the way, the folder cannot be written, or every attempt failed; the
+        message says how to do it by hand.
+    """
+    if name not in KNOWN_FILES:
+        raise DownloadError(f"unknown file '{name}'; the known ones are {', '.join(KNOWN_FILES)}")
+    known = KNOWN_FILES[name]
+    folder = Path(folder).expanduser() if folder else cache_folder()
+    target = folder / known.filename
+    if target.exists() and not replace:
+        if _is_present(known, target):
+            _log.info("%s is already there: %s", name, target)
+            return target
+        raise DownloadError(f"{target} is already there and is not {known.description}; move it away or replace it")
+    _log.info("fetching %s from %s", name, known.url)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=str(folder)) as scratch:
+            came = _download(known, Path(scratch), timeout, retries, progress, target)
+            if known.gluon:
+                _import_gluon(known, came, target)
+            else:
+                os.replace(came, target)
+    except OSError as error:
+        raise DownloadError(
+            f"{name} cannot be stored in {folder} ({error.strerror or error}); choose another folder with --models-dir"
+        ) from error
+    _log.info("%s is complete: %s", name, target)
+    return target
+
+
+def _download(known, scratch, timeout, retries, progress, target):
+    import pooch
+    import requests
+
+    if progress is None:
+        progress = sys.stderr.isatty()
+    http = pooch.HTTPDownloader(progressbar=progress, chunk_size=1 << 18, timeout=timeout)
+
+    def get(url, output_file, _):
+        http(url, output_file, None)
+        # Here and not by pooch, which knows neither git's blobs nor the inside of a zip; it retries on a ValueError.
+        found = _digest_of_download(known, output_file)
+        if found != known.digest:
+            raise ValueError(f"what came is not the known file (digest {found}, expected {known.digest})")
+
+    url, filename = known.url, PurePosixPath(known.path).name
+    store = pooch.create(
+        path=str(scratch), base_url="", registry={filename: None}, urls={filename: url}, retry_if_failed=retries
+    )
+    try:
+        with _silent(pooch.get_logger()):
+            return Path(store.fetch(filename, downloader=get))
+    except (requests.exceptions.RequestException, ValueError) as error:
+        # No OSError may be caught here that is not of requests: a full disk is not a bad connection.
+        raise DownloadError(
+            f"{known.name} could not be fetched from {url}: {_reason(error, timeout)}. "
+            f"Without a network: {_by_hand(known, url, target)}"
+        ) from error
+
+
+def _import_gluon(known, archive, target):
+    # weights reads the table above; at the top of this module the two would need each other.
+    from .importers import import_weights
+    from .weights import save_weights
+
+    inside = archive.with_suffix(".params")
+    with zipfile.ZipFile(archive) as file, file.open(inside.name) as source, open(inside, "wb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+    save_weights(target, import_weights(inside, model=known.model, layout="gluon"))
+
+
+def _is_present(known, target):
+    if not target.is_file():
+        return False
+    if known.gluon:
+        # What was imported has no published digest.
+        from .weights import is_complete
+
+        return is_complete(target, known.model)
+    return git_blob_id(target) == known.digest
+
+
+def _digest_of_download(known, path):
+    if not known.gluon:
+        return git_blob_id(path)
+    sha = hashlib.sha1()
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(PurePosixPath(known.path).stem + ".params") as file:
+            _feed(sha, file)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
+        return f"none: {error}"
+    return sha.hexdigest()
+
+
+def _feed(sha, file):
+    for block in iter(lambda: file.read(1 << 20), b""):
+        sha.update(block)
+
+
+def _reason(error, timeout):
+    """Say in a few words why a download failed; requests wraps the same cause in several classes."""
+    import requests
+
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.Timeout) or "timed out" in str(error):
+        return f"no answer for {timeout:g} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off in the middle"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection to the server"
+    return " ".join(str(error).split())
+
+
+def _by_hand(known, url, target):
+    if known.gluon:
+        return (
+            f"download that address on another machine, unzip it, and run: neural-style weights import FILE.params "
+            f"--layout gluon --model {known.model} --output {target}"
+        )
+    return f"download that address on another machine and put the file at {target}"
+
+
+def _sweep(folder):
+    for left in folder.glob(_SCRATCH_PREFIX + "*"):
+        if time.time() - left.stat().st_mtime > _SCRATCH_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _silent(logger):
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
