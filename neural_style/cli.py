@@ -1,0 +1,318 @@
+"""The command line, and the only place that exits.
+
+``neural-style`` with the flags of the original programs stylises a picture; ``neural-style COMMAND`` does the rest.
+Nothing here imports MXNet before the arguments are known to make sense.
+"""
+import argparse
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from . import __version__
+from .errors import NeuralStyleError, SettingsError
+from .networks import ARCHITECTURES
+from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
+
+EXIT_FAILURE = 1  # argparse exits with 2 for arguments it does not understand
+EXIT_INTERRUPTED = 130  # the shell's code for a program that SIGINT ended
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Flag:
+    """A flag of the original programs that changes a setting of the recipe."""
+
+    setting: str
+    type: type
+    help: str
+
+
+_FLAGS = OrderedDict(
+    [
+        ("--model", _Flag("model", str, "network")),
+        ("--stop-eps", _Flag("stop_eps", float, "stop when the relative change of the image is less than this")),
+        ("--content-weight", _Flag("content_weight", float, "weight of the content loss")),
+        ("--style-weight", _Flag("style_weight", float, "weight of the style loss")),
+        ("--tv-weight", _Flag("tv_weight", float, "weight of the total variation; 0 leaves it out")),
+        ("--max-num-epochs", _Flag("max_steps", int, "greatest number of steps")),
+        ("--max-long-edge", _Flag("max_long_edge", int, "long edge of the result in pixels")),
+        ("--lr", _Flag("learning_rate", float, "initial learning rate")),
+        ("--save-epochs", _Flag("save_every", int, "save a picture every so many steps; 0 for none on the way")),
+        ("--remove-noise", _Flag("remove_noise", float, "strength of the noise filter on saved pictures; 0 for none")),
+        ("--lr-sched-delay", _Flag("schedule_delay", int, "steps between two reductions of the learning rate")),
+        ("--lr-sched-factor", _Flag("schedule_factor", float, "what the learning rate is multiplied with then")),
+    ]
+)
+
+# Where the recipe of an original program puts its pictures if no flag says so.
+_DEFAULT_OUTPUT = "output/out.jpg"
+_DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
+
+
+def make_parser(description, **settings):
+    """Make an argument parser in the manner of this program."""
+    return argparse.ArgumentParser(
+        prog=settings.pop("prog", None),
+        description=description,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
+        **settings,
+    )
+
+
+def add_original_flags(parser, recipe=None):
+    """Add the flags that both original programs have, and the schedule's.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    recipe : str, optional
+        Whose settings are the defaults. Without it the defaults are None, which leaves the recipe to be chosen by
+        another flag, and the help shows the value of every recipe.
+    """
+    parser.add_argument("--content-image", default="input/IMG_4343.jpg", help="picture to repaint (default: %(default)s)")
+    parser.add_argument(
+        "--style-image", default="input/starry_night.jpg", help="picture whose style to take (default: %(default)s)"
+    )
+    for name, flag in _FLAGS.items():
+        parser.add_argument(
+            name,
+            type=flag.type,
+            default=getattr(get_recipe(recipe), flag.setting) if recipe else None,
+            choices=list(ARCHITECTURES) if flag.setting == "model" else None,
+            metavar=None if flag.setting == "model" else "N" if flag.type is int else "X",
+            help=f"{flag.help} ({_describe_default(flag.setting, [recipe] if recipe else RECIPES)})",
+        )
+    parser.add_argument(
+        "--gpu",
+        type=int,
+        metavar="N",
+        help="GPU to compute on, -1 for the CPU (default: GPU 0 if MXNet can use one, else the CPU)",
+    )
+
+
+def _describe_default(setting, recipes):
+    values = OrderedDict((name, getattr(RECIPES[name], setting)) for name in recipes)
+    if len(set(values.values())) == 1:
+        return f"default: {next(iter(values.values()))}"
+    return "default: " + ", ".join(f"{value} in {name}" for name, value in values.items())
+
+
+def override_recipe(name, args):
+    """Give the recipe called `name` with the settings that the flags in `args` give.
+
+    Raises
+    ------
+    SettingsError
+        If a value makes no sense.
+    """
+    given = {flag.setting: getattr(args, _destination(option)) for option, flag in _FLAGS.items()}
+    return get_recipe(name).override(**{setting: value for setting, value in given.items() if value is not None})
+
+
+def _destination(option):
+    return option.lstrip("-").replace("-", "_")
+
+
+def _make_main_parser():
+    parser = make_parser(
+        "Repaint a photograph in the style of a picture (Gatys, Ecker & Bethge 2015), with MXNet.", prog="neural-style"
+    )
+    parser.add_argument("--version", action="version", version=f"neural-style {__version__}")
+    add_original_flags(parser)
+    parser.add_argument("--recipe", choices=list(RECIPES), default=DEFAULT_RECIPE, help=_describe_recipes())
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the noise the image starts from; 0 gives that of the original programs, which did not seed "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--init", metavar="noise|content|PICTURE", help="what the image starts from (default: the recipe's)"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE", help="parameters of the network (default: MODEL.params in the known places)"
+    )
+    parser.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
+    places = parser.add_mutually_exclusive_group()
+    places.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the result, PNG, JPEG or TIFF by its suffix; pictures on the way stand beside it as tmp_<steps> "
+        f"(default: {_DEFAULT_OUTPUT})",
+    )
+    places.add_argument(
+        "--output_dir",
+        "--output-dir",
+        metavar="DIR/",
+        help="as in the original from 0.8 on: DIR/final.jpg and, no slash added, DIRe_<steps>.jpg (default with "
+        f"mxnet-1.9: {_DEFAULT_OUTPUT_DIRS['mxnet-1.9']})",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=["debug", "info", "warning", "error"],
+        default="info",
+        help="least severe messages to show (default: %(default)s)",
+    )
+    parser.set_defaults(run=_run_stylize)
+    return parser
+
+
+def _describe_recipes():
+    described = "; ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values())
+    return f"named settings (default: %(default)s). {described}"
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments without the program's name; the process's own if not given.
+
+    Returns
+    -------
+    int
+        0 for success, 1 for an expected failure, of which one line on stderr tells, 130 after Ctrl-C or SIGTERM.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 for arguments that cannot be understood, with 0 after ``--help`` and ``--version``.
+    """
+    args = _make_main_parser().parse_args(argv)
+    with _logging_to_stderr(args.log_level):
+        try:
+            return args.run(args)
+        except NeuralStyleError as error:
+            print(f"neural-style: error: {error}", file=sys.stderr)
+            return EXIT_FAILURE
+        except KeyboardInterrupt:
+            print("neural-style: interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+
+def _run_stylize(args):
+    # The heavy imports, scikit-image's among them, come when the arguments are known to be good.
+    recipe = override_recipe(args.recipe, args)
+    initial = None
+    if args.init in ("noise", "content"):
+        recipe = recipe.override(initial=args.init)
+    elif args.init is not None:
+        initial = args.init
+
+    from .job import Outputs, repaint
+    from .transfer import StopReason
+    from .weights import find_weights
+
+    folder = args.output_dir
+    if folder is None and args.output is None:
+        folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
+    outputs = Outputs.in_folder(folder) if folder is not None else Outputs.beside(args.output or _DEFAULT_OUTPUT)
+    interrupt = threading.Event()
+    with _progress(recipe.max_steps) as advance, _finishing_on_signals(interrupt):
+        result = repaint(
+            args.content_image,
+            args.style_image,
+            outputs,
+            recipe,
+            weights=find_weights(recipe.model, args.weights, args.models_dir),
+            gpu=args.gpu,
+            seed=args.seed,
+            initial=initial,
+            callback=advance,
+            interrupt=interrupt,
+        )
+    if result.reason is StopReason.NOT_FINITE:
+        what = f"{outputs.final} holds the last good image" if result.history else "nothing is saved"
+        raise SettingsError(
+            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller --lr or smaller weights "
+            "may help"
+        )
+    if result.reason is StopReason.INTERRUPTED:
+        if not result.history:
+            log.warning("interrupted before the first step was complete; nothing is saved")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+@contextlib.contextmanager
+def _logging_to_stderr(level):
+    """Show the package's messages, and those alone, without touching the root logger."""
+    logger = logging.getLogger("neural_style")
+    handler = _StderrHandler()
+    handler.setFormatter(_Formatter())
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(level.upper())
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record):
+        message = super().format(record)
+        return message if record.levelno <= logging.INFO else f"neural-style: {record.levelname.lower()}: {message}"
+
+
+class _StderrHandler(logging.Handler):
+    """Writes around a progress bar, if there is one."""
+
+    def emit(self, record):
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(total):
+    """Give a callback that moves a progress bar on a terminal; elsewhere the original's log lines tell."""
+    from .transfer import epoch_log
+
+    if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
+        yield None
+        return
+    from tqdm import tqdm
+
+    epoch_log.disabled = True
+    try:
+        with tqdm(total=total, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
+
+            def advance(step, image, saved):
+                bar.set_postfix_str(f"loss {step.loss:.4g}, relative change {step.relative_change:.6f}", refresh=False)
+                bar.update()
+
+            yield advance
+    finally:
+        epoch_log.disabled = False
+
+
+@contextlib.contextmanager
+def _finishing_on_signals(interrupt):
+    """Let Ctrl-C and SIGTERM finish the step; a second one ends the program at once."""
+
+    def finish(number, frame):
+        if interrupt.is_set():
+            raise KeyboardInterrupt
+        interrupt.set()
+        log.warning("finishing the step and saving; once more ends the program at once")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, finish) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before):
+            signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""Explicit executors: one reads targets, one gives losses and their gradient, one gives total variation's gradient.
+
+They are handed symbols and parameters and open no file. As in MXNet's neural-style example the network has a gradient
+for the image alone, and total variation has an executor of its own whose output *is* the gradient.
+"""
+from ._mxnet import mx
+from .objectives import TV_KERNEL, total_variation_symbol
+
+_UNUSED = "unused"
+
+
+class FeatureExecutor:
+    """Evaluates a symbol on pictures, forward only.
+
+    Bind it, read the targets, and drop it: its memory is freed with it.
+
+    Parameters
+    ----------
+    symbol : mxnet.symbol.Symbol
+        With the input ``data``.
+    parameters : mapping of str to mxnet.nd.NDArray
+        All other arguments of the symbol, on `ctx`; more than those do no harm.
+    shape : tuple of int
+        (1, 3, H, W) of the pictures.
+    ctx : mxnet.Context
+    """
+
+    def __init__(self, symbol, parameters, shape, ctx):
+        self._data = mx.nd.empty(shape, ctx=ctx)
+        self._executor = _bind(symbol, {"data": self._data}, parameters, ctx)
+
+    def read(self, picture):
+        """Give the symbol's outputs for a picture.
+
+        Parameters
+        ----------
+        picture : mxnet.nd.NDArray or numpy.ndarray
+            Float32 (1, 3, H, W) in network space.
+
+        Returns
+        -------
+        list of mxnet.nd.NDArray
+            Copies, which stay when the executor is gone.
+        """
+        self._data[:] = picture
+        return [output.copy() for output in self._executor.forward(is_train=False)[:-1]]
+
+
+class LossExecutor:
+    """The losses of an image and the gradient of their weighted sum.
+
+    Bound on the image itself, which it reads at every `run` and never writes.
+
+    Parameters
+    ----------
+    symbol : mxnet.symbol.Symbol
+        A group of losses of shape (1,) with the input ``data``.
+    parameters, targets : mapping of str to mxnet.nd.NDArray
+        The other arguments of the symbol, on `ctx`.
+    factors : sequence of float
+        The factor of each loss in the objective: the head gradients of backward.
+    image : mxnet.nd.NDArray
+        Float32 (1, 3, H, W) on `ctx`.
+    ctx : mxnet.Context
+
+    Attributes
+    ----------
+    gradient : mxnet.nd.NDArray
+        Of the image's shape: the gradient of Σ factor · loss with respect to the image at the last `run`.
+    losses : list of mxnet.nd.NDArray
+        The losses at the last `run`, shape (1,) each, not multiplied by their factors.
+    """
+
+    def __init__(self, symbol, parameters, targets, factors, image, ctx):
+        self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
+        # A factor is rounded to float32 here and here alone, as the original's was.
+        self._head_gradients = [mx.nd.ones((1,), ctx=ctx) * factor for factor in factors]
+        others = dict(parameters, **targets)
+        self._executor = _bind(symbol, {"data": image}, others, ctx, gradients={"data": self.gradient})
+        self.losses = self._executor.outputs
+
+    def run(self):
+        """Compute `losses` and `gradient` for the image as it is now. Does not wait for the device."""
+        self.losses = self._executor.forward(is_train=True)
+        self._executor.backward(self._head_gradients)
+
+
+class TVGradientExecutor:
+    """The gradient of total variation, and its value.
+
+    Bound on the image itself, which it reads at every `run` and never writes. See
+    `objectives.total_variation_symbol` for the formula.
+
+    Parameters
+    ----------
+    image : mxnet.nd.NDArray
+        Float32 (1, C, H, W) on `ctx`.
+    weight : float
+        Factor of the total variation in the objective.
+    ctx : mxnet.Context
+
+    Attributes
+    ----------
+    gradient : mxnet.nd.NDArray
+        Of the image's shape, already multiplied by `weight`, at the last `run`.
+    loss : mxnet.nd.NDArray
+        Shape (1,), already multiplied by `weight`, at the last `run`.
+    """
+
+    def __init__(self, image, weight, ctx):
+        kernel = mx.nd.array(TV_KERNEL.reshape((1, 1, 3, 3)), ctx=ctx)
+        symbol = total_variation_symbol(weight, channels=image.shape[1])
+        self._executor = _bind(symbol, {"image": image}, {"kernel": kernel}, ctx)
+        self.gradient, self.loss = self._executor.outputs[:2]
+
+    def run(self):
+        """Compute `gradient` and `loss` for the image as it is now. Does not wait for the device."""
+        self.gradient, self.loss = self._executor.forward(is_train=False)[:2]
+
+
+def _bind(symbol, inputs, others, ctx, gradients=None):
+    arguments = {name: inputs[name] if name in inputs else others[name] for name in symbol.list_arguments()}
+    if not gradients:
+        # MXNet 1.9 rewrites graphs that have no gradient for oneDNN, and the result is wrong for ours: it takes the
+        # weight of a FullyConnected for a constant, so that a Gram matrix is right once and then stale, and it
+        # returns a convolution's output in place of its ReLU's where both are asked for. A gradient for an argument
+        # that nothing depends on keeps the graph as it was built and costs nothing.
+        symbol = mx.sym.Group([symbol, mx.sym.Variable(_UNUSED) * 1])
+        arguments[_UNUSED], gradients = mx.nd.zeros((1,), ctx=ctx), {_UNUSED: mx.nd.zeros((1,), ctx=ctx)}
+    requests = {name: "write" if name in gradients else "null" for name in arguments}
+    return symbol.bind(ctx, args=arguments, args_grad=gradients, grad_req=requests)

@@ -1,0 +1,144 @@
+"""A run from files to files: what the command line and the legacy API have in common."""
+import logging
+import os
+import re
+from dataclasses import dataclass
+
+from .errors import OutputError
+from .images import check_output, read_image, save_image
+from .recipes import DEFAULT_RECIPE, get_recipe
+from .transfer import DEFAULT_SEED, StopReason, finish_picture, stylize
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the pictures of a run go.
+
+    Attributes
+    ----------
+    final : str
+        The last picture.
+    prefix, suffix : str
+        Pictures on the way are called prefix + number of steps + suffix.
+    """
+
+    final: str
+    prefix: str
+    suffix: str
+
+    @classmethod
+    def beside(cls, final):
+        """Pictures on the way stand beside the last one as ``tmp_<steps>``, in the same format.
+
+        MXNet's example up to 0.7 put them in ``output/`` wherever the last one went; with its defaults it is the same.
+        """
+        return cls(final, os.path.join(os.path.dirname(final), "tmp_"), os.path.splitext(final)[1])
+
+    @classmethod
+    def in_folder(cls, folder):
+        """The names of MXNet's example from 0.8 on: no slash is added for pictures on the way, but for the last one."""
+        return cls(folder + "/final.jpg", folder + "e_", ".jpg")
+
+    def on_the_way(self, steps):
+        """Name the picture after so many steps."""
+        return f"{self.prefix}{steps}{self.suffix}"
+
+    def check(self, inputs, saves_on_the_way):
+        """Make sure that the pictures can be written and that none of them would replace an input.
+
+        Raises
+        ------
+        OutputError
+        """
+        check_output(self.final)
+        if saves_on_the_way:
+            check_output(self.on_the_way(0))
+        way = re.compile(re.escape(os.path.realpath(self.prefix + "_")[:-1]) + r"\d+" + re.escape(self.suffix))
+        for path in filter(None, inputs):
+            real = os.path.realpath(path)
+            if real == os.path.realpath(self.final) or (saves_on_the_way and way.fullmatch(real)):
+                raise OutputError(f"{path}: this input would be overwritten by a result; choose another output")
+
+
+def repaint(
+    content,
+    style,
+    outputs,
+    recipe=DEFAULT_RECIPE,
+    weights=None,
+    gpu=None,
+    seed=DEFAULT_SEED,
+    initial=None,
+    callback=None,
+    interrupt=None,
+):
+    """Read the pictures, stylise, and save the results.
+
+    A picture on the way that cannot be saved is logged and does not end the run.
+
+    Parameters
+    ----------
+    content, style : str
+        Paths of pictures.
+    outputs : Outputs
+    recipe : Recipe or str
+    weights, gpu, seed, interrupt
+        As `transfer.stylize` takes them.
+    initial : str, optional
+        Path of a picture to start from.
+    callback : callable, optional
+        Called as ``callback(step, image, saved)`` after every step but the one that converged, as in the original
+        program; `saved` is the path of the picture that was saved after this step, or None.
+
+    Returns
+    -------
+    Result
+        Its picture is saved, unless the run ended before its first step was complete.
+
+    Raises
+    ------
+    OutputError
+        If a result cannot be written; found out before the first step wherever that is possible.
+    ImageError, WeightsError, DeviceError, SettingsError
+        If the run cannot start.
+    """
+    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    outputs.check([content, style, initial], recipe.save_every > 0)
+    pictures = [read_image(path) if path else None for path in (content, style, initial)]
+
+    def watch(step, image):
+        if step.relative_change < recipe.stop_eps:
+            return
+        saved = None
+        if recipe.save_every and step.number % recipe.save_every == 0:
+            saved = _save_on_the_way(outputs.on_the_way(step.number), finish_picture(image, recipe, last=False))
+        if callback is not None:
+            callback(step, image, saved)
+
+    result = stylize(
+        pictures[0],
+        pictures[1],
+        recipe,
+        weights=weights,
+        gpu=gpu,
+        seed=seed,
+        initial=pictures[2],
+        callback=watch,
+        interrupt=interrupt,
+    )
+    if result.history or result.reason is StopReason.STEP_LIMIT:
+        save_image(outputs.final, result.picture)
+        log.info("saved %s", outputs.final)
+    return result
+
+
+def _save_on_the_way(path, picture):
+    try:
+        save_image(path, picture)
+    except OutputError as error:
+        log.warning("%s", error)
+        return None
+    log.info("saved %s", path)
+    return path

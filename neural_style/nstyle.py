@@ -1,0 +1,67 @@
+"""The importable interface of MXNet's neural-style example (0.8 to 1.9.1), for programs that were written for it.
+
+``from neural_style import nstyle`` takes the place of ``import nstyle``; names, flags, files and the callback's dict
+are the same. New programs call `neural_style.stylize`.
+"""
+import numpy as np
+
+from .cli import add_original_flags, make_parser, override_recipe
+from .job import Outputs, repaint
+
+RECIPE = "mxnet-1.9"
+
+
+def get_args(arglist=None):
+    """Parse the flags of the original program.
+
+    Parameters
+    ----------
+    arglist : list of str, optional
+        Flags and their values; the command line's if not given.
+
+    Returns
+    -------
+    argparse.Namespace
+        With ``model``, ``content_image``, ``style_image``, ``stop_eps``, ``content_weight``, ``style_weight``,
+        ``tv_weight``, ``max_num_epochs``, ``max_long_edge``, ``lr``, ``gpu``, ``output_dir``, ``save_epochs``,
+        ``remove_noise``, ``lr_sched_delay`` and ``lr_sched_factor``. ``gpu`` is None if not given, which takes GPU 0
+        where there is one; in the original it was 0.
+    """
+    parser = make_parser("neural style")
+    add_original_flags(parser, RECIPE)
+    parser.add_argument("--output_dir", default="output/", help="prefix of the pictures on the way, folder of the last")
+    return parser.parse_args(arglist)
+
+
+def train_nstyle(args, callback=None):
+    """Run the original program: recipe ``mxnet-1.9`` with the given settings.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of `get_args`; its values may be changed.
+    callback : callable, optional
+        Called after every epoch but the one that converged with a dict: ``eps`` (relative change) and ``epoch`` (from
+        1); where a picture was saved also ``filename`` and ``img``, the float32 (1, 3, H, W) array in network space.
+
+    Raises
+    ------
+    NeuralStyleError
+        If a picture, the weights, the device or a setting cannot be used, or a result cannot be written.
+    """
+
+    def pass_on(step, image, saved):
+        data = {"eps": np.float32(step.relative_change), "epoch": step.number}
+        if saved is not None:
+            data.update(filename=saved, img=image.asnumpy())
+        callback(data)
+
+    repaint(
+        args.content_image,
+        args.style_image,
+        Outputs.in_folder(args.output_dir),
+        override_recipe(RECIPE, args),
+        gpu=args.gpu,
+        seed=None,  # the original never seeded: what a caller seeds MXNet with decides
+        callback=pass_on if callback else None,
+    )

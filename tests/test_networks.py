@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from neural_style import networks
+from neural_style._mxnet import mx
+from neural_style.errors import SettingsError
+from neural_style.executors import FeatureExecutor
+from numpy_vgg import NumpyVGG, random_parameters
+
+TINY = networks.Architecture("tiny", ((2, 4), (3, 6), (1, 5)))
+
+
+def evaluate(symbol, parameters, image):
+    parameters = {name: mx.nd.array(value) for name, value in parameters.items()}
+    return [output.asnumpy() for output in FeatureExecutor(symbol, parameters, image.shape, mx.cpu()).read(image)]
+
+
+@pytest.mark.parametrize("pooling", networks.POOLINGS)
+@pytest.mark.parametrize("size", [(12, 20), (13, 19), (4, 4)])
+def test_every_activation_equals_numpys(pooling, size):
+    layers = TINY.layers
+    parameters = random_parameters(TINY.parameter_shapes(layers))
+    image = np.random.RandomState(1).standard_normal((1, 3) + size)
+    if min(size) < TINY.minimum_side(layers):
+        layers = [layer for layer in layers if TINY.stride(layer) <= min(size)]
+    outputs = evaluate(networks.build_symbol(TINY, layers, pooling), parameters, image)
+    expected = NumpyVGG(TINY.blocks, parameters, pooling).forward(image[0])
+    for layer, output in zip(layers, outputs):
+        np.testing.assert_allclose(output[0], expected[layer], rtol=1e-4, atol=1e-5, err_msg=layer)
+
+
+def test_vgg19_has_the_papers_parameters():
+    # Simonyan & Zisserman 2015, table 2: configuration E has 144 million parameters, D 138 million, of which the three
+    # fully connected layers have 25088·4096 + 4096 + 4096·4096 + 4096 + 4096·1000 + 1000.
+    dense = 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 1000 + 1000
+    for name, millions in [("vgg19", 144), ("vgg16", 138)]:
+        architecture = networks.ARCHITECTURES[name]
+        shapes = architecture.parameter_shapes(["pool5"])
+        assert round((sum(np.prod(shape) for shape in shapes.values()) + dense) / 1e6) == millions
+        assert len(shapes) == 2 * (int(name[3:]) - 3)  # the number in the name counts layers with weights
+
+
+def test_the_symbol_is_cut_after_the_deepest_layer():
+    symbol = networks.build_symbol(networks.ARCHITECTURES["vgg19"], ["relu3_1", "relu1_1"])
+    names = set(symbol.list_arguments())
+    assert names == set(networks.ARCHITECTURES["vgg19"].parameter_shapes(["relu1_1", "relu3_1"])) | {"data"}
+    assert "conv3_1_weight" in names and "conv3_2_weight" not in names
+    assert symbol.list_outputs() == ["relu3_1_output", "relu1_1_output"]
+
+
+def test_one_symbol_serves_every_image_size():
+    symbol = networks.build_symbol(TINY, ["relu3_1", "pool1"])
+    for height, width in [(16, 16), (17, 33)]:
+        _, shapes, _ = symbol.infer_shape(data=(1, 3, height, width))
+        assert shapes == [(1, 5, height // 4, width // 4), (1, 4, height // 2, width // 2)]
+
+
+@pytest.mark.parametrize("layer, side", [("relu1_2", 1), ("pool1", 2), ("conv5_1", 16), ("pool5", 32)])
+def test_the_least_side_leaves_one_position_and_one_pixel_less_none(layer, side):
+    architecture = networks.ARCHITECTURES["vgg19"]
+    symbol = networks.build_symbol(architecture, [layer])
+    assert architecture.minimum_side([layer]) == side
+    _, (shape,), _ = symbol.infer_shape(data=(1, 3, side, side))
+    assert shape[2:] == (1, 1)
+    if side > 1:
+        with pytest.raises(mx.base.MXNetError):
+            symbol.infer_shape(data=(1, 3, side - 1, side - 1))
+
+
+@pytest.mark.parametrize("layer", ["relu6_1", "relu1_3", "fc6", "relu", ""])
+def test_an_unknown_layer_is_named(layer):
+    with pytest.raises(SettingsError, match=f"vgg19 has no layer '{layer}'"):
+        networks.build_symbol(networks.ARCHITECTURES["vgg19"], ["relu1_1", layer])
+
+
+def test_unknown_pooling_and_no_layers_are_errors():
+    with pytest.raises(SettingsError, match="pooling 'median'"):
+        networks.build_symbol(TINY, ["relu1_1"], "median")
+    with pytest.raises(SettingsError, match="at least one layer"):
+        networks.build_symbol(TINY, [])
