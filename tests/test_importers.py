@@ -232,7 +232,10 @@ def test_torchvision(tmp_path, kernels, zipped):
 
 def test_torch_names_of_the_caffe_authors_and_nested_state(tmp_path, kernels):
     torch, state = torch_state(kernels("vgg19")[:3], "vgg19")
-    named = {f"module.conv{n}.{p}": state[f"features.{i}.{p}"] for n, i in (("1_1", 0), ("1_2", 2)) for p in ("weight", "bias")}
+    named = {}
+    for name, position in (("1_1", 0), ("1_2", 2)):
+        for part in ("weight", "bias"):
+            named[f"module.conv{name}.{part}"] = state[f"features.{position}.{part}"]
     torch.save({"state_dict": named, "epoch": 3}, str(tmp_path / "a.pth"))
     torch.save(state, str(tmp_path / "b.pth"))
     a, b = (import_weights(tmp_path / name, layout="caffe-torch") for name in ("a.pth", "b.pth"))
@@ -391,7 +394,8 @@ def mat_file(path, kernels, model, spelling, average=None):
 
 
 @pytest.mark.parametrize(
-    "model, spelling, cut", [("vgg19", "weights", 13), ("vgg16", "weights", 9), ("vgg19", "filters", 9), ("vgg16", "net", 8)]
+    "model, spelling, cut",
+    [("vgg19", "weights", 13), ("vgg16", "weights", 9), ("vgg19", "filters", 9), ("vgg16", "net", 8)],
 )
 def test_matconvnet(tmp_path, kernels, model, spelling, cut):
     path = tmp_path / "imagenet.mat"
@@ -435,7 +439,8 @@ def test_matconvnet_damaged(tmp_path, kernels):
 def params_file(path, model, count, kernels, **changes):
     params = {}
     for name, (kernel, bias) in list(zip(NAMES[model], kernels))[:count]:
-        params[f"conv{name}_weight"], params[f"conv{name}_bias"] = mx.nd.array(kernel.transpose(3, 2, 0, 1)), mx.nd.array(bias)
+        params[f"conv{name}_weight"] = mx.nd.array(kernel.transpose(3, 2, 0, 1))
+        params[f"conv{name}_bias"] = mx.nd.array(bias)
     for name, value in changes.items():
         if value is None:
             del params[name]

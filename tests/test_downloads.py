@@ -1,0 +1,289 @@
+"""Fetching, against a server on this machine that serves well, cuts, corrupts, refuses and stalls."""
+import dataclasses
+import hashlib
+import http.server
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from neural_style import downloads
+from neural_style._mxnet import mx
+from neural_style.downloads import KNOWN_FILES, fetch, git_blob_id
+from neural_style.errors import DownloadError, WeightsError
+from neural_style.networks import ARCHITECTURES
+from neural_style.weights import find_weights, read_arrays, read_index, save_weights, verify_weights
+
+CONTENT = np.random.RandomState(0).bytes(300000)
+BLOB = hashlib.sha1(b"blob 300000\0" + CONTENT).hexdigest()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `files` (path -> bytes); the first requests each take their conduct from `plan`, then all is well."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.plan, self.requests = {}, [], []
+        self.stalled, self.stop_stalling = threading.Event(), threading.Event()
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/some/place/"
+
+    def handle_error(self, request, client_address):
+        pass  # clients that went away
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        server.requests.append(self.path)
+        conduct = server.plan.pop(0) if server.plan else "well"
+        if conduct in (404, 500):
+            return self.send_error(conduct)
+        content = server.files.get(self.path)
+        if content is None:
+            return self.send_error(404)
+        if conduct == "stall":
+            server.stop_stalling.wait(20)
+        if conduct == "corrupt":
+            middle = len(content) // 2
+            content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        self.send_response(200)
+        if conduct != "cut unannounced":
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        half = content[: len(content) // 2]
+        self.wfile.write(half)
+        if conduct == "stall in the middle":
+            self.wfile.flush()
+            server.stalled.set()
+            server.stop_stalling.wait(20)
+        if conduct not in ("cut", "cut unannounced"):
+            self.wfile.write(content[len(half) :])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    known = dataclasses.replace(KNOWN_FILES["vgg19"], digest=BLOB)
+    monkeypatch.setitem(KNOWN_FILES, "vgg19", known)
+    server.files["/some/place/" + known.path] = CONTENT
+    monkeypatch.setenv("NEURAL_STYLE_MIRROR", server.address)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield server
+    server.stop_stalling.set()
+    server.shutdown()
+    server.server_close()
+
+
+def message(raised):
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_git_blob_id(tmp_path):
+    (tmp_path / "a").write_bytes(b"hello\n")  # `git hash-object` says
+    assert git_blob_id(tmp_path / "a") == "ce013625030ba8dba906f756967f9e9ca394464a"
+
+
+def test_table_agrees_with_mxnets_own(monkeypatch):
+    for variable in ("NEURAL_STYLE_MIRROR", "MXNET_GLUON_REPO"):
+        monkeypatch.delenv(variable, raising=False)
+    store = mx.gluon.model_zoo.model_store
+    for known, model in ((KNOWN_FILES["vgg16"], "vgg16"), (KNOWN_FILES["gluon-vgg19"], "vgg19")):
+        assert known.digest == store._model_sha1[model]
+        assert known.path == f"gluon/models/{model}-{store.short_hash(model)}.zip"
+        assert known.url == store.apache_repo_url + known.path
+
+
+def test_base_addresses(monkeypatch):
+    monkeypatch.delenv("NEURAL_STYLE_MIRROR", raising=False)
+    monkeypatch.setenv("MXNET_GLUON_REPO", "http://gluon.example")
+    assert KNOWN_FILES["vgg19"].url == (
+        "https://raw.githubusercontent.com/dmlc/web-data/master/mxnet/neural-style/model/vgg19.params"
+    )
+    assert KNOWN_FILES["vgg16"].url == "http://gluon.example/gluon/models/vgg16-e660d456.zip"
+    monkeypatch.setenv("NEURAL_STYLE_MIRROR", "http://mirror.example/all/")
+    assert KNOWN_FILES["vgg19"].url == "http://mirror.example/all/mxnet/neural-style/model/vgg19.params"
+    assert KNOWN_FILES["vgg16"].url == "http://mirror.example/all/gluon/models/vgg16-e660d456.zip"
+
+
+def test_fetch_then_nothing_to_do(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="neural_style")
+    folder = tmp_path / "new" / "models"
+    path = fetch("vgg19", folder)
+    assert path == folder / "vgg19.params" and path.read_bytes() == CONTENT
+    assert os.listdir(str(folder)) == ["vgg19.params"]
+    assert server.requests == ["/some/place/mxnet/neural-style/model/vgg19.params"]
+    assert fetch("vgg19", folder) == path
+    assert len(server.requests) == 1 and "already there" in caplog.text
+
+
+def test_default_folder_is_the_cache(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = fetch("vgg19")
+    assert path.parent == downloads.cache_folder()
+    assert find_weights("vgg19", models_dir=tmp_path / "none").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "conduct, words",
+    [
+        ("cut", "fetched"),  # requests notices it, or the digest; it depends on urllib3's version
+        ("cut unannounced", "not the known file"),
+        ("corrupt", "not the known file"),
+        ("stall", "no answer for 0.3 s"),
+        ("stall in the middle", "no answer for 0.3 s"),
+        (404, "404 Not Found"),
+        (500, "500 Internal Server Error"),
+    ],
+)
+def test_failures_leave_nothing_and_say_what_to_do(server, tmp_path, conduct, words):
+    server.plan = [conduct]
+    with pytest.raises(DownloadError) as raised:
+        fetch("vgg19", tmp_path, timeout=0.3, retries=0)
+    assert words in message(raised)
+    for help_ in (KNOWN_FILES["vgg19"].url, "on another machine", str(tmp_path / "vgg19.params")):
+        assert help_ in str(raised.value)
+    assert os.listdir(str(tmp_path)) == []
+    assert fetch("vgg19", tmp_path).read_bytes() == CONTENT  # a clean restart
+
+
+def test_connection_refused(server, tmp_path, monkeypatch):
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(DownloadError) as raised:
+        fetch("vgg19", tmp_path, retries=0)
+    assert "no connection" in message(raised) and os.listdir(str(tmp_path)) == []
+
+
+def test_retries(server, tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    server.plan = ["cut", "corrupt"]
+    assert fetch("vgg19", tmp_path, retries=2).read_bytes() == CONTENT
+    assert len(server.requests) == 3 and pauses == [1, 2]
+    server.plan = [500, 500, 500]
+    with pytest.raises(DownloadError, match="500"):
+        fetch("vgg19", tmp_path / "other", retries=2)
+
+
+def test_killed_in_the_middle(server, tmp_path):
+    server.plan = ["stall in the middle"]
+    program = "import sys; from neural_style.downloads import fetch; fetch('vgg19', sys.argv[1], timeout=60)"
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=root)
+    try:
+        assert server.stalled.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".fetch-")
+    os.utime(str(left), (0, 0))
+    assert fetch("vgg19", tmp_path).read_bytes() == CONTENT
+    assert os.listdir(str(tmp_path)) == ["vgg19.params"]  # and what was left of the first is swept away
+
+
+def test_another_file_is_not_overwritten(server, tmp_path):
+    mine = tmp_path / "vgg19.params"
+    mine.write_bytes(b"mine")
+    with pytest.raises(DownloadError) as raised:
+        fetch("vgg19", tmp_path)
+    assert str(mine) in message(raised) and mine.read_bytes() == b"mine" and not server.requests
+    server.plan = ["cut"]
+    with pytest.raises(DownloadError):
+        fetch("vgg19", tmp_path, replace=True, retries=0)
+    assert mine.read_bytes() == b"mine"
+    assert fetch("vgg19", tmp_path, replace=True).read_bytes() == CONTENT
+
+
+def test_folder_cannot_be_made(server, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DownloadError, match="--models-dir"):
+        fetch("vgg19", tmp_path / "file" / "folder")
+
+
+def test_unknown_name():
+    with pytest.raises(DownloadError, match="'vgg11'.*gluon-vgg19"):
+        fetch("vgg11")
+
+
+def test_progress_only_on_a_terminal(server, tmp_path, capfd, monkeypatch):
+    fetch("vgg19", tmp_path / "a")
+    assert capfd.readouterr() == ("", "")
+    fetch("vgg19", tmp_path / "b", progress=True)
+    assert "100%" in capfd.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    fetch("vgg19", tmp_path / "c")
+    assert "100%" in capfd.readouterr().err
+
+
+def gluon_zip(folder, architecture, layer, known):
+    """Give the zip that Gluon's store would serve, and the SHA-1 of the parameters in it."""
+    rng, params, position, before = np.random.RandomState(0), {}, {}, None
+    for index, name in enumerate(architecture.layers):
+        position[name] = index
+    for name, shape in architecture.parameter_shapes([layer]).items():
+        before, part = name.rsplit("_", 1)
+        params[f"features.{position[before]}.{part}"] = mx.nd.array(rng.standard_normal(shape))
+    inside = folder / (os.path.basename(known.path)[:-4] + ".params")
+    mx.nd.save(str(inside), params)
+    with zipfile.ZipFile(str(folder / "a.zip"), "w") as archive:
+        archive.write(str(inside), inside.name)
+    return (folder / "a.zip").read_bytes(), hashlib.sha1(inside.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["vgg16", "gluon-vgg19"])
+def test_gluon(server, tmp_path, monkeypatch, name):
+    known = KNOWN_FILES[name]
+    content, sha1 = gluon_zip(tmp_path, ARCHITECTURES[known.model], "relu5_1", known)
+    monkeypatch.setitem(KNOWN_FILES, name, dataclasses.replace(known, digest=sha1))
+    server.files["/some/place/" + known.path] = content
+    folder = tmp_path / "models"
+    path = fetch(name, folder)
+    assert os.listdir(str(folder)) == [f"{name}.params"]
+    assert verify_weights(path, known.model).deepest == "conv5_1"
+    # conv1_1 takes our input, which is 0 to 255 and not normalised.
+    source = mx.nd.load(str(tmp_path / (os.path.basename(known.path)[:-4] + ".params")))["features.0.weight"].asnumpy()
+    weight = read_arrays(path, read_index(path), ["conv1_1_weight"])["conv1_1_weight"]
+    assert np.allclose(weight * 255 * np.reshape([0.229, 0.224, 0.225], (1, 3, 1, 1)), source, rtol=1e-5)
+    assert find_weights(known.model, name if name.startswith("gluon") else None, folder) == path
+    assert fetch(name, folder) == path and len(server.requests) == 1
+
+
+@pytest.mark.parametrize("conduct", ["cut", "corrupt", "other"])
+def test_gluon_failures(server, tmp_path, monkeypatch, conduct):
+    known = KNOWN_FILES["vgg16"]
+    content, sha1 = gluon_zip(tmp_path, ARCHITECTURES["vgg16"], "relu1_2", known)
+    monkeypatch.setitem(KNOWN_FILES, "vgg16", dataclasses.replace(known, digest=sha1))
+    server.files["/some/place/" + known.path] = CONTENT if conduct == "other" else content
+    server.plan = [conduct]
+    folder = tmp_path / "models"
+    with pytest.raises(DownloadError) as raised:
+        fetch("vgg16", folder, retries=0)
+    assert "weights import FILE.params --layout gluon" in message(raised)
+    assert os.listdir(str(folder)) == []
+    with pytest.raises(WeightsError):
+        find_weights("vgg16", models_dir=folder)
+
+
+def test_gluon_present_only_if_complete(server, tmp_path):
+    save_weights(tmp_path / "vgg16.params", {"conv1_1_weight": np.ones((64, 3, 3, 3)), "conv1_1_bias": np.ones(64)})
+    with pytest.raises(DownloadError, match="is already there and is not VGG-16 of Gluon"):
+        fetch("vgg16", tmp_path)
