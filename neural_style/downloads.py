@@ -1,8 +1,8 @@
 """Fetch the known files: published weights, and the pictures of the original program.
 
-A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to where
-it is searched for; a broken or wrong download is never found there. Two environment variables change where files come
-from:
+A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to
+where it is searched for; a broken or wrong download is never found there. Two environment variables change where files
+come from:
 
 - ``NEURAL_STYLE_MIRROR``: an address under which every file has the path that it has in `KNOWN_FILES`;
 - ``MXNET_GLUON_REPO``: MXNet's own variable, for the files of Gluon's model zoo alone.
@@ -52,7 +52,7 @@ class KnownFile:
     path : str
         Its path below the base address.
     digest : str
-        Git blob id (`git_blob_id`); for Gluon's files SHA-1 of the ``.params`` inside the zip, from MXNet's model_store.
+        Git blob id (`git_blob_id`); for Gluon's files, from MXNet's model_store, SHA-1 of the ``.params`` in the zip.
     description : str
         One line.
     model : str or None
@@ -140,7 +140,7 @@ def cache_folder():
 
 
 def git_blob_id(path):
-    """Give the name git has for a file's content: SHA-1 over ``blob <size>\\0`` and the content, in hexadecimal."""
+    """Give git's name for a file's content: SHA-1 over "blob", the size, a zero byte and the content."""
     sha = hashlib.sha1(b"blob %d\0" % os.path.getsize(path))
     with open(path, "rb") as file:
         _feed(sha, file)

@@ -1,8 +1,8 @@
 """Import the convolutions of VGG from other programs' files into this project's layout.
 
-Every source is brought to the same input, RGB from 0 to 255 minus the means 123.68, 116.779, 103.939, by folding its own
-channel order, scaling and means into conv1_1. With ``rgb`` the picture from 0 to 255, ``g`` a source's gain and ``m`` its
-mean per channel, ``M`` our means and ``x = rgb - M`` our input, the source computes::
+Every source is brought to the same input, RGB from 0 to 255 minus the means 123.68, 116.779, 103.939, by folding its
+own channel order, scaling and means into conv1_1. With ``rgb`` the picture from 0 to 255, ``g`` a source's gain and
+``m`` its mean per channel, ``M`` our means and ``x = rgb - M`` our input, the source computes::
 
     sum(w * g * (rgb - m)) + b  =  sum((w * g) * x) + (b + sum(w * g * (M - m)))
 
@@ -82,6 +82,7 @@ def import_weights(source, model=None, layout=None):
     Parameters
     ----------
     source : str or path-like
+        The file.
     model : str, optional
         Network; by default the first one that the names and shapes in the file fit.
     layout : str, optional
@@ -256,8 +257,8 @@ def _read_original(source):
 
 
 def _read_gluon(source):
-    # As save_parameters names them now, and as it did at first and export still does: vgg0_conv3_weight, where the first
-    # number counts the networks that were made before.
+    # As save_parameters names them now, and as it did at first and export still does: vgg0_conv3_weight, where the
+    # first number counts the networks that were made before.
     return _read_params(source, r"(?:vgg\d+_)?(features\.\d+|conv\d+)[._](weight|bias)")
 
 

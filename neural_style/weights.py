@@ -83,7 +83,7 @@ class WeightsRecord:
 def search_folders(models_dir=None):
     """Give the folders in which weights are looked for, first to last; they need not exist.
 
-    They are `models_dir`, the environment's NEURAL_STYLE_MODELS, ``models/`` of a source checkout, and the user's cache.
+    They are `models_dir`, the environment's NEURAL_STYLE_MODELS, a source checkout's ``models/``, the user's cache.
     """
     folders = [models_dir, os.environ.get(FOLDER_VARIABLE)]
     checkout = Path(__file__).resolve().parent.parent
@@ -134,6 +134,7 @@ def load_weights(path, shapes, ctx=None):
     Parameters
     ----------
     path : str or path-like
+        A ``.params`` file.
     shapes : dict of str to tuple of int
         What `networks.Architecture.parameter_shapes` gives.
     ctx : mxnet.Context, optional
@@ -235,6 +236,7 @@ def save_weights(path, params):
     Parameters
     ----------
     path : str or path-like
+        What to write; a file that is there is replaced.
     params : dict of str to numpy.ndarray or mxnet.nd.NDArray
         Names without ``arg:``, which is added as in the original's file.
 
@@ -401,7 +403,8 @@ def _read_list(file, size, path):
     head = file.read(24)
     if len(head) < 24 or struct.unpack("<QQ", head[:16]) != (_LIST_MAGIC, 0):
         raise WeightsError(
-            f"{path} is not an MXNet .params file; weights in another format become one with: neural-style weights import"
+            f"{path} is not an MXNet .params file; weights in another format become one with: "
+            "neural-style weights import"
         )
     entries = []
     for _ in range(struct.unpack("<Q", head[16:])[0]):
