@@ -1,0 +1,103 @@
+# Every target works from a bare checkout: it makes its own virtual environment, and brings it up to date when setup.py
+# changes. Paths are relative, so the checkout may lie anywhere, in a folder with a space in its name too.
+
+VENV := .venv
+LINT_VENV := .venv-lint
+ARGS :=
+VERSIONS := 3.8 3.9 3.10 3.11 3.12
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+
+# Prints the version of an interpreter that can make the environment; fails in any other.
+SUPPORTED := import sys; assert (3, 8) <= sys.version_info[:2] <= (3, 12); import ensurepip, venv; \
+	print("%d.%d.%d" % sys.version_info[:3])
+
+# $(call find_python,CANDIDATES): shell code that prints the first supported interpreter among them.
+find_python = for python in $(1); do "$$python" -c '$(SUPPORTED)' >/dev/null 2>&1 && echo "$$python" && break; done
+pyenv = "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(1).*/bin/python3
+
+# Only what needs an interpreter waits for the search.
+ifneq ($(filter-out help clean test-all,$(or $(MAKECMDGOALS),help)),)
+ifndef PYTHON
+PYTHON := $(shell $(call find_python,python3 $(foreach v,$(VERSIONS),python$(v)) $(foreach v,$(VERSIONS),$(call pyenv,$(v)))))
+endif
+PYTHON_VERSION := $(shell "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null)
+ifndef PYTHON_VERSION
+$(error $(if $(PYTHON),"$(PYTHON)" is not,There is no) Python 3.8 to 3.12 with the modules venv and ensurepip. \
+	Install one (Debian, Ubuntu: python3 and python3-venv) and name it: make PYTHON=/path/to/python3)
+endif
+endif
+
+# MXNet's wheels for Linux on x86-64 need two libraries of the system.
+define LIBRARIES
+import ctypes, platform, sys
+missing = []
+if sys.platform == "linux" and platform.machine() == "x86_64":
+    for library, package in (("libgomp.so.1", "libgomp1"), ("libquadmath.so.0", "libquadmath0")):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            missing.append(package)
+if missing:
+    sys.exit("MXNet needs system libraries that are missing: sudo apt-get install " + " ".join(missing))
+endef
+export LIBRARIES
+
+# A stamp carries the version of Python, so that another PYTHON gets another environment.
+MADE = $(VENV)/made-$(PYTHON_VERSION)
+INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
+LINT_INSTALLED = $(LINT_VENV)/installed-$(PYTHON_VERSION)
+
+.PHONY: help install test test-all lint format clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@echo "make TARGET [PYTHON=python3.x]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## make .venv with the package and what its tests need
+	@echo "Installed: $(VENV)/bin/neural-style"
+
+test: $(INSTALLED) ## run the tests; ARGS goes to pytest: make test ARGS='-k images'
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+test-all: ## run the tests with every Python 3.8 to 3.12 found on the PATH or in pyenv
+	@failed=; passed=; \
+	for version in $(VERSIONS); do \
+		python=$$($(call find_python,python$$version $(call pyenv,$$version))); \
+		if [ -z "$$python" ]; then echo "Python $$version: not found"; continue; fi; \
+		echo "Python $$version: $$python"; \
+		if $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$$python"; \
+		then passed="$$passed $$version"; else failed="$$failed $$version"; fi; \
+	done; \
+	echo "Passed:$${passed:- none}. Failed:$${failed:- none}."; \
+	[ -n "$$passed" ] && [ -z "$$failed" ]
+
+lint: $(LINT_INSTALLED) ## check the code's rules and form
+	@$(LINT_VENV)/bin/ruff check
+	@$(LINT_VENV)/bin/ruff format --check
+
+format: $(LINT_INSTALLED) ## bring the code into form
+	@$(LINT_VENV)/bin/ruff check --fix
+	@$(LINT_VENV)/bin/ruff format
+
+clean: ## remove the environments and all that was built; pictures and models stay
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache
+	find neural_style tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(MADE):
+	@"$(PYTHON)" -c "$$LIBRARIES"
+	@echo "Making $(VENV) with Python $(PYTHON_VERSION)"
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+$(INSTALLED): $(MADE) setup.py pyproject.toml
+	@echo "Installing the package into $(VENV); the first time this takes a minute"
+	@$(VENV)/bin/python $(PIP_INSTALL) -e '.[test]'
+	@touch $@
+
+# ruff alone, at the version that the extra names: checking needs neither the package nor MXNet.
+$(LINT_INSTALLED): setup.py
+	@echo "Making $(LINT_VENV)"
+	@"$(PYTHON)" -m venv --clear $(LINT_VENV)
+	@$(LINT_VENV)/bin/python $(PIP_INSTALL) "$$(sed -n 's/.*"\(ruff[^"]*\)".*/\1/p' setup.py)"
+	@touch $@

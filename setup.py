@@ -1,0 +1,86 @@
+"""Packaging of neural_style. The lint, test and build settings are in pyproject.toml."""
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).resolve().parent
+
+INSTALL_REQUIRES = [
+    # 1.9.1 is the last release. The wheels are not bound to one Python; 1.5.0 and 1.9.1 both load on 3.8 and on 3.12.
+    "mxnet>=1.5,<2",
+    # NumPy 2 breaks MXNet's operators. MXNet 1.x asks for more than 1.16; scikit-image 0.19 for 1.17, later ones for
+    # more, each Python's first wheels for more still (3.11: 1.23.2, 3.12: 1.26.0). 1.19 is the oldest that was tried.
+    "numpy>=1.19,<2",
+    "scikit-image>=0.19",  # the first with channel_axis
+    # These come with scikit-image, but are imported here by name.
+    "scipy>=1.4.1",
+    "pillow>=8.1.2",  # below it scikit-image 0.19 warns of security holes at every import
+    "tifffile>=2020.9.3",
+    "pooch>=1.4",  # the first with retry_if_failed
+    "requests>=2.20,<3",  # as MXNet asks for it
+    "loky>=3.1",  # the first that knows the limits of cgroups v2
+    "tqdm>=4.41",
+    # MXNet 1.x imports distutils, which left Python in 3.12 and which setuptools brings back.
+    "setuptools>=65; python_version>='3.12'",
+]
+
+EXTRAS_REQUIRE = {
+    "torch": ["torch>=1.13"],  # .pth weights; the first whose torch.load can refuse everything but tensors
+    "keras": ["h5py>=2.10"],  # .h5 weights
+    # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
+    "test": ["pytest>=7", "h5py>=2.10"],
+    "lint": ["ruff>=0.17,<0.18"],  # a formatter changes its mind from one minor version to the next
+}
+
+# models/ lies beside the package in a checkout and inside it in a wheel. Its files are named one by one, so that
+# nothing which was downloaded into it is ever packed.
+SHIPPED_MODELS = [name for name in ("README.md", "vgg19-compact.params") if (HERE / "models" / name).is_file()]
+
+
+def read(name):
+    """Read a text file that stands beside this one; it may not exist yet."""
+    path = HERE / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def read_version():
+    """Read the version without importing the package, whose dependencies are not installed yet."""
+    return re.search(r'^__version__ = "([^"]+)"$', read("neural_style/__init__.py"), re.MULTILINE).group(1)
+
+
+if __name__ == "__main__":
+    setup(
+        name="neural-style",
+        version=read_version(),
+        description="Repaint a photograph in the style of a picture, with Apache MXNet",
+        long_description=read("README.md"),
+        long_description_content_type="text/markdown",
+        author="The neural_style developers",
+        license="Apache-2.0",
+        license_files=["LICENSE"],
+        classifiers=[
+            "Environment :: Console",
+            "Intended Audience :: End Users/Desktop",
+            "Intended Audience :: Science/Research",
+            "Operating System :: POSIX :: Linux",
+            "Programming Language :: Python :: 3",
+            "Programming Language :: Python :: 3 :: Only",
+            "Programming Language :: Python :: 3.8",
+            "Programming Language :: Python :: 3.9",
+            "Programming Language :: Python :: 3.10",
+            "Programming Language :: Python :: 3.11",
+            "Programming Language :: Python :: 3.12",
+            "Topic :: Artistic Software",
+            "Topic :: Multimedia :: Graphics",
+            "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        ],
+        python_requires=">=3.8,<3.13",
+        packages=["neural_style"] + (["neural_style.models"] if SHIPPED_MODELS else []),
+        package_dir={"neural_style.models": "models"} if SHIPPED_MODELS else {},
+        package_data={"neural_style.models": SHIPPED_MODELS},
+        install_requires=INSTALL_REQUIRES,
+        extras_require=EXTRAS_REQUIRE,
+        entry_points={"console_scripts": ["neural-style = neural_style.cli:main"]},
+        zip_safe=False,
+    )
