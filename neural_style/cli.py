@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from . import __version__
+from . import __version__, cli_weights
 from .errors import NeuralStyleError, SettingsError
 from .networks import ARCHITECTURES
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
@@ -52,6 +52,10 @@ _FLAGS = OrderedDict(
 # Where the recipe of an original program puts its pictures if no flag says so.
 _DEFAULT_OUTPUT = "output/out.jpg"
 _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
+
+
+_COMMANDS = OrderedDict([("weights", cli_weights)])
+_COMMANDS_HELP = "without one, the picture is stylised; 'neural-style COMMAND --help' tells more"
 
 
 def make_parser(description, **settings):
@@ -161,6 +165,9 @@ def _make_main_parser():
         help="least severe messages to show (default: %(default)s)",
     )
     parser.set_defaults(run=_run_stylize)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", description=_COMMANDS_HELP)
+    for name, command in _COMMANDS.items():
+        command.add_arguments(commands.add_parser(name, help=command.HELP, description=command.HELP))
     return parser
 
 

@@ -2,7 +2,7 @@
 import enum
 import logging
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, List, Mapping, Optional
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from .networks import ARCHITECTURES, build_symbol
 from .objectives import Term, head_gradients, loss_symbol, represent
 from .optimizers import make_optimizer
 from .recipes import DEFAULT_RECIPE, Recipe, get_recipe
-from .weights import find_weights, load_weights
+from .weights import check_shapes, find_weights, load_weights
 
 log = logging.getLogger(__name__)
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
@@ -256,9 +256,11 @@ class _Objective:
 
 
 def _load_parameters(recipe, weights, ctx):
-    if isinstance(weights, dict):
-        return {name: array.as_in_context(ctx) for name, array in weights.items()}
-    return load_weights(find_weights(recipe.model, weights), required_parameters(recipe), ctx)
+    shapes = required_parameters(recipe)
+    if isinstance(weights, Mapping):
+        check_shapes(weights, shapes, "the given weights")
+        return {name: weights[name].as_in_context(ctx) for name in shapes}
+    return load_weights(find_weights(recipe.model, weights), shapes, ctx)
 
 
 def _descend(objective, image, recipe, callback, interrupt):

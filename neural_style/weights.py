@@ -169,7 +169,7 @@ def check_shapes(found, shapes, source):
 
     Parameters
     ----------
-    found : dict of str to Entry or numpy.ndarray
+    found : mapping of str to Entry, numpy.ndarray or mxnet.nd.NDArray
         What `source` holds: things with a shape and a dtype.
     shapes : dict of str to tuple of int
         What is needed.
@@ -192,7 +192,7 @@ def check_shapes(found, shapes, source):
                 f"{source}: parameter {name} has shape {tuple(found[name].shape)} where {tuple(shape)} is needed; "
                 "these are the weights of another network"
             )
-        if str(found[name].dtype).lstrip("<>=") not in ("f2", "f4", "f8", "float16", "float32", "float64"):
+        if _type_name(found[name].dtype) not in ("float16", "float32", "float64"):
             raise WeightsError(
                 f"{source}: parameter {name} {tuple(shape)} is of type {_type_name(found[name].dtype)}, which is not a "
                 "floating-point type that can be read; save it as float32"

@@ -1,6 +1,9 @@
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 # What several test modules compare with stands beside them.
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,3 +17,28 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.section("golden runs")
         for note in config.golden_notes:
             terminalreporter.write_line(note)
+
+
+@pytest.fixture(scope="session")
+def vgg19_file(tmp_path_factory):
+    """A weights file of VGG-19 up to conv5_1 with random numbers in it."""
+    from neural_style.networks import ARCHITECTURES
+    from neural_style.weights import save_weights
+    from numpy_vgg import random_parameters
+
+    path = tmp_path_factory.mktemp("models") / "vgg19.params"
+    save_weights(path, random_parameters(ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])))
+    return path
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Two small pictures as files: content 40 x 32, style 24 x 36 pixels."""
+    from neural_style.images import save_image
+
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.RandomState(0)
+    for name, size in (("content.png", (32, 40)), ("style.png", (36, 24))):
+        ramp = np.linspace(0, 200, size[0] * size[1] * 3).reshape(size + (3,))
+        save_image(folder / name, (ramp + rng.randint(0, 56, size + (3,))).astype("uint8"))
+    return folder

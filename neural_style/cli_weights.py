@@ -1,0 +1,114 @@
+"""``neural-style weights``: list, fetch, verify and import network parameters."""
+import logging
+import os
+from pathlib import Path
+
+from .downloads import KNOWN_FILES, cache_folder, fetch
+from .errors import OutputError, WeightsError
+from .importers import LAYOUTS, import_weights
+from .networks import ARCHITECTURES
+from .weights import SUFFIX, describe_weights, find_weights, list_weights, save_weights, verify_weights
+
+log = logging.getLogger(__name__)
+
+HELP = "list, fetch, verify and import network parameters"
+
+
+def add_arguments(parser):
+    """Add the actions of the command to its parser."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
+
+    action = _add_action(actions, "list", "show the weights in the known places, and those that can be fetched", _list)
+    _add_models_dir(action, "look here first")
+
+    action = _add_action(actions, "fetch", "download known files, and check them before they are put in place", _fetch)
+    described = "; ".join(f"{known.name}: {known.description}" for known in KNOWN_FILES.values())
+    action.add_argument("names", nargs="+", choices=list(KNOWN_FILES), metavar="NAME", help=described)
+    _add_models_dir(action, "put them here instead of into the user's cache")
+    _add_replace(action)
+
+    action = _add_action(actions, "verify", "read a file in full and check every parameter up to relu5_1", _verify)
+    action.add_argument("weights", metavar="FILE|NAME", help="a file, or the name of one in the known places")
+    _add_model(action, "network it must fit (default: told from the file)")
+    _add_models_dir(action, "look here first")
+
+    action = _add_action(actions, "import", "convert another program's file to this program's layout", _import)
+    action.add_argument("source", metavar="FILE", help="the file to convert")
+    described = "; ".join(f"{layout.name}: {layout.description}" for layout in LAYOUTS.values())
+    action.add_argument(
+        "--layout", choices=list(LAYOUTS), help=f"where it comes from (default: told from the file). {described}"
+    )
+    _add_model(action, "network it holds (default: told from the file)")
+    places = action.add_mutually_exclusive_group()
+    places.add_argument("--output", metavar="FILE", help=f"what to write (default: MODEL{SUFFIX} in the user's cache)")
+    _add_models_dir(places, f"write MODEL{SUFFIX} here")
+    _add_replace(action)
+
+
+def _add_action(actions, name, description, run):
+    action = actions.add_parser(name, help=description, description=description)
+    action.set_defaults(run=run)
+    return action
+
+
+def _add_models_dir(parser, description):
+    parser.add_argument("--models-dir", metavar="DIR", help=description)
+
+
+def _add_model(parser, description):
+    parser.add_argument("--model", choices=list(ARCHITECTURES), help=description)
+
+
+def _add_replace(parser):
+    parser.add_argument("--replace", action="store_true", help="overwrite another file of the same name")
+
+
+def _list(args):
+    for record in list_weights(args.models_dir):
+        fits = "/".join(record.models) + (f" to {record.deepest}" if record.deepest else "")
+        size = f"{record.size / 1e6:.1f} MB" if record.size is not None else "-"
+        print(f"{record.name:16} {size:>9}  {fits:20}  {record.path or ''}{'  ' if record.path else ''}{record.note}".rstrip())
+    return 0
+
+
+def _fetch(args):
+    for name in args.names:
+        print(fetch(name, args.models_dir, replace=args.replace))
+    return 0
+
+
+def _verify(args):
+    path = find_weights(args.weights, args.weights, args.models_dir)
+    record = verify_weights(path, args.model or _told_model(path))
+    print(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
+    print(f"sha256 {record.sha256}")
+    return 0
+
+
+def _told_model(path):
+    models, _ = describe_weights(path)
+    if len(models) != 1:
+        what = f"fits {' and '.join(models)}" if models else "fits none of the networks"
+        raise WeightsError(f"{path} {what} by its names and shapes; say with --model which network it must be")
+    return models[0]
+
+
+def _import(args):
+    params = import_weights(args.source, args.model, args.layout)
+    model = args.model or _told_arrays(params)
+    target = Path(args.output) if args.output else Path(args.models_dir or cache_folder()) / (model + SUFFIX)
+    if target.exists() and not args.replace:
+        raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
+    if target.exists() and os.path.samefile(str(target), str(args.source)):
+        raise OutputError(f"{target} is the file to import; give another --output")
+    save_weights(target, params)
+    print(target)
+    return 0
+
+
+def _told_arrays(params):
+    for model, architecture in ARCHITECTURES.items():
+        shapes = architecture.parameter_shapes([architecture.layers[-1]])
+        if all(name in shapes and value.shape == shapes[name] for name, value in params.items()):
+            return model
+    raise WeightsError("the file fits none of the networks")

@@ -1,0 +1,251 @@
+"""The loop itself, on a small network; that its numbers are the originals' is shown in test_golden."""
+import threading
+
+import numpy as np
+import pytest
+
+from neural_style import networks, transfer
+from neural_style._mxnet import mx
+from neural_style.errors import ImageError, SettingsError, WeightsError
+from neural_style.images import from_network, resize, to_network
+from neural_style.recipes import get_recipe
+from neural_style.transfer import StopReason, required_parameters, stylize
+from numpy_vgg import NumpyVGG, gram, random_parameters
+
+TINY = networks.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
+RECIPE = get_recipe("mxnet-0.7").override(
+    content_layers=("relu2_2",),
+    style_layers=("relu1_1", "relu2_1", "relu3_1"),
+    max_long_edge=20,
+    max_steps=5,
+    save_every=0,
+    stop_eps=0,
+)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(networks.ARCHITECTURES, "tiny", TINY)
+
+
+@pytest.fixture
+def weights():
+    return {n: mx.nd.array(v) for n, v in random_parameters(required_parameters(recipe())).items()}
+
+
+@pytest.fixture
+def content():
+    return np.random.RandomState(1).randint(0, 256, (12, 20, 3)).astype("uint8")
+
+
+@pytest.fixture
+def style():
+    return np.random.RandomState(2).randint(0, 256, (30, 20, 3)).astype("uint8")
+
+
+def recipe(**settings):
+    return RECIPE.override(model="tiny", **settings)
+
+
+def run(content, style, weights, settings=None, **more):
+    return stylize(content, style, recipe(**(settings or {})), weights=weights, gpu=-1, **more)
+
+
+def test_the_losses_of_the_first_step_are_numpys(content, style, weights):
+    result = run(content, style, weights, dict(initial="content"))
+    step = result.history[0]
+    vgg = NumpyVGG(TINY.blocks, {name: value.asnumpy() for name, value in weights.items()})
+    image, target = (to_network(resize(picture, (12, 20)))[0].astype(np.float64) for picture in (content, style))
+    activations, targets = vgg.forward(image), vgg.forward(target)
+    assert step.losses["content_relu2_2"] == 0
+    for layer in RECIPE.style_layers:
+        channels, height, width = activations[layer].shape
+        loss = ((gram(activations[layer]) - gram(targets[layer])) ** 2).sum() / (channels**2 * height * width)
+        assert step.losses[f"style_{layer}"] == pytest.approx(loss, rel=1e-4)
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1)))
+    vertical, horizontal = np.diff(padded, axis=1)[:, :, 1:-1], np.diff(padded, axis=2)[:, 1:-1]
+    variation = 0.01 / 16 * ((vertical**2).sum() + (horizontal**2).sum())
+    assert step.losses["total_variation"] == pytest.approx(variation, rel=1e-4)
+    assert step.loss == pytest.approx(sum(step.losses.values()))
+    assert step.clip_norm == 3 * 12 * 20
+
+
+def test_the_loss_falls(content, style, weights):
+    history = run(content, style, weights, dict(max_steps=60, learning_rate=0.005)).history
+    assert history[-1].loss < 0.7 * history[0].loss
+
+
+def test_steps_tell_what_was_done(content, style, weights):
+    images = []
+    result = run(content, style, weights, dict(max_steps=4), callback=lambda step, image: images.append(image.asnumpy()))
+    assert [step.number for step in result.history] == [1, 2, 3, 4]
+    for before, after, step in zip(images, images[1:], result.history[1:]):
+        change = np.linalg.norm(before.astype(float) - after) / np.linalg.norm(after.astype(float))
+        assert step.relative_change == pytest.approx(change, rel=1e-4)
+    np.testing.assert_array_equal(result.image, images[-1])
+    assert [step.learning_rate for step in result.history] == [0.001] * 4
+    assert result.reason is StopReason.STEP_LIMIT
+
+
+def test_gradients_are_shortened_to_the_number_of_elements(content, style, weights):
+    """One step without momentum moves the image by the learning rate times the shortened gradient."""
+    result = run(content, style, weights, dict(max_steps=1, tv_weight=0.0, momentum=0.0, weight_decay=0.0))
+    mx.random.seed(0)
+    start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
+    assert result.history[0].gradient_norm > 720
+    assert np.linalg.norm(result.image - start) == pytest.approx(0.001 * 720, rel=1e-4)
+
+
+def test_short_gradients_are_left_alone(content, style, weights):
+    settings = dict(max_steps=1, tv_weight=0.0, momentum=0.0, weight_decay=0.0, style_weight=1e-9, content_weight=1e-4)
+    result = run(content, style, weights, settings)
+    mx.random.seed(0)
+    start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
+    norm = result.history[0].gradient_norm
+    assert norm < 720
+    assert np.linalg.norm(result.image - start) == pytest.approx(0.001 * norm, rel=1e-3)
+
+
+def test_it_stops_when_the_change_is_small(content, style, weights):
+    free = run(content, style, weights, dict(max_steps=30)).history
+    threshold = free[9].relative_change
+    first = next(step.number for step in free if step.relative_change < threshold)
+    result = run(content, style, weights, dict(max_steps=30, stop_eps=threshold))
+    assert result.reason is StopReason.CONVERGED
+    assert len(result.history) == first
+
+
+def test_values_that_are_not_finite_stop_it_and_the_last_good_image_is_kept(content, style, weights):
+    images = []
+
+    def watch(step, image):
+        images.append(image.asnumpy())
+        if step.number == 3:
+            image[:] = np.inf  # as an update that overflowed would leave it
+
+    result = run(content, style, weights, callback=watch)
+    assert result.reason is StopReason.NOT_FINITE
+    assert len(result.history) == 3
+
+
+@pytest.mark.parametrize("rate", [1e30, 1e36])
+def test_an_absurd_learning_rate_keeps_the_last_good_image(content, style, weights, rate):
+    images = []
+    result = run(
+        content, style, weights, dict(learning_rate=rate, max_steps=50), callback=lambda s, i: images.append(i.asnumpy())
+    )
+    assert result.reason is StopReason.NOT_FINITE
+    assert np.isfinite(result.image).all() and len(images) == len(result.history) < 50
+    if images:
+        np.testing.assert_array_equal(result.image, images[-1])
+
+
+def test_interrupting_finishes_the_step(content, style, weights):
+    interrupt, images = threading.Event(), []
+
+    def watch(step, image):
+        images.append(image.asnumpy())
+        if step.number == 2:
+            interrupt.set()
+
+    result = run(content, style, weights, interrupt=interrupt, callback=watch)
+    assert result.reason is StopReason.INTERRUPTED
+    assert len(result.history) == 2
+    np.testing.assert_array_equal(result.image, images[1])
+
+
+def test_interrupting_before_the_first_step_takes_none(content, style, weights):
+    interrupt = threading.Event()
+    interrupt.set()
+    result = run(content, style, weights, interrupt=interrupt)
+    assert result.reason is StopReason.INTERRUPTED and result.history == []
+
+
+def test_a_seed_repeats_a_run_and_another_changes_it(content, style, weights):
+    first, again, other = (run(content, style, weights, seed=seed).image for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_without_a_seed_the_generator_is_left_alone(content, style, weights):
+    mx.random.seed(3)
+    np.testing.assert_array_equal(
+        run(content, style, weights, seed=None).image, run(content, style, weights, seed=3).image
+    )
+
+
+def test_no_steps_give_the_start(content, style, weights):
+    result = run(content, style, weights, dict(max_steps=0, initial="content", remove_noise=0.0))
+    assert result.reason is StopReason.STEP_LIMIT
+    np.testing.assert_array_equal(result.image, to_network(resize(content, (12, 20))))
+    np.testing.assert_array_equal(result.picture, from_network(result.image))
+
+
+def test_it_starts_from_a_picture(content, style, weights):
+    result = run(content, style, weights, dict(max_steps=0), initial=style)
+    np.testing.assert_array_equal(result.image, to_network(resize(style, (12, 20))))
+
+
+def test_an_unknown_start_is_named(content, style, weights):
+    with pytest.raises(SettingsError, match="unknown start 'zeros'"):
+        run(content, style, weights, dict(initial="zeros"))
+
+
+def test_total_variation_can_be_left_out(content, style, weights):
+    for weight in (0.0, -1.0):
+        step = run(content, style, weights, dict(tv_weight=weight, max_steps=1)).history[0]
+        assert "total_variation" not in step.losses
+
+
+@pytest.mark.parametrize("nothing", ["content", "style"])
+def test_a_part_without_weight_has_no_effect(content, style, weights, nothing):
+    other = np.ascontiguousarray((255 - content) if nothing == "content" else (255 - style))
+    settings = {f"{nothing}_weight": 0.0}
+    first = run(content, style, weights, settings)
+    changed = dict(content=content, style=style)
+    changed[nothing] = other
+    second = run(weights=weights, settings=settings, **changed)
+    np.testing.assert_array_equal(first.image, second.image)
+
+
+def test_a_picture_too_small_for_the_network_is_told_the_least_size(style, weights):
+    long = np.zeros((2, 20, 3), "uint8")
+    with pytest.raises(ImageError, match=r"20 x 2 pixels, too small .* must be at least 4 pixels"):
+        run(long, style, weights)
+    assert run(np.zeros((4, 20, 3), "uint8"), style, weights, dict(max_steps=1)).image.shape == (1, 3, 4, 20)
+
+
+def test_an_unknown_model_is_named(content, style):
+    with pytest.raises(SettingsError, match="unknown model 'vgg20'"):
+        stylize(content, style, RECIPE.override(model="vgg20"), gpu=-1)
+
+
+def test_parameters_are_checked_also_when_they_are_handed_over(content, style, weights):
+    del weights["conv2_1_bias"]
+    with pytest.raises(WeightsError, match="conv2_1_bias"):
+        run(content, style, weights)
+
+
+def test_missing_weights_are_an_error_before_anything_is_computed(content, style, tmp_path):
+    with pytest.raises(WeightsError, match="does not exist"):
+        run(content, style, tmp_path / "none.params")
+
+
+def test_only_one_wait_for_the_device_per_step(content, style, weights, monkeypatch):
+    waits = []
+    original = mx.nd.NDArray.asnumpy
+    monkeypatch.setattr(mx.nd.NDArray, "asnumpy", lambda self: waits.append(self.shape) or original(self))
+    for name in ("asscalar", "wait_to_read"):
+        monkeypatch.setattr(mx.nd.NDArray, name, lambda self: pytest.fail("a further wait"))
+    run(content, style, weights, dict(max_steps=5))
+    # content and three styles and total variation, three norms; the last is the result
+    assert waits == [(8,)] * 5 + [(1, 3, 12, 20)]
+
+
+def test_the_package_gives_its_interface_without_importing_mxnet_first():
+    import neural_style
+
+    assert neural_style.stylize is transfer.stylize
+    assert neural_style.get_recipe is get_recipe
+    with pytest.raises(AttributeError):
+        neural_style.nothing_like_it
