@@ -1,4 +1,5 @@
 """Packaging of neural_style. The lint, test and build settings are in pyproject.toml."""
+
 import re
 from pathlib import Path
 
