@@ -83,12 +83,15 @@ class WeightsRecord:
 def search_folders(models_dir=None):
     """Give the folders in which weights are looked for, first to last; they need not exist.
 
-    They are `models_dir`, the environment's NEURAL_STYLE_MODELS, a source checkout's ``models/``, the user's cache.
+    They are `models_dir`, the environment's NEURAL_STYLE_MODELS, the project's own ``models/`` (beside the package in a
+    source checkout, inside it once installed), and the user's cache.
     """
     folders = [models_dir, os.environ.get(FOLDER_VARIABLE)]
-    checkout = Path(__file__).resolve().parent.parent
-    if (checkout / "setup.py").is_file():  # beside an installed package, models/ would be somebody else's
-        folders.append(checkout / "models")
+    package = Path(__file__).resolve().parent
+    if (package.parent / "setup.py").is_file():  # beside an installed package, models/ would be somebody else's
+        folders.append(package.parent / "models")
+    elif (package / "models").is_dir():
+        folders.append(package / "models")
     folders.append(cache_folder())
     return list(OrderedDict.fromkeys(Path(folder).expanduser() for folder in folders if folder))
 
@@ -265,23 +268,40 @@ def save_weights(path, params):
 
 
 def describe_weights(path):
-    """Tell from names and shapes which networks a file fits and how deep it goes; no value is read.
+    """Tell, as `fitting_models`, what a file is good for; no value is read.
 
     Returns
     -------
     models : tuple of str
-        Empty if it fits none; the one the file is named after comes alone, if it fits.
+        The one the file is named after comes alone, if it fits.
     deepest : str or None
     """
-    index = read_index(path)
-    depths = OrderedDict()
-    for model, architecture in ARCHITECTURES.items():
-        depth = _depth(index, architecture)
-        if depth:
-            depths[model] = depth
+    models, deepest = fitting_models(read_index(path))
     named = Path(path).stem
-    models = (named,) if named in depths else tuple(depths)
-    return models, depths[models[0]] if models else None
+    return (named,) if named in models else models, deepest
+
+
+def fitting_models(found):
+    """Tell from names and shapes which networks parameters are good for, and how deep they go.
+
+    A network fits if the parameters are its own from the first convolution to some last one, without a gap and without
+    convolutions between that it has not: VGG-16's names and shapes are all in VGG-19 too.
+
+    Parameters
+    ----------
+    found : dict of str to Entry or numpy.ndarray
+        Things with a shape and a dtype.
+
+    Returns
+    -------
+    models : tuple of str
+        Empty if none fits; more than one only if the parameters end before the networks differ.
+    deepest : str or None
+        The last convolution, such as ``conv5_1``.
+    """
+    depths = ((model, _depth(found, architecture)) for model, architecture in ARCHITECTURES.items())
+    depths = OrderedDict((model, depth) for model, depth in depths if depth)
+    return tuple(depths), next(iter(depths.values()), None)
 
 
 def list_weights(models_dir=None):
@@ -468,7 +488,6 @@ def _complete(architecture):
 
 
 def _depth(index, architecture):
-    """Name the last convolution down to which `index` has a network without a gap, or None if it has other layers."""
     shapes = architecture.parameter_shapes([architecture.layers[-1]])
     own = [name for name in index if _place(name)]
     whole = OrderedDict()

@@ -13,6 +13,7 @@ from neural_style.weights import (
     describe_weights,
     digest,
     find_weights,
+    fitting_models,
     list_weights,
     load_weights,
     read_arrays,
@@ -72,6 +73,9 @@ def test_folders_in_their_order(nowhere, monkeypatch):
 def test_installed_package_has_no_checkout(nowhere):
     (nowhere / "checkout" / "setup.py").unlink()
     assert search_folders() == [weights.cache_folder()]
+    shipped = nowhere / "checkout" / "neural_style" / "models"
+    shipped.mkdir(parents=True)
+    assert search_folders() == [shipped, weights.cache_folder()]
 
 
 def test_explicit_file_wins(nowhere):
@@ -309,6 +313,16 @@ def test_describe(tmp_path, architecture, layer, models, deepest):
 def test_describe_takes_a_fitting_name_at_its_word(tmp_path):
     save_weights(tmp_path / "vgg16.params", make(VGG19.parameter_shapes(["relu1_2"])))
     assert describe_weights(tmp_path / "vgg16.params") == (("vgg16",), "conv1_2")
+
+
+def test_whole_vgg16_is_not_vgg19():
+    for model, deepest in (("vgg16", "conv5_3"), ("vgg19", "conv5_4")):
+        architecture = ARCHITECTURES[model]
+        found = {
+            name: weights.Entry("<f4", shape, 0)
+            for name, shape in architecture.parameter_shapes([architecture.layers[-1]]).items()
+        }
+        assert fitting_models(found) == ((model,), deepest)
 
 
 def test_describe_other_networks(tmp_path):
