@@ -55,7 +55,6 @@ _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 
 
 _COMMANDS = OrderedDict([("weights", cli_weights)])
-_COMMANDS_HELP = "without one, the picture is stylised; 'neural-style COMMAND --help' tells more"
 
 
 def make_parser(description, **settings):
@@ -124,7 +123,12 @@ def _destination(option):
 
 def _make_main_parser():
     parser = make_parser(
-        "Repaint a photograph in the style of a picture (Gatys, Ecker & Bethge 2015), with MXNet.", prog="neural-style"
+        "Repaint a photograph in the style of a picture (Gatys, Ecker & Bethge 2015), with MXNet.",
+        prog="neural-style",
+        usage="%(prog)s [flags]\n       %(prog)s COMMAND [flags]",
+        epilog="commands: "
+        + "; ".join(f"{name}: {command.HELP}" for name, command in _COMMANDS.items())
+        + ". 'neural-style COMMAND --help' tells more.",
     )
     parser.add_argument("--version", action="version", version=f"neural-style {__version__}")
     add_original_flags(parser)
@@ -165,10 +169,23 @@ def _make_main_parser():
         help="least severe messages to show (default: %(default)s)",
     )
     parser.set_defaults(run=_run_stylize)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", description=_COMMANDS_HELP)
-    for name, command in _COMMANDS.items():
-        command.add_arguments(commands.add_parser(name, help=command.HELP, description=command.HELP))
     return parser
+
+
+def _make_command_parser(name):
+    parser = make_parser(_COMMANDS[name].HELP, prog=f"neural-style {name}")
+    parser.set_defaults(log_level="info")
+    _COMMANDS[name].add_arguments(parser)
+    return parser
+
+
+def _parse(argv):
+    # Not argparse's subparsers: with them a mistyped flag's value is taken for an unknown command.
+    if not argv or argv[0].startswith("-"):
+        return _make_main_parser().parse_args(argv)
+    if argv[0] not in _COMMANDS:
+        _make_main_parser().error(f"unknown command '{argv[0]}'; choose from {', '.join(_COMMANDS)}")
+    return _make_command_parser(argv[0]).parse_args(argv[1:])
 
 
 def _describe_recipes():
@@ -194,7 +211,7 @@ def main(argv=None):
     SystemExit
         With code 2 for arguments that cannot be understood, with 0 after ``--help`` and ``--version``.
     """
-    args = _make_main_parser().parse_args(argv)
+    args = _parse(sys.argv[1:] if argv is None else list(argv))
     with _logging_to_stderr(args.log_level):
         try:
             return args.run(args)

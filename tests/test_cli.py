@@ -1,0 +1,322 @@
+"""From arguments to calls, files, lines and exit codes."""
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from neural_style import __version__, cli, job
+from neural_style.cli import main
+from neural_style.images import read_image
+from neural_style.recipes import RECIPES, get_recipe
+
+RUN = [sys.executable, "-m", "neural_style"]
+
+
+def arguments(pictures, vgg19_file, *more):
+    given = ["--content-image", str(pictures / "content.png"), "--style-image", str(pictures / "style.png")]
+    return given + ["--weights", str(vgg19_file), "--gpu", "-1", "--max-long-edge", "40", *map(str, more)]
+
+
+class Called(Exception):
+    """Raised in place of a run, with what it was called with."""
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    def repaint(content, style, outputs, recipe, **more):
+        raise Called(dict(more, content=content, style=style, outputs=outputs, recipe=recipe))
+
+    monkeypatch.setattr(job, "repaint", repaint)
+
+    def call(*argv):
+        with pytest.raises(Called) as caught:
+            main(["--weights", __file__, *argv])
+        return caught.value.args[0]
+
+    return call
+
+
+def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
+    call = calls()
+    assert call["recipe"] == get_recipe("mxnet-0.7")
+    assert (call["content"], call["style"]) == ("input/IMG_4343.jpg", "input/starry_night.jpg")
+    assert call["outputs"].final == "output/out.jpg"
+    assert call["outputs"].on_the_way(50) == "output/tmp_50.jpg"
+    assert call["gpu"] is None and call["seed"] == 0 and call["initial"] is None
+
+
+@pytest.mark.parametrize(
+    "flag, value, setting, expected",
+    [
+        ("--model", "vgg16", "model", "vgg16"),
+        ("--stop-eps", "0.1", "stop_eps", 0.1),
+        ("--content-weight", "5", "content_weight", 5.0),
+        ("--style-weight", "2", "style_weight", 2.0),
+        ("--tv-weight", "0", "tv_weight", 0.0),
+        ("--max-num-epochs", "7", "max_steps", 7),
+        ("--max-long-edge", "128", "max_long_edge", 128),
+        ("--lr", "0.5", "learning_rate", 0.5),
+        ("--save-epochs", "9", "save_every", 9),
+        ("--remove-noise", "0", "remove_noise", 0.0),
+        ("--lr-sched-delay", "3", "schedule_delay", 3),
+        ("--lr-sched-factor", "0.7", "schedule_factor", 0.7),
+        ("--init", "content", "initial", "content"),
+    ],
+)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_flag_changes_its_setting_alone(calls, recipe, flag, value, setting, expected):
+    call = calls("--recipe", recipe, flag, value)
+    assert call["recipe"].settings() == {**get_recipe(recipe).settings(), setting: expected}
+
+
+def test_every_flag_of_the_originals_is_there():
+    flags = """--model --content-image --style-image --stop-eps --content-weight --style-weight --tv-weight
+    --max-num-epochs --max-long-edge --lr --gpu --output --save-epochs --remove-noise --output_dir --lr-sched-delay
+    --lr-sched-factor""".split()
+    known = cli._make_main_parser()._option_string_actions
+    assert set(flags) <= set(known)
+    assert all(known[flag].help for flag in flags)
+
+
+def test_the_rest_of_the_flags_reach_the_run(calls):
+    call = calls("--content-image", "a", "--style-image", "b", "--gpu", "-1", "--seed", "5", "--init", "c.png")
+    assert (call["content"], call["style"], call["gpu"], call["seed"], call["initial"]) == ("a", "b", -1, 5, "c.png")
+
+
+@pytest.mark.parametrize(
+    "argv, final, on_the_way",
+    [
+        (["--recipe", "mxnet-1.9"], "output//final.jpg", "output/e_50.jpg"),
+        (["--output_dir", "there/x"], "there/x/final.jpg", "there/xe_50.jpg"),
+        (["--output-dir", "there/"], "there//final.jpg", "there/e_50.jpg"),
+        (["--recipe", "mxnet-1.9", "--output", "a/b.PNG"], "a/b.PNG", "a/tmp_50.PNG"),
+        (["--output", "b.tif"], "b.tif", "tmp_50.tif"),
+    ],
+)
+def test_where_pictures_go(calls, argv, final, on_the_way):
+    outputs = calls(*argv)["outputs"]
+    assert (outputs.final, outputs.on_the_way(50)) == (final, on_the_way)
+
+
+def test_help_and_version_do_without_mxnet_and_scikit_image():
+    code = (
+        "import sys; from neural_style.cli import main\n"
+        "for flag in ('--help', '--version'):\n"
+        "    try: main([flag])\n"
+        "    except SystemExit as end: assert end.code == 0\n"
+        "print([name for name in ('mxnet', 'skimage', 'scipy', 'pooch', 'PIL') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, universal_newlines=True, check=True)
+    lines = output.stdout.splitlines()
+    assert lines[-2:] == [f"neural-style {__version__}", "[]"]
+
+
+def test_help_names_every_recipe_model_and_command():
+    text = cli._make_main_parser().format_help()
+    for name in list(RECIPES) + list(cli.ARCHITECTURES) + list(cli._COMMANDS):
+        assert name in text
+
+
+def test_a_run_saves_pictures_and_logs_the_originals_lines(pictures, vgg19_file, tmp_path, capfd):
+    output = tmp_path / "deep" / "er" / "out.png"
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 4, "--save-epochs", 2, "--output", output)
+    assert main(argv) == 0
+    log = capfd.readouterr().err.splitlines()
+    epochs = [line for line in log if line.startswith("epoch ")]
+    assert len(epochs) == 4 and re.fullmatch(r"epoch 0, relative change \d\.\d{6}", epochs[0])
+    assert {path.name for path in output.parent.iterdir()} == {"out.png", "tmp_2.png", "tmp_4.png"}
+    assert read_image(output).shape == (32, 40, 3)
+    assert not np.array_equal(read_image(output.parent / "tmp_2.png"), read_image(output))
+    np.testing.assert_array_equal(read_image(output.parent / "tmp_4.png"), read_image(output))
+
+
+def test_less_can_be_logged(pictures, vgg19_file, tmp_path, capfd):
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 1, "--output", tmp_path / "o.png")
+    assert main(argv + ["--log-level", "error"]) == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_unset_gpu_is_told_in_one_line(pictures, vgg19_file, tmp_path, capfd):
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 0, "--output", tmp_path / "o.png")
+    argv = [word for word in argv if word not in ("--gpu", "-1")]
+    assert main(argv) == 0
+    assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("computing on ")]) == 1
+
+
+def test_save_epochs_0_saves_only_the_last(pictures, vgg19_file, tmp_path):
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 3, "--save-epochs", 0, "--output", tmp_path / "o.png")
+    assert main(argv) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["o.png"]
+
+
+def test_a_seed_changes_the_picture_and_repeats_it(pictures, vgg19_file, tmp_path):
+    made = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        output = tmp_path / (name + ".png")
+        assert main(arguments(pictures, vgg19_file, "--max-num-epochs", 2, "--seed", seed, "--output", output)) == 0
+        made.append(read_image(output))
+    np.testing.assert_array_equal(made[0], made[1])
+    assert not np.array_equal(made[0], made[2])
+
+
+BAD = [
+    ("no content", ["--content-image", "{tmp}/none.jpg"], 1, r"{tmp}/none\.jpg: there is no such file"),
+    ("no style", ["--style-image", "{tmp}/none.jpg"], 1, r"{tmp}/none\.jpg: there is no such file"),
+    ("content is text", ["--content-image", "{tmp}/text.jpg"], 1, r"{tmp}/text\.jpg: is not a picture"),
+    ("content is empty", ["--content-image", "{tmp}/empty.png"], 1, r"{tmp}/empty\.png: .*empty"),
+    ("content is a folder", ["--content-image", "{tmp}"], 1, r"{tmp}: .*folder"),
+    ("content is cut short", ["--content-image", "{tmp}/cut.png"], 1, r"{tmp}/cut\.png: cannot be decoded"),
+    ("start is missing", ["--init", "{tmp}/none.png"], 1, r"{tmp}/none\.png: there is no such file"),
+    ("too small", ["--max-long-edge", "15"], 1, r"the picture would be 15 x 12 pixels, too small .* at least 16 pixels"),
+    ("edge 0", ["--max-long-edge", "0"], 1, r"max long edge is 0; it must be 1 or more"),
+    ("steps below 0", ["--max-num-epochs", "-3"], 1, r"max steps is -3"),
+    ("rate 0", ["--lr", "0"], 1, r"learning rate is 0"),
+    ("rate nan", ["--lr", "nan"], 1, r"learning rate is nan"),
+    ("negative weight", ["--style-weight", "-1"], 1, r"style weight is -1"),
+    ("no objective", ["--style-weight", "0", "--content-weight", "0"], 1, r"content weight and style weight are both 0"),
+    ("overflow", ["--lr", "1e38"], 1, r"step \d+ gave values that are not finite"),
+    ("no such device", ["--gpu", "7"], 1, r"--gpu 7: .*--gpu -1"),
+    ("suffix", ["--output", "{tmp}/o.bmp"], 1, r"{tmp}/o\.bmp: .*\.png"),
+    ("no suffix", ["--output", "{tmp}/o"], 1, r"{tmp}/o: .*\.png"),
+    ("output is a folder", ["--output", "{tmp}/folder.png"], 1, r"{tmp}/folder\.png: .*folder"),
+    ("output below a file", ["--output", "{tmp}/text.jpg/o.png"], 1, r"{tmp}/text\.jpg"),
+    ("output over content", ["--output", "{content}"], 1, r"this input would be overwritten"),
+    ("on the way over style", ["--style-image", "{tmp}/tmp_50.png", "--output", "{tmp}/o.png"], 1, r"overwritten"),
+    ("no weights", ["--weights", "{tmp}/none.params"], 1, r"none\.params does not exist"),
+    ("weights are text", ["--weights", "{tmp}/text.jpg"], 1, r"text\.jpg"),
+    ("weights of another network", ["--model", "vgg16"], 1, r"conv3_4_weight.*another network"),
+    ("both outputs", ["--output", "a.png", "--output_dir", "b/"], 2, r"not allowed with"),
+    ("unknown flag", ["--stylee-image", "x"], 2, r"unrecognized arguments"),
+    ("unknown model", ["--model", "resnet"], 2, r"invalid choice: 'resnet'"),
+    ("unknown recipe", ["--recipe", "gatys"], 2, r"invalid choice: 'gatys'"),
+    ("not a number", ["--lr", "fast"], 2, r"invalid float value: 'fast'"),
+    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from weights"),
+]
+
+
+@pytest.mark.parametrize("argv, code, pattern", [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_input_is_one_line_and_an_exit_code(argv, code, pattern, pictures, vgg19_file, tmp_path, capfd):
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "cut.png").write_bytes((pictures / "content.png").read_bytes()[:700])
+    (tmp_path / "tmp_50.png").write_bytes((pictures / "style.png").read_bytes())
+    (tmp_path / "folder.png").mkdir()
+    before = {path: path.stat().st_mtime_ns for path in list(tmp_path.iterdir()) + list(pictures.iterdir())}
+    places = dict(tmp=tmp_path, content=pictures / "content.png")
+    given = [] if argv == ["paint"] else arguments(pictures, vgg19_file, "--max-num-epochs", 1000, "--log-level", "warning")
+    if given and "--output" not in argv and "--output_dir" not in argv:
+        given += ["--output", str(tmp_path / "fresh.png")]
+    try:
+        got = main(given + [word.format(**places) for word in argv])
+    except SystemExit as end:
+        got = end.code
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert got == code, lines
+    assert re.search(pattern.replace("{tmp}", re.escape(str(tmp_path))), lines[-1]), lines
+    assert lines[-1].startswith("neural-style: error: ")
+    if code == 1:
+        assert len(lines) == 1
+    after = {path: path.stat().st_mtime_ns for path in list(tmp_path.iterdir()) + list(pictures.iterdir())}
+    assert after == before, "something was written"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_finishes_the_step_and_saves(number, pictures, vgg19_file, tmp_path):
+    output = tmp_path / "o.png"
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 100000, "--stop-eps", 0, "--save-epochs", 0)
+    process = subprocess.Popen(RUN + argv + ["--output", str(output)], stderr=subprocess.PIPE, universal_newlines=True)
+    for line in process.stderr:
+        if line.startswith("epoch 2,"):
+            process.send_signal(number)
+            break
+    rest = process.stderr.read()
+    assert process.wait() == 130, rest
+    assert "finishing the step" in rest and "Traceback" not in rest
+    assert read_image(output).shape == (32, 40, 3)
+
+
+def test_a_signal_before_the_first_step_saves_nothing(pictures, vgg19_file, tmp_path):
+    output = tmp_path / "o.png"
+    argv = arguments(pictures, vgg19_file, "--output", output)
+    code = (
+        "import os, signal, sys, neural_style.transfer as t; from neural_style import cli\n"
+        "read = t._prepare_pictures\n"
+        "def kill(*a): os.kill(os.getpid(), signal.SIGINT); return read(*a)\n"
+        "t._prepare_pictures = kill\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 130, done.stderr
+    assert "nothing is saved" in done.stderr and not output.exists()
+
+
+def test_a_second_signal_ends_at_once(pictures, vgg19_file, tmp_path):
+    output = tmp_path / "o.png"
+    argv = arguments(pictures, vgg19_file, "--output", output)
+    code = (
+        "import os, signal, sys, neural_style.transfer as t; from neural_style import cli\n"
+        "def kill(*a): os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT)\n"
+        "t._prepare_pictures = kill\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr and "Traceback" not in done.stderr and not output.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_shows_a_progress_bar_instead_of_log_lines(pictures, vgg19_file, tmp_path):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    output = tmp_path / "o.png"
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 3, "--save-epochs", 0, "--output", output)
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = subprocess.Popen(RUN + argv, stderr=follower, stdout=subprocess.DEVNULL)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            block = os.read(leader, 4096)
+        except OSError:  # Linux's way to say that nobody has the terminal open any more
+            break
+        if not block:
+            break
+        shown += block
+    assert process.wait() == 0
+    assert b"3/3" in shown and b"relative change" in shown and b"epoch 0" not in shown
+    assert b"saved " in shown
+
+
+def test_a_picture_on_the_way_that_cannot_be_saved_does_not_end_the_run(
+    pictures, vgg19_file, tmp_path, monkeypatch, capfd
+):
+    real, output = job.save_image, tmp_path / "o.png"
+
+    def save(path, picture):
+        if "tmp_" in str(path):
+            raise job.OutputError(f"{path}: no space is left")
+        real(path, picture)
+
+    monkeypatch.setattr(job, "save_image", save)
+    argv = arguments(pictures, vgg19_file, "--max-num-epochs", 2, "--save-epochs", 1, "--output", output)
+    assert main(argv) == 0
+    assert "warning: " in capfd.readouterr().err and output.exists()
+
+
+def test_a_bug_keeps_its_traceback(pictures, vgg19_file, monkeypatch):
+    monkeypatch.setattr(job, "read_image", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(arguments(pictures, vgg19_file))
+
+
+def test_python_m_is_the_same_program():
+    done = subprocess.run(RUN + ["--version"], stdout=subprocess.PIPE, universal_newlines=True, check=True)
+    assert done.stdout == f"neural-style {__version__}\n"
