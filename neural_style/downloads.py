@@ -195,6 +195,7 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
             if known.gluon:
                 _import_gluon(known, came, target)
             else:
+                _share(came)
                 os.replace(came, target)
     except OSError as error:
         raise DownloadError(
@@ -295,6 +296,13 @@ def _by_hand(known, url, target):
             f"--layout gluon --model {known.model} --output {target}"
         )
     return f"download that address on another machine and put the file at {target}"
+
+
+def _share(path):
+    """Give a file the permissions of any new one; those of temporary files keep everybody else out."""
+    plain = path.with_name("plain")
+    plain.touch()
+    shutil.copymode(str(plain), str(path))
 
 
 def _sweep(folder):

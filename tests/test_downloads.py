@@ -129,6 +129,9 @@ def test_fetch_then_nothing_to_do(server, tmp_path, caplog):
     path = fetch("vgg19", folder)
     assert path == folder / "vgg19.params" and path.read_bytes() == CONTENT
     assert os.listdir(str(folder)) == ["vgg19.params"]
+    (folder / "plain").touch()  # others may read it, if they may read what is written here
+    assert path.stat().st_mode == (folder / "plain").stat().st_mode
+    (folder / "plain").unlink()
     assert server.requests == ["/some/place/mxnet/neural-style/model/vgg19.params"]
     assert fetch("vgg19", folder) == path
     assert len(server.requests) == 1 and "already there" in caplog.text
