@@ -46,8 +46,7 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _IN_PLANES = 2
 _PREMULTIPLIED_ALPHA, _ALPHA = 1, 2
 
-# Exif 2.32, 4.6.4: what makes a stored array (H, W, C) upright. A table of our own, because it serves tifffile too and
-# because whether Pillow turns a TIFF by itself depends on its version.
+# Exif 2.32, 4.6.4: what makes a stored array (H, W, C) upright. A table of our own, because it serves tifffile too.
 _UPRIGHT = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -126,7 +125,8 @@ def read_image(path):
         if pixels[..., 3].min() < 255:
             logger.warning("%s: its transparent parts are laid over white", path)
         pixels = _over_white(pixels)
-    return np.array(_UPRIGHT.get(orientation, lambda a: a)(pixels), order="C")  # a copy: Pillow's memory is read-only
+    # A copy, because the memory of Pillow's pictures is read-only.
+    return np.array(_UPRIGHT.get(orientation, lambda a: a)(pixels), order="C")
 
 
 def long_edge_size(shape, long_edge):
@@ -375,9 +375,9 @@ def _decode(file):
 
 
 def _orientation(picture):
-    """Give the orientation of a loaded Pillow image; to be asked after loading, when new Pillows have turned TIFFs."""
-    if picture.format == "TIFF":
-        return picture.tag_v2.get(_ORIENTATION, 1)
+    """Give the orientation of a loaded Pillow image, 1 to 8."""
+    if picture.format == "TIFF":  # Pillow has turned it while loading; older versions keep the tag even so
+        return 1
     try:
         return picture.getexif().get(_ORIENTATION, 1)
     except Exception:  # broken EXIF data raise anything, and are no reason to refuse sound pixels
@@ -411,7 +411,7 @@ def _to_rgb(picture):
 
 
 def _decode_tiff(file):
-    """Do as `_decode` for kinds of TIFF that Pillow does not read: floats in colour, grey of 16 bits with alpha, and others."""
+    """Do as `_decode` for TIFFs that Pillow does not read: floats in colour, 16-bit grey with alpha, and others."""
     import tifffile
     from PIL import Image
 
