@@ -15,7 +15,7 @@ INSTALL_REQUIRES = [
     "numpy>=1.19,<2",
     "scikit-image>=0.19",  # the first with channel_axis
     # These come with scikit-image, but are imported here by name.
-    "scipy>=1.4.1",
+    "scipy>=1.4.1,<2",  # MXNet 1.x uses scipy.sparse.csr, which SciPy 2 is announced to drop
     "pillow>=8.1.2",  # below it scikit-image 0.19 warns of security holes at every import
     "tifffile>=2020.9.3",
     "pooch>=1.4",  # the first with retry_if_failed
