@@ -7,7 +7,7 @@ from .downloads import KNOWN_FILES, cache_folder, fetch
 from .errors import OutputError, WeightsError
 from .importers import LAYOUTS, import_weights
 from .networks import ARCHITECTURES
-from .weights import SUFFIX, describe_weights, find_weights, list_weights, save_weights, verify_weights
+from .weights import SUFFIX, describe_weights, find_weights, fitting_models, list_weights, save_weights, verify_weights
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ def _list(args):
     for record in list_weights(args.models_dir):
         fits = "/".join(record.models) + (f" to {record.deepest}" if record.deepest else "")
         size = f"{record.size / 1e6:.1f} MB" if record.size is not None else "-"
-        print(f"{record.name:16} {size:>9}  {fits:20}  {record.path or ''}{'  ' if record.path else ''}{record.note}".rstrip())
+        where = "  ".join(filter(None, (str(record.path or ""), record.note)))
+        print(f"{record.name:16} {size:>9}  {fits:20}  {where}".rstrip())
     return 0
 
 
@@ -79,14 +80,13 @@ def _fetch(args):
 
 def _verify(args):
     path = find_weights(args.weights, args.weights, args.models_dir)
-    record = verify_weights(path, args.model or _told_model(path))
+    record = verify_weights(path, args.model or _only(describe_weights(path)[0], path))
     print(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
     print(f"sha256 {record.sha256}")
     return 0
 
 
-def _told_model(path):
-    models, _ = describe_weights(path)
+def _only(models, path):
     if len(models) != 1:
         what = f"fits {' and '.join(models)}" if models else "fits none of the networks"
         raise WeightsError(f"{path} {what} by its names and shapes; say with --model which network it must be")
@@ -95,20 +95,13 @@ def _told_model(path):
 
 def _import(args):
     params = import_weights(args.source, args.model, args.layout)
-    model = args.model or _told_arrays(params)
+    models, deepest = fitting_models(params)
+    model = args.model or _only(models, args.source)
     target = Path(args.output) if args.output else Path(args.models_dir or cache_folder()) / (model + SUFFIX)
     if target.exists() and not args.replace:
         raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
     if target.exists() and os.path.samefile(str(target), str(args.source)):
         raise OutputError(f"{target} is the file to import; give another --output")
     save_weights(target, params)
-    print(target)
+    print(f"{target}: {model} to {deepest}")
     return 0
-
-
-def _told_arrays(params):
-    for model, architecture in ARCHITECTURES.items():
-        shapes = architecture.parameter_shapes([architecture.layers[-1]])
-        if all(name in shapes and value.shape == shapes[name] for name, value in params.items()):
-            return model
-    raise WeightsError("the file fits none of the networks")

@@ -62,7 +62,7 @@ def test_verify_names_the_parameter_that_is_broken(tmp_path, capfd):
 def test_import_writes_this_programs_layout(models, tmp_path, capfd):
     target = tmp_path / "new" / "mine.params"
     assert main(["weights", "import", str(models / "vgg19.params"), "--output", str(target)]) == 0
-    assert capfd.readouterr().out == f"{target}\n"
+    assert capfd.readouterr().out == f"{target}: vgg19 to conv5_1\n"
     before, after = (load_weights(path, SHAPES) for path in (models / "vgg19.params", target))
     for name in SHAPES:
         np.testing.assert_array_equal(after[name].asnumpy(), before[name].asnumpy())
@@ -70,7 +70,18 @@ def test_import_writes_this_programs_layout(models, tmp_path, capfd):
 
 def test_import_goes_to_the_cache_where_it_is_found(models, tmp_path, capfd):
     assert main(["weights", "import", str(models / "vgg19.params")]) == 0
-    assert capfd.readouterr().out == f"{tmp_path / 'cache' / 'vgg19.params'}\n"
+    assert capfd.readouterr().out.startswith(f"{tmp_path / 'cache' / 'vgg19.params'}: ")
+
+
+def test_import_tells_vgg16_from_vgg19_and_asks_where_nothing_can(tmp_path, capfd):
+    shapes = ARCHITECTURES["vgg16"].parameter_shapes(["relu5_1"])
+    save_weights(tmp_path / "a.params", random_parameters(shapes))
+    assert main(["weights", "import", str(tmp_path / "a.params"), "--models-dir", str(tmp_path / "m")]) == 0
+    assert capfd.readouterr().out == f"{tmp_path / 'm' / 'vgg16.params'}: vgg16 to conv5_1\n"
+    shapes = ARCHITECTURES["vgg16"].parameter_shapes(["relu2_2"])
+    save_weights(tmp_path / "b.params", random_parameters(shapes))
+    line = failure(capfd, "weights", "import", tmp_path / "b.params")
+    assert "fits vgg19 and vgg16" in line and "--model" in line
 
 
 def test_import_overwrites_only_if_told(models, tmp_path, capfd):
