@@ -10,6 +10,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 def pytest_configure(config):
     config.golden_notes = []
+    config.addinivalue_line("markers", "gpu: needs a GPU that this build of MXNet can run on")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu"):
+        from neural_style.devices import choose_device
+        from neural_style.errors import DeviceError
+
+        try:
+            choose_device(0)
+        except DeviceError as error:
+            pytest.skip(str(error))
 
 
 def pytest_terminal_summary(terminalreporter, config):
