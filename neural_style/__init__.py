@@ -5,6 +5,7 @@
 >>> result = stylize(read_image("photograph.jpg"), read_image("painting.jpg"), recipe)
 >>> save_image("result.png", result.picture)
 """
+
 import importlib
 
 __version__ = "1.0.0"

@@ -1,4 +1,5 @@
 """``python -m neural_style`` is ``neural-style``."""
+
 import sys
 
 from .cli import main

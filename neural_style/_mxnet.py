@@ -10,6 +10,7 @@
 
 Environment variables that the user has set are left alone.
 """
+
 import importlib
 import os
 import sys

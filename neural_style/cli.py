@@ -3,6 +3,7 @@
 ``neural-style`` with the flags of the original programs stylises a picture; ``neural-style COMMAND`` does the rest.
 Nothing here imports MXNet before the arguments are known to make sense.
 """
+
 import argparse
 import contextlib
 import logging
@@ -77,7 +78,9 @@ def add_original_flags(parser, recipe=None):
         Whose settings are the defaults. Without it the defaults are None, which leaves the recipe to be chosen by
         another flag, and the help shows the value of every recipe.
     """
-    parser.add_argument("--content-image", default="input/IMG_4343.jpg", help="picture to repaint (default: %(default)s)")
+    parser.add_argument(
+        "--content-image", default="input/IMG_4343.jpg", help="picture to repaint (default: %(default)s)"
+    )
     parser.add_argument(
         "--style-image", default="input/starry_night.jpg", help="picture whose style to take (default: %(default)s)"
     )
@@ -257,8 +260,8 @@ def _run_stylize(args):
     if result.reason is StopReason.NOT_FINITE:
         what = f"{outputs.final} holds the last good image" if result.history else "nothing is saved"
         raise SettingsError(
-            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller --lr or smaller weights "
-            "may help"
+            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller --lr or "
+            "smaller weights may help"
         )
     if result.reason is StopReason.INTERRUPTED:
         if not result.history:

@@ -1,4 +1,5 @@
 """``neural-style weights``: list, fetch, verify and import network parameters."""
+
 import logging
 import os
 from pathlib import Path

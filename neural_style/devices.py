@@ -1,4 +1,5 @@
 """Choose where to compute, and find out whether MXNet can really compute there."""
+
 import logging
 
 from ._mxnet import mx

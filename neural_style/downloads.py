@@ -9,6 +9,7 @@ come from:
 
 `requests` honours the usual proxy variables.
 """
+
 import hashlib
 import logging
 import os

@@ -3,6 +3,7 @@
 They are handed symbols and parameters and open no file. As in MXNet's neural-style example the network has a gradient
 for the image alone, and total variation has an executor of its own whose output *is* the gradient.
 """
+
 from ._mxnet import mx
 from .objectives import TV_KERNEL, total_variation_symbol
 

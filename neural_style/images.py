@@ -6,6 +6,7 @@ of its training data. Every arithmetic step here is that of the original program
 Pillow and scikit-image are imported by the functions that need them: scikit-image alone takes longer to import than
 everything else here, and saving or `check_output` does without.
 """
+
 import contextlib
 import errno
 import io
@@ -440,7 +441,7 @@ def _decode_tiff(file):
     colour = np.broadcast_to(colour, colour.shape[:2] + (3,))
     if alpha not in (_ALPHA, _PREMULTIPLIED_ALPHA):
         return colour, orientation
-    opacity = samples[..., colours:colours + 1]
+    opacity = samples[..., colours : colours + 1]
     if alpha == _PREMULTIPLIED_ALPHA:
         # c = premultiplied / opacity, to the nearest; where nothing shows, the colour is of no matter
         divisor = np.maximum(opacity, 1).astype(np.uint16)

@@ -13,6 +13,7 @@ folding the means would be exact there and off by as much everywhere else.
 
 The fully connected layers are dropped.
 """
+
 import inspect
 import logging
 import pickle

@@ -1,4 +1,5 @@
 """A run from files to files: what the command line and the legacy API have in common."""
+
 import logging
 import os
 import re

@@ -5,6 +5,7 @@ Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Rec
 is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activations have their usual names: ``conv3_2`` is
 the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the block.
 """
+
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -124,9 +125,7 @@ def build_symbol(architecture, layers, pooling="avg"):
     x = mx.sym.Variable("data")
     for layer in architecture.layers:
         if layer.startswith("conv"):
-            x = mx.sym.Convolution(
-                x, num_filter=architecture.channels(layer), kernel=(3, 3), pad=(1, 1), name=layer
-            )
+            x = mx.sym.Convolution(x, num_filter=architecture.channels(layer), kernel=(3, 3), pad=(1, 1), name=layer)
         elif layer.startswith("relu"):
             x = mx.sym.Activation(x, act_type="relu", name=layer)
         else:

@@ -3,6 +3,7 @@
 ``from neural_style import nstyle`` takes the place of ``import nstyle``; names, flags, files and the callback's dict
 are the same. New programs call `neural_style.stylize`.
 """
+
 import numpy as np
 
 from .cli import add_original_flags, make_parser, override_recipe

@@ -1,9 +1,10 @@
 """Gram matrices and losses as symbols, and the head gradients that weight them.
 
-Gatys, Ecker & Bethge, A Neural Algorithm of Artistic Style, arXiv:1508.06576 (2015), in the form of MXNet's neural-style
-example: a loss is a plain sum of squares, and its weight is not part of the symbol but the head gradient that backward
-starts from.
+Gatys, Ecker & Bethge, A Neural Algorithm of Artistic Style, arXiv:1508.06576 (2015), in the form of MXNet's
+neural-style example: a loss is a plain sum of squares, and its weight is not part of the symbol but the head gradient
+that backward starts from.
 """
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,6 +3,7 @@
 An optimizer is made for one image and has ``update(image, gradient)``, which changes the image in place without waiting
 for the device, and ``learning_rate``, the rate of the last update.
 """
+
 from ._mxnet import mx
 from .errors import SettingsError
 
@@ -27,9 +28,7 @@ class MXNetOptimizer:
     """
 
     def __init__(self, optimizer, image, learning_rate, schedule_delay, schedule_factor, **settings):
-        schedule = mx.lr_scheduler.FactorScheduler(
-            step=schedule_delay, factor=schedule_factor, base_lr=learning_rate
-        )
+        schedule = mx.lr_scheduler.FactorScheduler(step=schedule_delay, factor=schedule_factor, base_lr=learning_rate)
         self._optimizer = optimizer(learning_rate=learning_rate, lr_scheduler=schedule, **settings)
         self._state = self._optimizer.create_state(0, image)
 

@@ -1,4 +1,5 @@
 """Named, frozen settings; the only home of numbers, each with where it comes from."""
+
 import dataclasses
 import math
 from collections import OrderedDict

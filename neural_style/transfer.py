@@ -1,4 +1,5 @@
 """The loop: from two pictures and a recipe to a stylised picture."""
+
 import enum
 import logging
 from dataclasses import dataclass
@@ -234,9 +235,7 @@ class _Objective:
         _, shapes, _ = network.infer_shape(data=content.shape)
 
         self.terms = terms
-        self.factors = head_gradients(
-            terms, dict(zip(layers, shapes)), recipe.content_weight, recipe.style_weight
-        )
+        self.factors = head_gradients(terms, dict(zip(layers, shapes)), recipe.content_weight, recipe.style_weight)
         self._tv_weight = recipe.tv_weight
         self._ctx = ctx
         self._parameters = parameters

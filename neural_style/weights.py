@@ -7,6 +7,7 @@ the means 123.68, 116.779, 103.939. A network never runs on parameters that are 
 The files are read here and not by ``mxnet.nd.load``, which takes sizes on trust (a damaged file can make it ask for any
 amount of memory), reads the fully connected layers too, and needs MXNet before it can say that a file is a picture.
 """
+
 import hashlib
 import math
 import os

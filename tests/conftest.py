@@ -34,9 +34,10 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session")
 def vgg19_file(tmp_path_factory):
     """A weights file of VGG-19 up to conv5_1 with random numbers in it."""
+    from numpy_vgg import random_parameters
+
     from neural_style.networks import ARCHITECTURES
     from neural_style.weights import save_weights
-    from numpy_vgg import random_parameters
 
     path = tmp_path_factory.mktemp("models") / "vgg19.params"
     save_weights(path, random_parameters(ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])))

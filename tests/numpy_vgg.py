@@ -1,4 +1,5 @@
 """A VGG in float64 NumPy, forward and backward, written without MXNet: what the tests compare with."""
+
 import numpy as np
 
 

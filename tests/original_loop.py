@@ -1,8 +1,9 @@
 """The original programs' computation, written down once more from their description, in one piece.
 
-It shares nothing with the package but the way MXNet is imported: no recipe, no executor, no clipping on the device. Where it and the package agree bit
-for bit on a machine, the package computes there what the original programs would.
+It shares nothing with the package but the way MXNet is imported: no recipe, no executor, no clipping on the device.
+Where it and the package agree bit for bit on a machine, the package computes there what the original programs would.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,8 +88,7 @@ def run(flags, content, style, weights, seed):
     kernel = mx.sym.Variable("stencil")
     planes = mx.sym.SliceChannel(mx.sym.Variable("image"), num_outputs=3)
     filtered = [
-        mx.sym.Convolution(planes[i], kernel, num_filter=1, kernel=(3, 3), pad=(1, 1), no_bias=True)
-        for i in range(3)
+        mx.sym.Convolution(planes[i], kernel, num_filter=1, kernel=(3, 3), pad=(1, 1), no_bias=True) for i in range(3)
     ]
     smoother = (mx.sym.Concat(*filtered) * flags.tv_weight).bind(mx.cpu(), {"image": image, "stencil": stencil})
 

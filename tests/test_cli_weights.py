@@ -1,13 +1,14 @@
 """The weights command at the border; what it calls is tested where it is."""
+
 import shutil
 
 import numpy as np
 import pytest
+from numpy_vgg import random_parameters
 
 from neural_style.cli import main
 from neural_style.networks import ARCHITECTURES
 from neural_style.weights import digest, load_weights, save_weights
-from numpy_vgg import random_parameters
 
 SHAPES = ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])
 

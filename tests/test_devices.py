@@ -1,4 +1,5 @@
 """What is said about devices, with MXNet's answers stood in for; and, where there is one, a real GPU."""
+
 import logging
 import types
 

@@ -1,4 +1,5 @@
 """Fetching, against a server on this machine that serves well, cuts, corrupts, refuses and stalls."""
+
 import dataclasses
 import hashlib
 import http.server

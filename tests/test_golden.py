@@ -5,16 +5,17 @@ hand. They were recorded on a processor with AVX-512; MXNet takes other kernels 
 run amplifies them. So the original's computation is also written down in `original_loop`: the package has to equal it
 bit for bit on every machine, and the recordings as closely as that computation itself does.
 """
+
 import os
 import re
 import types
 from pathlib import Path
 
 import numpy as np
+import original_loop
 import pytest
 import skimage
 
-import original_loop
 from neural_style import nstyle
 from neural_style._mxnet import mx
 from neural_style.cli import main

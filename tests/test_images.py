@@ -1,4 +1,5 @@
 """Pictures of every kind are read as the pixels they show, and saved whole or not at all."""
+
 import errno
 import io
 import logging
@@ -39,7 +40,7 @@ def noise(height, width, seed=0):
 
 
 def psnr(a, b):
-    return 10 * np.log10(255 ** 2 / np.mean((a.astype(float) - b) ** 2))
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
 def repeated(grey):
@@ -157,14 +158,13 @@ KINDS = {
         CORNERS,
     ),
     "16-bit grey TIFF": (tiff(WIDE, photometric="minisblack"), repeated(WIDE_AS_8_BIT)),
-    "16-bit grey TIFF, big-endian": (
-        tiff(WIDE, photometric="minisblack", byteorder=">"), repeated(WIDE_AS_8_BIT)
-    ),
+    "16-bit grey TIFF, big-endian": (tiff(WIDE, photometric="minisblack", byteorder=">"), repeated(WIDE_AS_8_BIT)),
     "inverted 16-bit grey TIFF": (tiff(65535 - WIDE, photometric="miniswhite"), repeated(WIDE_AS_8_BIT)),
     "16-bit RGB TIFF": (tiff(WIDE_RGB, photometric="rgb"), WIDE_RGB_AS_8_BIT),
     "16-bit RGB TIFF, big-endian": (tiff(WIDE_RGB, photometric="rgb", byteorder=">"), WIDE_RGB_AS_8_BIT),
     "16-bit RGB TIFF in planes": (
-        tiff(planes(WIDE_RGB), photometric="rgb", planarconfig="separate"), WIDE_RGB_AS_8_BIT
+        tiff(planes(WIDE_RGB), photometric="rgb", planarconfig="separate"),
+        WIDE_RGB_AS_8_BIT,
     ),
     "16-bit RGB BigTIFF": (tiff(WIDE_RGB, photometric="rgb", bigtiff=True), WIDE_RGB_AS_8_BIT),
     "float grey TIFF": (tiff(FLOAT.astype(np.float32), photometric="minisblack"), repeated(FLOAT_AS_8_BIT)),
@@ -172,13 +172,16 @@ KINDS = {
     "inverted double grey TIFF": (tiff(FLOAT, photometric="miniswhite"), 255 - repeated(FLOAT_AS_8_BIT)),
     "float RGB TIFF": (tiff(FLOAT_RGB.astype(np.float32), photometric="rgb"), FLOAT_RGB_AS_8_BIT),
     "float RGB TIFF in planes": (
-        tiff(planes(FLOAT_RGB).astype(np.float32), photometric="rgb", planarconfig="separate"), FLOAT_RGB_AS_8_BIT
+        tiff(planes(FLOAT_RGB).astype(np.float32), photometric="rgb", planarconfig="separate"),
+        FLOAT_RGB_AS_8_BIT,
     ),
     "first page of a TIFF": (
-        encoded(CORNERS, "TIFF", save_all=True, append_images=[Image.fromarray(255 - CORNERS)]), CORNERS
+        encoded(CORNERS, "TIFF", save_all=True, append_images=[Image.fromarray(255 - CORNERS)]),
+        CORNERS,
     ),
     "first page of a float TIFF": (
-        tiff(np.stack([FLOAT_RGB, 1 - FLOAT_RGB]).astype(np.float32), photometric="rgb"), FLOAT_RGB_AS_8_BIT
+        tiff(np.stack([FLOAT_RGB, 1 - FLOAT_RGB]).astype(np.float32), photometric="rgb"),
+        FLOAT_RGB_AS_8_BIT,
     ),
     "one pixel": (encoded(CORNERS[:1, :1], "PNG"), CORNERS[:1, :1]),
     "one pixel wide": (encoded(noise(50, 1), "PNG"), noise(50, 1)),
@@ -222,7 +225,8 @@ TRANSPARENT = {
         [[[1, 2, 3], [255, 255, 255]]],
     ),
     "16-bit RGBA PNG": (
-        png(1, 1, 16, 6, [np.array([200, 100, 0, 51], ">u2") * np.array(257, ">u2")]), [[[244, 224, 204]]]
+        png(1, 1, 16, 6, [np.array([200, 100, 0, 51], ">u2") * np.array(257, ">u2")]),
+        [[[244, 224, 204]]],
     ),
     "transparent GIF": (encoded(palette_picture(), "GIF", transparency=0), [[[200, 100, 50], [255, 255, 255]]]),
     "RGBA TIFF": (
@@ -232,21 +236,25 @@ TRANSPARENT = {
     "grey and alpha 16-bit TIFF": (
         tiff(
             np.array([[[100, 255], [100, 51]]], np.uint16) * 257,
-            photometric="minisblack", planarconfig="contig", extrasamples=["unassalpha"],
+            photometric="minisblack",
+            planarconfig="contig",
+            extrasamples=["unassalpha"],
         ),
         [[[100] * 3, [224] * 3]],
     ),
     "float RGBA TIFF": (
         tiff(
             np.full((1, 2, 4), [200 / 255, 100 / 255, 0, 0.2], np.float32),
-            photometric="rgb", extrasamples=["unassalpha"],
+            photometric="rgb",
+            extrasamples=["unassalpha"],
         ),
         [[[244, 224, 204]] * 2],
     ),
     "premultiplied float RGBA TIFF": (
         tiff(
             np.full((1, 2, 4), [40 / 255, 20 / 255, 0, 0.2], np.float32),
-            photometric="rgb", extrasamples=["assocalpha"],
+            photometric="rgb",
+            extrasamples=["assocalpha"],
         ),
         [[[244, 224, 204]] * 2],
     ),
@@ -288,9 +296,9 @@ def test_cmyk_jpeg_without_adobe_marker(write):
     # Stored as 255 - ink; without the marker, which says so, the stored values are the inks: 55, 155, 225, 0.
     data = cmyk_jpeg(200, 100, 30, 255)
     start = data.index(b"\xff\xee")
-    (length,) = struct.unpack(">H", data[start + 2:start + 4])
-    assert data[start + 4:start + 9] == b"Adobe"
-    image = images.read_image(write(data[:start] + data[start + 2 + length:]))
+    (length,) = struct.unpack(">H", data[start + 2 : start + 4])
+    assert data[start + 4 : start + 9] == b"Adobe"
+    image = images.read_image(write(data[:start] + data[start + 2 + length :]))
     assert np.abs(image.astype(int) - [200, 100, 30]).max() <= 3
 
 
@@ -306,7 +314,7 @@ def lab_to_srgb(lab):
     """Convert CIELAB under D50 to 8-bit sRGB, by CIE 15, Bradford's adaptation to D65, and IEC 61966-2-1."""
     lightness, a, b = np.moveaxis(lab, -1, 0)
     f = np.stack([(lightness + 16) / 116 + a / 500, (lightness + 16) / 116, (lightness + 16) / 116 - b / 200], -1)
-    xyz = np.where(f > 6 / 29, f ** 3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.96422, 1.0, 0.82521]
+    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.96422, 1.0, 0.82521]
     to_linear = np.array(
         [[3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427]]
     )
@@ -379,7 +387,7 @@ def test_first_frame_of_an_animation(write, name, no_noise):
 
 
 def flipped(data, position):
-    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1:]
+    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
 
 
 def tiff_bomb():
@@ -388,7 +396,7 @@ def tiff_bomb():
     data = bytearray(data)
     for name in ("ImageWidth", "ImageLength"):
         tag = page.tags[name]
-        data[tag.valueoffset:tag.valueoffset + 2] = struct.pack("<H", 60000)
+        data[tag.valueoffset : tag.valueoffset + 2] = struct.pack("<H", 60000)
     return bytes(data)
 
 
@@ -413,10 +421,12 @@ BAD = {
     "32-bit integers": (tiff(np.ones((2, 2), np.uint32), photometric="minisblack"), INTEGERS),
     "signed 16-bit integers": (tiff(np.ones((2, 2), np.int16), photometric="minisblack"), INTEGERS),
     "32-bit integers in colour": (
-        tiff(np.ones((2, 2, 3), np.uint32), photometric="rgb"), "its samples are uint32" + CONVERT
+        tiff(np.ones((2, 2, 3), np.uint32), photometric="rgb"),
+        "its samples are uint32" + CONVERT,
     ),
     "complex numbers": (
-        tiff(np.ones((2, 2), np.complex64), photometric="minisblack"), "its samples are complex64" + CONVERT
+        tiff(np.ones((2, 2), np.complex64), photometric="minisblack"),
+        "its samples are complex64" + CONVERT,
     ),
     "floats of 0 to 255": (tiff(GREY.astype(np.float32), photometric="minisblack"), FLOATS),
     "floats with NaN": (tiff(np.full((2, 2, 3), np.nan, np.float32), photometric="rgb"), FLOATS),
@@ -425,7 +435,8 @@ BAD = {
         "its 5 channels have no known meaning" + CONVERT,
     ),
     "16-bit CIELAB": (
-        tiff(np.ones((2, 2, 3), np.uint16), photometric="cielab"), "its layout is neither grey nor RGB" + CONVERT
+        tiff(np.ones((2, 2, 3), np.uint16), photometric="cielab"),
+        "its layout is neither grey nor RGB" + CONVERT,
     ),
 }
 
@@ -501,9 +512,7 @@ def test_no_permission(write, monkeypatch):
     monkeypatch.setattr(images, "open", refuse, raising=False)
     with pytest.raises(ImageError) as caught:
         images.read_image(path)
-    assert str(caught.value) == (
-        f"{path}: may not be read (permission denied); change its permissions or copy it"
-    )
+    assert str(caught.value) == (f"{path}: may not be read (permission denied); change its permissions or copy it")
 
 
 def test_does_not_fit_into_memory(write, monkeypatch):

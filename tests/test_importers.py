@@ -1,4 +1,5 @@
 """Each importer against a file of its format, made here, and the same network run in that format's own convention."""
+
 import os
 import pickle
 import sys

@@ -1,4 +1,5 @@
 """How MXNet is imported; each case in a process of its own, because MXNet is imported but once."""
+
 import os
 import subprocess
 import sys

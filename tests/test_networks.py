@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
+from numpy_vgg import NumpyVGG, random_parameters
 
 from neural_style import networks
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor
-from numpy_vgg import NumpyVGG, random_parameters
 
 TINY = networks.Architecture("tiny", ((2, 4), (3, 6), (1, 5)))
 

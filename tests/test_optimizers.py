@@ -1,4 +1,5 @@
 """MXNet's optimizers as we set them up, against their formulas in NumPy."""
+
 import numpy as np
 import pytest
 

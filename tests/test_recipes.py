@@ -28,9 +28,7 @@ BOTH = dict(
     noise_range=0.1,
 )
 ORIGINALS = {
-    "mxnet-0.7": dict(
-        BOTH, optimizer="sgd", momentum=0.9, weight_decay=0.0005, schedule_delay=80, denoise_final=True
-    ),
+    "mxnet-0.7": dict(BOTH, optimizer="sgd", momentum=0.9, weight_decay=0.0005, schedule_delay=80, denoise_final=True),
     "mxnet-1.9": dict(
         BOTH, optimizer="nag", momentum=0.95, weight_decay=0.0001, schedule_delay=75, denoise_final=False
     ),
