@@ -44,8 +44,11 @@ def seeded_weights(known=None):
     return weights
 
 
-def run(flags, content, style, weights, seed):
-    """Give the image (1, 3, H, W) and the relative changes for float32 pictures (1, 3, H, W) in network space."""
+def run(flags, content, style, weights, seed, nudge=False):
+    """Give the image (1, 3, H, W) and the relative changes for float32 pictures (1, 3, H, W) in network space.
+
+    With `nudge` one value of the start is moved to the next float32.
+    """
     weights = {name[len("arg:") :]: value for name, value in weights.items()}
     x, activations = mx.sym.Variable("data"), {}
     for i, name in enumerate(VGG19):
@@ -84,6 +87,10 @@ def run(flags, content, style, weights, seed):
 
     mx.random.seed(seed)
     image = mx.random.uniform(-0.1, 0.1, content.shape)
+    if nudge:
+        start = image.asnumpy()
+        start[0, 0, 0, 0] = np.nextafter(start[0, 0, 0, 0], np.float32(1))
+        image[:] = start
     stencil = mx.nd.array(np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]).reshape((1, 1, 3, 3))) / 8
     kernel = mx.sym.Variable("stencil")
     planes = mx.sym.SliceChannel(mx.sym.Variable("image"), num_outputs=3)
