@@ -51,7 +51,9 @@ def _import_mxnet():
             # MXNet 1.x compares with `is`, and uses distutils and NumPy aliases that are deprecated; none of it can
             # be changed from here, and none of it concerns who runs us.
             warnings.simplefilter("ignore")
-            return importlib.import_module("mxnet")
+            module = importlib.import_module("mxnet")
+            importlib.import_module("mxnet.runtime")  # 1.5 does not import it by itself
+            return module
     except (ImportError, OSError) as error:
         raise DependencyError(
             f"MXNet cannot be imported ({error}); install it with: pip install 'mxnet>=1.5,<2'. Its wheels also need "
@@ -64,7 +66,7 @@ def _import_mxnet():
 
 class _LazyMXNet(types.ModuleType):
     def __getattr__(self, name):
-        if name.startswith("__"):  # introspection must not start MXNet
+        if name.startswith("__") and name != "__version__":  # introspection must not start MXNet
             raise AttributeError(name)
         module = _import_mxnet()
         self.__dict__.update(vars(module))  # later look-ups find the real thing at once

@@ -29,6 +29,10 @@ def test_importing_the_package_does_not_import_mxnet_but_using_it_does():
     assert run(code)[0] == ["False", "True", "2.0"]
 
 
+def test_the_version_can_be_asked_first():
+    assert run("from neural_style._mxnet import mx; print(mx.__version__)")[0][0].startswith("1.")
+
+
 def test_numpy_is_left_as_it_was():
     assert run("from neural_style._mxnet import mx; mx.nd; import numpy; print('bool' in vars(numpy))")[0] == [
         str("bool" in vars(np))

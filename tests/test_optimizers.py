@@ -30,6 +30,8 @@ def nag(image, gradient, velocity, rate):
 
 @pytest.mark.parametrize("name, formula", [("sgd", sgd), ("nag", nag)])
 def test_updates_follow_the_formula_and_the_schedule(name, formula):
+    if name == "nag" and mx.__version__.startswith("1.5."):
+        pytest.skip("MXNet 1.5 has another kernel for NAG; the formula here is that of 1.9")
     rng = np.random.RandomState(0)
     expected, velocity = rng.standard_normal(SHAPE), np.zeros(SHAPE)
     image = mx.nd.array(expected)
