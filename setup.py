@@ -15,9 +15,9 @@ INSTALL_REQUIRES = [
     "numpy>=1.19,<2",
     "scikit-image>=0.19",  # the first with channel_axis
     # These come with scikit-image, but are imported here by name.
-    "scipy>=1.4.1,<2",  # MXNet 1.x uses scipy.sparse.csr, which SciPy 2 is announced to drop
-    "pillow>=8.1.2",  # below it scikit-image 0.19 warns of security holes at every import
-    "tifffile>=2020.9.3",
+    "scipy>=1.8,<2",  # MXNet 1.x uses scipy.sparse.csr, which SciPy 2 is announced to drop
+    "pillow>=9.1",  # older ones read CMYK and YCbCr TIFF wrongly or not at all
+    "tifffile>=2021.8.30",
     "pooch>=1.4",  # the first with retry_if_failed
     "requests>=2.20,<3",  # as MXNet asks for it
     "loky>=3.1",  # the first that knows the limits of cgroups v2
