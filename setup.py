@@ -9,6 +9,7 @@ HERE = Path(__file__).resolve().parent
 
 INSTALL_REQUIRES = [
     # 1.9.1 is the last release. The wheels are not bound to one Python; 1.5.0 and 1.9.1 both load on 3.8 and on 3.12.
+    # NAG in 1.5 computes its step in another way than in 1.6 and later.
     "mxnet>=1.5,<2",
     # NumPy 2 breaks MXNet's operators. MXNet 1.x asks for more than 1.16; scikit-image 0.19 for 1.17, later ones for
     # more, each Python's first wheels for more still (3.11: 1.23.2, 3.12: 1.26.0). 1.19 is the oldest that was tried.
@@ -16,7 +17,7 @@ INSTALL_REQUIRES = [
     "scikit-image>=0.19",  # the first with channel_axis
     # These come with scikit-image, but are imported here by name.
     "scipy>=1.8,<2",  # MXNet 1.x uses scipy.sparse.csr, which SciPy 2 is announced to drop
-    "pillow>=9.1",  # older ones read CMYK and YCbCr TIFF wrongly or not at all
+    "pillow>=9.1",  # this and tifffile: the oldest that were seen to read every kind of picture in the tests
     "tifffile>=2021.8.30",
     "pooch>=1.4",  # the first with retry_if_failed
     "requests>=2.20,<3",  # as MXNet asks for it
