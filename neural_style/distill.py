@@ -1,0 +1,859 @@
+"""Train vgg19-compact: a small network whose activations tell what those of VGG-19 tell.
+
+The student learns to predict, through a throw-away linear head per layer, the activations of one or more teachers at
+the layers that style transfer looks at. With activations as matrices, T of the teacher (C_t, M), f of the student
+(C_s, M), and the head H (C_s, C_t), a layer's loss is::
+
+    |T - H' f|^2 / (C_t M)  +  gram_share * |G(T) - G(H' f)|^2 / |G(T)|^2,       G(F) = F F' / M
+
+with T scaled so that its spread is one: the first term is the share of the teacher's variance that stays unexplained.
+The heads have no bias, because then G(H' f) = H' G(f) H: whatever the teacher's Gram matrix says can be read from the
+student's. It also means that both terms follow from three small matrices, G(T), G(f) and T f', and that no array of the
+teacher's size is made or differentiated.
+
+Wang, Li, Wang, Hu & Yang, Collaborative Distillation for Ultra-Resolution Universal Style Transfer, CVPR 2020, is
+where heads of this kind and the widths come from.
+"""
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import time
+from collections import OrderedDict
+
+import numpy as np
+
+from ._mxnet import mx
+from .errors import DeviceError, ImageError, OutputError, SettingsError, WeightsError
+from .networks import ARCHITECTURES, build_symbol
+
+logger = logging.getLogger(__name__)
+
+STUDENT = "vgg19-compact"
+# The style layers of Gatys et al. and the content layer.
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
+# Colours of VGG's training set, RGB, 0 to 255.
+MEANS = np.array([123.68, 116.779, 103.939], "float32")
+# While it is trained, the student sees pictures divided by this, about their spread, so that one learning rate suits
+# all of its layers; `rescale` takes it out again.
+INPUT_SPREAD = 64.0
+# Of the loss; of the global gradient norm.
+GRAM_SHARE, CLIP = 0.3, 5.0
+# Batches during which the learning rate rises to its full height.
+WARM_UP = 100
+# One crop in ten is shrunk towards grey with noise on top: what a picture looks like in the first steps of a run.
+NOISY, NOISE = 0.1, 15.0
+# One picture in so many is never trained on.
+HELD_OUT = 20
+# Target batches that are kept at a time, per size of crop.
+KEPT = 4
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def is_held_out(path):
+    """Tell whether a picture is kept for evaluation; it depends on nothing but the file's name."""
+    name = os.path.basename(path).encode("utf-8", "surrogateescape")
+    return int(hashlib.sha1(name).hexdigest(), 16) % HELD_OUT == 0
+
+
+def find_pictures(folders):
+    """List the pictures of each folder, split into those to train on and those held out.
+
+    Returns
+    -------
+    train, held_out : list of list of str
+        Per folder the paths, sorted. No file name is in both.
+
+    Raises
+    ------
+    ImageError
+        If a folder cannot be read, or if nothing is left to train on or to evaluate.
+    """
+    train, held_out = [], []
+    for folder in folders:
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS))
+        except OSError as error:
+            raise ImageError(f"{folder}: the folder of pictures cannot be read ({error.strerror})") from error
+        paths = [os.path.join(folder, name) for name in names]
+        if not paths:
+            raise ImageError(f"{folder}: no pictures in it; looked for {', '.join(EXTENSIONS)}")
+        train.append([path for path in paths if not is_held_out(path)])
+        held_out.append([path for path in paths if is_held_out(path)])
+    if not any(train) or not any(held_out):
+        raise ImageError(
+            f"{', '.join(folders)}: too few pictures; about one in {HELD_OUT}, chosen by file name, is held out for "
+            "evaluation, and neither part may be empty"
+        )
+    return train, held_out
+
+
+def _read(path, longest):
+    """Read one picture as uint8 (H, W, 3), its short side at most `longest`."""
+    import skimage.io
+
+    try:
+        picture = skimage.io.imread(path)
+    except Exception as error:
+        raise ImageError(f"{path}: the picture cannot be read ({error})") from error
+    picture = np.stack([picture] * 3, axis=-1) if picture.ndim == 2 else picture[..., :3]
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ImageError(f"{path}: not an 8-bit colour or grey picture; convert it or take it out of the folder")
+    short = min(picture.shape[:2])
+    if short > longest:
+        sides = [max(1, int(round(side * longest / short))) for side in picture.shape[:2]]
+        picture = np.rint(resample(picture.astype("float32"), *sides)).astype("uint8")
+    return picture
+
+
+def resample(picture, height, width):
+    """Resize float32 (H, W, C) with a triangle filter that widens when shrinking, so that nothing aliases."""
+    rows, columns = _filter(picture.shape[0], height), _filter(picture.shape[1], width)
+    # (h, H) (H, W * C) -> (h, W, C); (w, W) applied to the middle axis -> (h, w, C)
+    picture = np.dot(rows, picture.reshape(len(picture), -1)).reshape(height, -1, picture.shape[2])
+    return np.matmul(columns, picture)
+
+
+def _filter(before, after):
+    centre = (np.arange(after, dtype="float32") + 0.5) * before / after - 0.5
+    width = max(1.0, before / after)
+    weights = np.maximum(0, 1 - np.abs(np.arange(before)[None] - centre[:, None]) / width)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype("float32")
+
+
+class Pictures:
+    """Random crops of the pictures of some folders.
+
+    A batch depends on the seed and its number alone, so that a resumed run sees what an uninterrupted one would.
+    Folders are drawn with the square root of their size as weight: a few paintings beside many photographs get a fair
+    share without being worn out.
+    """
+
+    def __init__(self, groups, longest):
+        self.groups = [[_read(path, longest) for path in group] for group in groups if group]
+        weights = np.sqrt([len(group) for group in self.groups])
+        self.weights = weights / weights.sum()
+
+    def batch(self, seed, number, count, crop, noisy=NOISY):
+        """Cut `count` crops: float32 (count, 3, crop, crop), RGB minus the means."""
+        rng = np.random.RandomState([seed, number])
+        crops = np.stack([self._crop(rng, crop, noisy) for _ in range(count)])
+        return np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+
+    def _crop(self, rng, crop, noisy):
+        group = self.groups[rng.choice(len(self.groups), p=self.weights)]
+        picture = group[rng.randint(len(group))]
+        # From a third larger than life to the whole short side, every octave alike.
+        short = min(picture.shape[:2])
+        least = min(short, 0.75 * crop)
+        side = int(round(least * (short / least) ** rng.uniform()))
+        y, x = (rng.randint(length - side + 1) for length in picture.shape[:2])
+        piece = resample(picture[y : y + side, x : x + side].astype("float32"), crop, crop) - MEANS
+        if rng.randint(2):
+            piece = piece[:, ::-1]
+        if rng.uniform() < noisy:
+            grain = rng.uniform(0, NOISE) * rng.standard_normal(piece.shape)
+            piece = piece * rng.uniform() ** 2 + grain.astype("float32")
+        return piece.astype("float32")
+
+
+# --- teachers ---------------------------------------------------------------------------------------------------------
+
+
+class Teacher:
+    """Weights that some of the student's layers learn from.
+
+    Two kinds of file are understood. VGG-19 in the usual layout (``conv1_1_weight``, ...), whole or cut at any depth,
+    teaches every layer that it reaches; it runs as the recipes run it, with average pooling and zero padding. And a
+    narrow VGG-19 in the layout of Collaborative Distillation, which has a 1x1 convolution ``input`` for RGB in [0, 1]
+    and a 1x1 head for each style layer; it runs as it was trained, with maximum pooling and reflection padding, and
+    teaches what its heads predict, and where it has none, its own activation.
+
+    Attributes
+    ----------
+    layers : tuple of str
+        What it can teach, a part of `LAYERS`.
+    channels : dict of str to int
+    """
+
+    def __init__(self, path, ctx):
+        self.path = path
+        params = read_params(path)
+        if "input_weight" in params:
+            self.symbols = _narrow_symbols(path, params)
+            # The 1x1 convolution gets RGB minus means, 0 to 255, like everyone else's input.
+            weight, bias = params["input_weight"], params["input_bias"]
+            params["input_bias"] = bias + weight[:, :, 0, 0].dot(MEANS) / 255
+            params["input_weight"] = weight / 255
+        else:
+            self.symbols = _vgg19_symbols(path, params)
+        self.layers = tuple(self.symbols)
+        self.params = {name: mx.nd.array(value, ctx=ctx) for name, value in params.items()}
+        self.channels = {}
+        for layer, symbol in self.symbols.items():
+            try:
+                _, shapes, _ = symbol.infer_shape(data=(1, 3, 32, 32), **_shapes(symbol, params))
+            except mx.MXNetError as error:
+                raise WeightsError(f"{path}: its parameters do not fit together up to {layer}") from error
+            self.channels[layer] = shapes[0][1]
+        self.ctx = ctx
+        self._executors = {}
+
+    def look(self, data, layers):
+        """Give the activations `layers` of a batch (N, 3, H, W), RGB minus the means."""
+        key = (data.shape, tuple(layers))
+        if key not in self._executors:
+            symbol = mx.sym.Group([self.symbols[layer] for layer in layers])
+            arguments = {name: self.params[name] for name in symbol.list_arguments() if name != "data"}
+            arguments["data"] = mx.nd.zeros(data.shape, ctx=self.ctx)
+            self._executors[key] = symbol.bind(self.ctx, arguments, grad_req="null")
+        executor = self._executors[key]
+        executor.arg_dict["data"][:] = data
+        return executor.forward(is_train=False)
+
+
+def read_params(path):
+    """Read a .params file into float32 NumPy arrays by name, without the ``arg:`` of MXNet's checkpoints."""
+    try:
+        loaded = mx.nd.load(path)
+    except mx.MXNetError as error:
+        reason = "no such file" if not os.path.exists(path) else "not a file of MXNet parameters"
+        raise WeightsError(f"{path}: {reason}") from error
+    if not isinstance(loaded, dict):
+        raise WeightsError(f"{path}: its arrays have no names; a file of network parameters is needed")
+    params = {re.sub("^(arg|aux):", "", name): value.asnumpy().astype("float32") for name, value in loaded.items()}
+    for name, value in params.items():
+        if not np.isfinite(value).all():
+            raise WeightsError(f"{path}: {name} holds numbers that are not finite")
+    return params
+
+
+def _shapes(symbol, params):
+    return {name: params[name].shape for name in symbol.list_arguments() if name != "data"}
+
+
+def _vgg19_symbols(path, params):
+    vgg19, reached = ARCHITECTURES["vgg19"], []
+    for layer in LAYERS:
+        needed = vgg19.parameter_shapes([layer])
+        if not set(needed) <= set(params):
+            continue
+        for name, shape in needed.items():
+            if params[name].shape != shape:
+                raise WeightsError(f"{path}: {name} has shape {params[name].shape}, VGG-19's is {shape}")
+        reached.append(layer)
+    if not reached:
+        raise WeightsError(f"{path}: not a teacher; the parameters conv1_1_weight and conv1_1_bias of VGG-19 are missing")
+    return OrderedDict(zip(reached, build_symbol(vgg19, reached, pooling="avg")))
+
+
+def _narrow_symbols(path, params):
+    x = mx.sym.Convolution(mx.sym.Variable("data"), num_filter=3, kernel=(1, 1), name="input")
+    symbols = OrderedDict()
+    for layer in ARCHITECTURES["vgg19"].layers:
+        if layer.startswith("conv"):
+            if f"{layer}_weight" not in params or f"{layer}_bias" not in params:
+                break
+            x = mx.sym.Pad(x, mode="reflect", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
+            x = mx.sym.Convolution(x, num_filter=len(params[f"{layer}_bias"]), kernel=(3, 3), name=layer)
+        elif layer.startswith("relu"):
+            x = mx.sym.Activation(x, act_type="relu", name=layer)
+            head = layer.replace("relu", "head")
+            if layer in LAYERS and f"{head}_weight" in params:
+                y = mx.sym.Convolution(x, num_filter=len(params[f"{head}_bias"]), kernel=(1, 1), name=head)
+                symbols[layer] = mx.sym.Activation(y, act_type="relu")
+            elif layer in LAYERS:
+                symbols[layer] = x
+        else:
+            x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="max", name=layer)
+    if not symbols:
+        raise WeightsError(f"{path}: not a teacher; it has 'input_weight' but no conv1_1")
+    return symbols
+
+
+class Faculty:
+    """Several teachers, each for the layers that none before it reaches."""
+
+    def __init__(self, paths, ctx):
+        self.ctx, self.lessons, self.channels = ctx, [], {}
+        for path in paths:
+            teacher = Teacher(path, ctx)
+            layers = [layer for layer in teacher.layers if layer not in self.channels]
+            if layers:
+                self.lessons.append((teacher, layers))
+                self.channels.update((layer, teacher.channels[layer]) for layer in layers)
+                logger.info("%s teaches %s", path, ", ".join(layers))
+        missing = [layer for layer in LAYERS if layer not in self.channels]
+        if missing:
+            raise WeightsError(
+                f"{', '.join(paths)}: nobody teaches {', '.join(missing)}; name another teacher that reaches that deep"
+            )
+
+    def look(self, data):
+        """Give the teachers' activations of a batch, by layer."""
+        data = mx.nd.array(data, ctx=self.ctx)
+        activations = {}
+        for teacher, layers in self.lessons:
+            activations.update(zip(layers, teacher.look(data, layers)))
+        return activations
+
+
+# --- student ----------------------------------------------------------------------------------------------------------
+
+
+def rescale(params, factors, architecture=ARCHITECTURES[STUDENT]):
+    """Multiply activations of a network by positive factors, without changing what it computes otherwise.
+
+    A ReLU and a pooling commute with a positive factor, so the parameters of a layer can be multiplied by what the
+    weights of the next are divided by.
+
+    Parameters
+    ----------
+    params : dict of str to numpy.ndarray
+        ``conv1_1_weight``, ``conv1_1_bias``, ...
+    factors : dict of str to (float or numpy.ndarray)
+        Per layer (``relu4_2``), one factor or one per channel (C,). ``data`` stands for the input: the network is to
+        be given pictures multiplied by that factor. Layers that are not named keep their scale.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        New parameters, in float32.
+    """
+    scaled, before = OrderedDict(), np.ones(3) * factors.get("data", 1.0)
+    for name in architecture.layers:
+        if name.startswith("conv") and f"{name}_weight" in params:
+            weight, bias = params[f"{name}_weight"], params[f"{name}_bias"]
+            after = np.ones(len(bias)) * factors.get(name.replace("conv", "relu"), 1.0)
+            weight = weight * after[:, None, None, None] / before[None, :, None, None]
+            scaled[f"{name}_weight"] = weight.astype("float32")
+            scaled[f"{name}_bias"] = (bias * after).astype("float32")
+            before = after
+    return scaled
+
+
+def spreads(params, layers, batches, ctx, architecture=ARCHITECTURES[STUDENT]):
+    """Measure the standard deviation of each channel about its mean.
+
+    Parameters
+    ----------
+    params : dict of str to numpy.ndarray
+    layers : sequence of str
+    batches : list of numpy.ndarray
+        Each (N, 3, H, W), what the network expects as input.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By layer, (C,).
+    """
+    symbol = build_symbol(architecture, layers)
+    arguments = {name: mx.nd.array(params[name], ctx=ctx) for name in symbol.list_arguments() if name != "data"}
+    moments = {layer: [] for layer in layers}
+    for data in batches:
+        executor = symbol.bind(ctx, dict(arguments, data=mx.nd.array(data, ctx=ctx)), grad_req="null")
+        for layer, activation in zip(layers, executor.forward(is_train=False)):
+            activation = activation.asnumpy()
+            moments[layer].append((activation.mean(axis=(0, 2, 3)), np.square(activation).mean(axis=(0, 2, 3))))
+    result = {}
+    for layer in layers:
+        mean, square = np.mean(np.array(moments[layer], "float64"), axis=0)
+        result[layer] = np.sqrt(np.maximum(square - mean**2, 0))
+    return result
+
+
+def start_params(path, seed, architecture=ARCHITECTURES[STUDENT]):
+    """Give the student's first parameters, for pictures divided by `INPUT_SPREAD`.
+
+    He et al., Delving Deep into Rectifiers, ICCV 2015, if `path` is None; else those of a file, which may be of the
+    student's own layout or of the narrow teacher's, whose 1x1 convolution ``input`` is then folded into conv1_1.
+    """
+    needed = architecture.parameter_shapes(LAYERS)
+    if path is None:
+        rng = np.random.RandomState([seed, 0])
+        return OrderedDict(
+            (name, (rng.standard_normal(shape) * math.sqrt(2 / np.prod(shape[1:]))).astype("float32"))
+            if name.endswith("weight")
+            else (name, np.zeros(shape, "float32"))
+            for name, shape in needed.items()
+        )
+    params = read_params(path)
+    for name, shape in needed.items():
+        if name not in params or params[name].shape != shape:
+            found = f"has shape {params[name].shape}" if name in params else "is missing"
+            raise WeightsError(f"{path}: cannot start from it; {name} {found}, {architecture.name}'s is {shape}")
+    if "input_weight" in params:
+        mix, offset = params["input_weight"][:, :, 0, 0] / 255, params["input_bias"]
+        offset = offset + mix.dot(MEANS)
+        weight = params["conv1_1_weight"]
+        params["conv1_1_bias"] = params["conv1_1_bias"] + np.einsum("ocyx,c->o", weight, offset)
+        params["conv1_1_weight"] = np.einsum("ocyx,ci->oiyx", weight, mix)
+    params = OrderedDict((name, params[name]) for name in needed)
+    return rescale(params, {"data": 1 / INPUT_SPREAD}, architecture)
+
+
+def _positions(architecture, layer, crop):
+    return (crop // architecture.stride(layer)) ** 2
+
+
+def _moment_symbols(architecture, crop):
+    """Give, by layer, the student's Gram matrix (N, C_s, C_s) and its product with the teacher (N, C_s, C_t)."""
+    activations = build_symbol(architecture, LAYERS)
+    moments = OrderedDict()
+    for index, layer in enumerate(LAYERS):
+        share = 1.0 / (crop // architecture.stride(layer)) ** 2
+        # (N, C, h, w) -> (N, C, M)
+        student = mx.sym.reshape(activations[index], shape=(0, 0, -1))
+        teacher = mx.sym.reshape(mx.sym.Variable(f"{layer}_target"), shape=(0, 0, -1))
+        gram = mx.sym.batch_dot(student, student, transpose_b=True) * share
+        cross = mx.sym.batch_dot(student, teacher, transpose_b=True) * share
+        moments[layer] = (gram, cross)
+    return moments
+
+
+def loss_symbol(architecture, channels, crop, count):
+    """Build the errors of a batch: two outputs of shape (1,) per layer, of its activations and of its Gram matrices.
+
+    Inputs besides ``data`` (N, 3, crop, crop) and the parameters are, per layer, the head ``<layer>_head`` (C_s, C_t)
+    and what `Lessons.teach` prepares: ``<layer>_target`` (N, C_t, h, w), its Gram matrix ``<layer>_gram``
+    (N, C_t, C_t), ``<layer>_energy`` (1,), the mean square of the target, and ``<layer>_weight`` (N, 1, 1), by which
+    the miss of each Gram matrix is multiplied before it is squared.
+    """
+    outputs = []
+    for layer, (gram, cross) in _moment_symbols(architecture, crop).items():
+        head = mx.sym.Variable(f"{layer}_head")
+        # (N, C_s, C_s) (C_s, C_t) -> (N, C_s, C_t)
+        half = mx.sym.dot(gram, head)
+        # |T - H' f|^2 = |T|^2 - 2 <H, f T'> + <H, f f' H>
+        slope = mx.sym.sum(half - 2 * cross, axis=0)
+        change = mx.sym.dot(mx.sym.reshape(slope, shape=(-1,)), mx.sym.reshape(head, shape=(-1,)))
+        outputs.append(mx.sym.Variable(f"{layer}_energy") + change / (count * channels[layer]))
+        # (N, C_t, C_s) (C_s, C_t) -> (N, C_t, C_t)
+        predicted = mx.sym.dot(mx.sym.swapaxes(half, dim1=1, dim2=2), head)
+        miss = mx.sym.broadcast_mul(predicted - mx.sym.Variable(f"{layer}_gram"), mx.sym.Variable(f"{layer}_weight"))
+        # An inner product of vectors is far faster than MXNet's reductions on a CPU.
+        miss = mx.sym.reshape(miss, shape=(-1,))
+        outputs.append(mx.sym.dot(miss, miss))
+    return mx.sym.Group(outputs)
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+
+
+class Lessons:
+    """Batches of crops with everything that the teachers have to say about them."""
+
+    def __init__(self, pictures, faculty, crops, batch_size, seed):
+        self.pictures, self.faculty, self.crops, self.seed = pictures, faculty, crops, seed
+        # The same number of pixels in every batch.
+        self.counts = [max(1, int(batch_size * (crops[0] / crop) ** 2)) for crop in crops]
+        # Per layer the spread of the teacher, by which its activations are divided, and the usual size of a Gram.
+        self.spread = {layer: 1.0 for layer in LAYERS}
+        self.usual = {layer: 1.0 for layer in LAYERS}
+
+    def size(self, number):
+        """Give crop and number of crops of a batch."""
+        index = number % len(self.crops)
+        return self.crops[index], self.counts[index]
+
+    def teach(self, number, noisy=NOISY):
+        """Prepare batch `number`: a dict of NDArrays, the inputs of `loss_symbol`."""
+        crop, count = self.size(number)
+        data = self.pictures.batch(self.seed, number, count, crop, noisy)
+        ctx = self.faculty.ctx
+        lesson = {"data": mx.nd.array(data / INPUT_SPREAD, ctx=ctx)}
+        for layer, target in self.faculty.look(data).items():
+            target = target * (1 / self.spread[layer])
+            flat = target.reshape((0, 0, -1))
+            gram = mx.nd.batch_dot(flat, flat, transpose_b=True) / flat.shape[2]
+            small = gram.asnumpy()
+            # Crops of next to nothing have next to no Gram matrix; without a floor they would count most.
+            squares = np.array([np.vdot(one, one) for one in small]) + 0.1 * self.usual[layer]
+            energy = np.trace(small, axis1=1, axis2=2).mean() / small.shape[1]
+            lesson[f"{layer}_target"], lesson[f"{layer}_gram"] = target, gram
+            lesson[f"{layer}_energy"] = mx.nd.array([energy], ctx=ctx)
+            lesson[f"{layer}_weight"] = mx.nd.array(1 / np.sqrt(squares * count), ctx=ctx).reshape((-1, 1, 1))
+        return lesson
+
+    def calibrate(self, numbers):
+        """Measure the spreads and the usual Gram matrices on a few batches."""
+        means, squares, grams = ({layer: [] for layer in LAYERS} for _ in range(3))
+        for number in numbers:
+            for name, value in self.teach(number, noisy=0).items():
+                layer = name.rsplit("_", 1)[0]
+                if name.endswith("_target"):
+                    value = value.asnumpy()
+                    means[layer].append(value.mean(axis=(0, 2, 3)))
+                    squares[layer].append(np.square(value).mean(axis=(0, 2, 3)))
+                elif name.endswith("_gram"):
+                    grams[layer].append(np.square(value.asnumpy()).sum(axis=(1, 2)).mean())
+        for layer in LAYERS:
+            variance = np.mean(squares[layer], axis=0) - np.square(np.mean(means[layer], axis=0))
+            self.spread[layer] = max(float(np.sqrt(variance.mean())), 1e-6)
+            self.usual[layer] = float(np.mean(grams[layer])) / self.spread[layer] ** 4
+
+
+class Trainer:
+    """The student, its heads, and Adam.
+
+    Kingma & Ba, Adam, ICLR 2015; the rate falls to nothing along half a cosine (Loshchilov & Hutter, SGDR, ICLR 2017).
+    """
+
+    def __init__(self, params, heads, channels, lr, batches, ctx, architecture=ARCHITECTURES[STUDENT]):
+        self.architecture, self.channels, self.ctx = architecture, channels, ctx
+        self.lr, self.batches, self.step = lr, batches, 0
+        self.weights = OrderedDict((name, mx.nd.array(value, ctx=ctx)) for name, value in params.items())
+        self.weights.update((f"{layer}_head", mx.nd.array(value, ctx=ctx)) for layer, value in heads.items())
+        self.gradients = OrderedDict((name, mx.nd.zeros(value.shape, ctx=ctx)) for name, value in self.weights.items())
+        self.moments = OrderedDict(
+            (name, (mx.nd.zeros(value.shape, ctx=ctx), mx.nd.zeros(value.shape, ctx=ctx)))
+            for name, value in self.weights.items()
+        )
+        self._executors, self._optimizer = {}, None
+
+    def params(self):
+        """Give the student's parameters, without the heads, as NumPy arrays."""
+        return OrderedDict((name, v.asnumpy()) for name, v in self.weights.items() if not name.endswith("_head"))
+
+    def heads(self):
+        """Give the heads by layer as NumPy arrays (C_s, C_t)."""
+        return {layer: self.weights[f"{layer}_head"].asnumpy() for layer in LAYERS}
+
+    def _executor(self, lesson):
+        shape = lesson["data"].shape
+        if shape not in self._executors:
+            symbol = loss_symbol(self.architecture, self.channels, shape[2], shape[0])
+            arguments = dict(self.weights, **{name: value.copy() for name, value in lesson.items()})
+            request = {name: "write" if name in self.weights else "null" for name in symbol.list_arguments()}
+            self._executors[shape] = symbol.bind(self.ctx, arguments, args_grad=dict(self.gradients), grad_req=request)
+        executor = self._executors[shape]
+        for name, value in lesson.items():
+            value.copyto(executor.arg_dict[name])
+        return executor
+
+    def errors(self, lesson):
+        """Give the errors of a batch, float64 (layers, 2): of activations and of Gram matrices."""
+        outputs = self._executor(lesson).forward(is_train=False)
+        return np.array([output.asscalar() for output in outputs], "float64").reshape(-1, 2)
+
+    def learn(self, lesson):
+        """Take one step; give the errors before it, like `errors`, and the norm of the gradient."""
+        if self._optimizer is None:
+            # Adam corrects its averages by the number of steps taken, also after a resumption.
+            self._optimizer = mx.optimizer.Adam(begin_num_update=self.step)
+        executor = self._executor(lesson)
+        executor.forward(is_train=True)
+        one, share = mx.nd.ones(1, ctx=self.ctx), mx.nd.full(1, GRAM_SHARE, ctx=self.ctx)
+        executor.backward([one, share] * len(LAYERS))
+        outputs = [output.asscalar() for output in executor.outputs]
+        flat = [gradient.reshape(-1) for gradient in self.gradients.values()]
+        norm = math.sqrt(sum(float(mx.nd.dot(gradient, gradient).asscalar()) for gradient in flat))
+        if not math.isfinite(norm):
+            raise SettingsError(f"training has diverged at batch {self.step}; resume it, or start it, with a lower rate")
+        self._optimizer.rescale_grad = min(1.0, CLIP / norm) if norm else 1.0
+        # Adam's first steps go the same way in every weight, and thirteen layers of that blow up.
+        rate = self.lr * min(1.0, (self.step + 1) / WARM_UP)
+        self._optimizer.set_learning_rate(rate * 0.5 * (1 + math.cos(math.pi * self.step / self.batches)))
+        for index, (name, weight) in enumerate(self.weights.items()):
+            self._optimizer.update(index, weight, self.gradients[name], self.moments[name])
+        self.step += 1
+        return np.array(outputs, "float64").reshape(-1, 2), norm
+
+
+def solve_heads(params, lessons, channels, ctx, architecture=ARCHITECTURES[STUDENT]):
+    """Give by layer the head (C_s, C_t) that predicts the teachers best for a student as it is: least squares."""
+    grams, crosses = ({layer: 0.0 for layer in LAYERS} for _ in range(2))
+    for lesson in lessons:
+        count, _, crop, _ = lesson["data"].shape
+        moments = _moment_symbols(architecture, crop)
+        symbol = mx.sym.Group([moment for layer in LAYERS for moment in moments[layer]])
+        known = dict(lesson, **{name: mx.nd.array(value, ctx=ctx) for name, value in params.items()})
+        executor = symbol.bind(ctx, {name: known[name] for name in symbol.list_arguments()}, grad_req="null")
+        outputs = [output.asnumpy().astype("float64").mean(axis=0) for output in executor.forward(is_train=False)]
+        for layer, gram, cross in zip(LAYERS, outputs[::2], outputs[1::2]):
+            grams[layer] = grams[layer] + gram
+            crosses[layer] = crosses[layer] + cross
+    heads = {}
+    for layer in LAYERS:
+        gram = grams[layer]
+        # A channel that is always zero must not make the system singular.
+        ridge = 1e-4 * np.trace(gram) / len(gram) + 1e-12
+        heads[layer] = np.linalg.solve(gram + ridge * np.eye(len(gram)), crosses[layer]).astype("float32")
+    return heads
+
+
+# --- keeping --------------------------------------------------------------------------------------------------------
+
+
+def _write(path, save):
+    """Have `save` write a file beside `path` and move it there, so that a half-written one is never found."""
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{os.getpid()}-{name}")
+    try:
+        save(beside)
+        os.replace(beside, path)
+    except (OSError, mx.MXNetError) as error:
+        raise OutputError(f"{path}: cannot be written ({error})") from error
+    finally:
+        if os.path.exists(beside):
+            os.remove(beside)
+
+
+def save_checkpoint(path, trainer, lessons, best, settings):
+    """Write everything that the rest of a training depends on; plain arrays in an .npz, nothing pickled."""
+    arrays = {"settings": np.array(json.dumps(settings, sort_keys=True)), "step": np.array(trainer.step)}
+    for name, value in trainer.weights.items():
+        arrays[f"weight:{name}"] = value.asnumpy()
+        arrays[f"mean:{name}"], arrays[f"square:{name}"] = (moment.asnumpy() for moment in trainer.moments[name])
+    for layer in LAYERS:
+        arrays[f"spread:{layer}"] = np.array(lessons.spread[layer])
+        arrays[f"usual:{layer}"] = np.array(lessons.usual[layer])
+    arrays["best"], arrays["best_errors"] = np.array(best["loss"]), np.array(best["errors"])
+    arrays["best_step"] = np.array(best["step"])
+    arrays.update((f"best:{name}", value) for name, value in best["weights"].items())
+
+    def save(beside):
+        with open(beside, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+
+    _write(path, save)
+
+
+def load_checkpoint(path):
+    """Read what `save_checkpoint` wrote: a dict of NumPy arrays, and the settings."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, json.loads(str(arrays["settings"]))
+    except OSError as error:
+        raise WeightsError(f"{path}: the checkpoint cannot be read ({error.strerror or error})") from error
+    except (ValueError, KeyError, EOFError) as error:
+        raise WeightsError(f"{path}: not a checkpoint of this program") from error
+
+
+def _part(arrays, kind):
+    return OrderedDict((name[len(kind) + 1 :], value) for name, value in arrays.items() if name.startswith(kind + ":"))
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+
+
+def distill(
+    teachers,
+    folders,
+    output,
+    start=None,
+    batches=5000,
+    batch_size=8,
+    crops=(128, 192, 256),
+    lr=0.0005,
+    seed=0,
+    reuse=3,
+    checkpoint=None,
+    resume=False,
+    every=200,
+    ctx=None,
+):
+    """Train vgg19-compact and write its parameters, scaled for the recipes.
+
+    Parameters
+    ----------
+    teachers : sequence of str
+        Weight files; a layer is taught by the first that reaches it.
+    folders : sequence of str
+        Folders of pictures.
+    output : str
+        The .params file to write.
+    start : str, optional
+        Parameters to start from, see `start_params`.
+    batches : int
+        Steps to train for.
+    batch_size : int
+        Crops per batch of the first size; of other sizes as many as have no more pixels.
+    crops : sequence of int
+        Sides of the square crops, taken in turn, each a multiple of 16. The student is to work on whole pictures, and
+        its deepest layer sees 200 pixels far; on small crops it would only ever see the zeros around them.
+    lr : float
+        Adam's rate at its highest.
+    seed : int
+    reuse : int
+        How often a batch is learned from while the teachers' word on it, which costs most, is at hand.
+    checkpoint : str, optional
+        Where to keep the state, every `every` batches; beside `output` if not given.
+    resume : bool
+        Go on from the checkpoint. What follows is what would have followed without the interruption, bit for bit.
+    every : int
+        Batches between evaluations on the held-out pictures.
+    ctx : mxnet.Context, optional
+
+    Returns
+    -------
+    dict
+        ``step``, ``loss`` and ``errors`` (layers, 2) of the best evaluation.
+    """
+    ctx = ctx or mx.cpu()
+    settings = {
+        "teachers": [os.path.basename(path) for path in teachers],
+        "start": os.path.basename(start) if start else None,
+        "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
+        "batches": batches,
+        "batch_size": batch_size,
+        "crops": list(crops),
+        "lr": lr,
+        "seed": seed,
+        "reuse": reuse,
+    }
+    _check(settings)
+    checkpoint = checkpoint or os.path.splitext(output)[0] + ".checkpoint.npz"
+    saved = None
+    if resume:
+        saved, before = load_checkpoint(checkpoint)
+        changed = [name for name, value in settings.items() if before.get(name) != value]
+        if changed:
+            raise SettingsError(
+                f"{checkpoint}: made with other settings ("
+                + ", ".join(f"{name} {before.get(name)} instead of {settings[name]}" for name in changed)
+                + "); resume with the same ones, or start anew"
+            )
+    faculty = Faculty(teachers, ctx)
+    train, held_out = find_pictures(folders)
+    longest = 2 * max(crops)
+    lessons = Lessons(Pictures(train, longest), faculty, crops, batch_size, seed)
+    if saved is None:
+        trainer, best = _begin(lessons, faculty, start, lr, batches, seed, ctx)
+    else:
+        trainer, best = _go_on(saved, lessons, faculty, lr, batches, ctx)
+    exam = Lessons(Pictures(held_out, longest), faculty, crops, batch_size, seed + 1)
+    exam.spread, exam.usual = lessons.spread, lessons.usual
+    # The same crops at every evaluation, none shrunk towards grey.
+    questions = [exam.teach(number, noisy=0) for number in range(3 * len(crops))]
+    if best is None:
+        best = _evaluate(trainer, questions, None)
+    kept, started, first = {}, time.time(), trainer.step
+    while trainer.step < batches:
+        number = _batch_number(trainer.step, len(crops) * KEPT, reuse)
+        if number not in kept:
+            if len(kept) == len(crops) * KEPT:
+                kept.clear()
+            kept[number] = lessons.teach(number)
+        errors, norm = trainer.learn(kept[number])
+        if trainer.step % 20 == 0:
+            logger.info(
+                "batch %d of %d, loss %.3f, gradient norm %.1f, %.2f s per batch",
+                trainer.step, batches, _loss(errors), norm, (time.time() - started) / (trainer.step - first),
+            )
+        if trainer.step % every == 0 or trainer.step == batches:
+            best = _evaluate(trainer, questions, best)
+            save_checkpoint(checkpoint, trainer, lessons, best, settings)
+    params = OrderedDict((name, best["weights"][name]) for name in trainer.params())
+    heads = {layer: best["weights"][f"{layer}_head"] for layer in LAYERS}
+    params = fit_scale(params, heads, [question["data"].asnumpy() for question in questions], ctx)
+    save_params(output, params)
+    return {name: best[name] for name in ("step", "loss", "errors")}
+
+
+def _check(settings):
+    for name in ("batches", "batch_size", "reuse"):
+        if settings[name] < 1:
+            raise SettingsError(f"{name.replace('_', ' ')} is {settings[name]}; it must be at least 1")
+    if not settings["lr"] > 0:
+        raise SettingsError(f"the learning rate is {settings['lr']}; it must be positive")
+    if not settings["crops"] or any(crop < 32 or crop % 16 for crop in settings["crops"]):
+        raise SettingsError(f"crops of {settings['crops']} pixels; each must be a multiple of 16 and at least 32")
+
+
+def _begin(lessons, faculty, start, lr, batches, seed, ctx):
+    count = 2 * len(lessons.crops)
+    lessons.calibrate(range(count))
+    samples = [lessons.teach(number, noisy=0) for number in range(count)]
+    params = start_params(start, seed)
+    # Every activation starts with a spread of one, so that Adam's rate means the same in every layer.
+    layers = [name for name in ARCHITECTURES[STUDENT].layers if name.startswith("relu")]
+    layers = layers[: layers.index(LAYERS[-1]) + 1]
+    params = rescale(params, _inverse(spreads(params, layers, [sample["data"].asnumpy() for sample in samples], ctx)))
+    heads = solve_heads(params, samples, faculty.channels, ctx)
+    return Trainer(params, heads, faculty.channels, lr, batches, ctx), None
+
+
+def _inverse(spread):
+    return {layer: 1 / max(float(np.sqrt(np.mean(np.square(value)))), 1e-6) for layer, value in spread.items()}
+
+
+def _go_on(saved, lessons, faculty, lr, batches, ctx):
+    try:
+        weights, means, squares = (_part(saved, kind) for kind in ("weight", "mean", "square"))
+        params = OrderedDict((name, value) for name, value in weights.items() if not name.endswith("_head"))
+        heads = {layer: weights[f"{layer}_head"] for layer in LAYERS}
+        trainer = Trainer(params, heads, faculty.channels, lr, batches, ctx)
+        for name, (mean, square) in trainer.moments.items():
+            mean[:], square[:] = means[name], squares[name]
+        trainer.step = int(saved["step"])
+        for layer in LAYERS:
+            lessons.spread[layer] = float(saved[f"spread:{layer}"])
+            lessons.usual[layer] = float(saved[f"usual:{layer}"])
+        best = {"loss": float(saved["best"]), "errors": saved["best_errors"], "step": int(saved["best_step"])}
+        return trainer, dict(best, weights=_part(saved, "best"))
+    except KeyError as error:
+        raise WeightsError(f"the checkpoint lacks {error}; start anew") from error
+
+
+def _batch_number(step, size, reuse):
+    """Give the batch of a step: `size` fresh ones, all of them `reuse` times in turn, then the next."""
+    group, place = divmod(step, size * reuse)
+    return group * size + place % size
+
+
+def _loss(errors):
+    return float((errors[:, 0] + GRAM_SHARE * errors[:, 1]).mean())
+
+
+def _evaluate(trainer, questions, best):
+    errors = np.mean([trainer.errors(question) for question in questions], axis=0)
+    logger.info(
+        "batch %d, held out: loss %.4f; %s",
+        trainer.step, _loss(errors),
+        ", ".join(f"{layer} {one:.3f} (Gram {two:.3f})" for layer, (one, two) in zip(LAYERS, errors)),
+    )
+    if best is not None and best["loss"] <= _loss(errors):
+        return best
+    weights = OrderedDict((name, value.asnumpy()) for name, value in trainer.weights.items())
+    return {"loss": _loss(errors), "errors": errors, "step": trainer.step, "weights": weights}
+
+
+# Standard deviations of the activations that make the recipes' weights of content and style balance.
+SPREADS = {"relu1_1": 21.0, "relu2_1": 77.0, "relu3_1": 76.0, "relu4_1": 60.0, "relu4_2": 60.0, "relu5_1": 15.0}
+
+
+def fit_scale(params, heads, batches, ctx, targets=None):
+    """Bring trained parameters to the scale at which the recipes' numbers hold, for input of RGB minus the means.
+
+    Within a layer, channels get the norms of the head's rows: a channel then weighs in the student's Gram matrix as it
+    weighs in the teacher's that is predicted from it. The spread of the whole layer becomes that of `targets`.
+    Layers between are scaled like the taught one before them.
+    """
+    params = rescale(params, {"data": INPUT_SPREAD})
+    batches = [batch * INPUT_SPREAD for batch in batches]
+    within = {layer: np.linalg.norm(head, axis=1) for layer, head in heads.items()}
+    params = rescale(params, {layer: norm / norm.mean() for layer, norm in within.items()})
+    layers = [name for name in ARCHITECTURES[STUDENT].layers if name.startswith("relu")]
+    layers = layers[: layers.index(LAYERS[-1]) + 1]
+    aim, last = {}, LAYERS[0]
+    targets = dict(SPREADS, **(targets or {}))
+    inverse = _inverse(spreads(params, layers, batches, ctx))
+    for layer in layers:
+        last = layer if layer in targets else last
+        aim[layer] = targets[last] * inverse[layer]
+    return rescale(params, aim)
+
+
+def save_params(path, params):
+    """Write parameters as MXNet keeps them: ``arg:conv1_1_weight``, ..."""
+    arrays = {f"arg:{name}": mx.nd.array(value) for name, value in params.items()}
+    _write(path, lambda beside: mx.nd.save(beside, arrays))
