@@ -337,7 +337,7 @@ def rescale(params, factors, architecture=ARCHITECTURES[STUDENT]):
     return scaled
 
 
-def spreads(params, layers, batches, ctx, architecture=ARCHITECTURES[STUDENT]):
+def spreads(params, layers, batches, ctx, pooling="avg", architecture=ARCHITECTURES[STUDENT]):
     """Measure the standard deviation of each channel about its mean.
 
     Parameters
@@ -352,7 +352,7 @@ def spreads(params, layers, batches, ctx, architecture=ARCHITECTURES[STUDENT]):
     dict of str to numpy.ndarray
         By layer, (C,).
     """
-    symbol = build_symbol(architecture, layers)
+    symbol = build_symbol(architecture, layers, pooling)
     arguments = {name: mx.nd.array(params[name], ctx=ctx) for name in symbol.list_arguments() if name != "data"}
     moments = {layer: [] for layer in layers}
     for data in batches:
@@ -754,8 +754,9 @@ def distill(
             save_checkpoint(checkpoint, trainer, lessons, best, settings)
     params = OrderedDict((name, best["weights"][name]) for name in trainer.params())
     heads = {layer: best["weights"][f"{layer}_head"] for layer in LAYERS}
-    params = fit_scale(params, heads, [question["data"].asnumpy() for question in questions], ctx)
-    save_params(output, params)
+    params = even_out(rescale(params, {"data": INPUT_SPREAD}), heads)
+    batches = [question["data"].asnumpy() * INPUT_SPREAD for question in questions]
+    save_params(output, balance(params, batches, ctx))
     return {name: best[name] for name in ("step", "loss", "errors")}
 
 
@@ -775,11 +776,14 @@ def _begin(lessons, faculty, start, lr, batches, seed, ctx):
     samples = [lessons.teach(number, noisy=0) for number in range(count)]
     params = start_params(start, seed)
     # Every activation starts with a spread of one, so that Adam's rate means the same in every layer.
-    layers = [name for name in ARCHITECTURES[STUDENT].layers if name.startswith("relu")]
-    layers = layers[: layers.index(LAYERS[-1]) + 1]
-    params = rescale(params, _inverse(spreads(params, layers, [sample["data"].asnumpy() for sample in samples], ctx)))
+    params = rescale(params, _inverse(spreads(params, _activations(), [sample["data"].asnumpy() for sample in samples], ctx)))
     heads = solve_heads(params, samples, faculty.channels, ctx)
     return Trainer(params, heads, faculty.channels, lr, batches, ctx), None
+
+
+def _activations():
+    layers = [name for name in ARCHITECTURES[STUDENT].layers if name.startswith("relu")]
+    return layers[: layers.index(LAYERS[-1]) + 1]
 
 
 def _inverse(spread):
@@ -827,30 +831,48 @@ def _evaluate(trainer, questions, best):
     return {"loss": _loss(errors), "errors": errors, "step": trainer.step, "weights": weights}
 
 
-# Standard deviations of the activations that make the recipes' weights of content and style balance.
+# Standard deviations of the activations at which the recipes' weights of content and style balance.
 SPREADS = {"relu1_1": 21.0, "relu2_1": 77.0, "relu3_1": 76.0, "relu4_1": 60.0, "relu4_2": 60.0, "relu5_1": 15.0}
 
 
-def fit_scale(params, heads, batches, ctx, targets=None):
-    """Bring trained parameters to the scale at which the recipes' numbers hold, for input of RGB minus the means.
+def balance(params, batches, ctx, spread=None, pooling="avg"):
+    """Bring a network to the scale at which the recipes' numbers hold.
 
-    Within a layer, channels get the norms of the head's rows: a channel then weighs in the student's Gram matrix as it
-    weighs in the teacher's that is predicted from it. The spread of the whole layer becomes that of `targets`.
-    Layers between are scaled like the taught one before them.
+    The recipes' losses are sums of squares, and sums of fourth powers for style, so that what a content weight of 10
+    means depends on how large a network's activations are.
+
+    Parameters
+    ----------
+    params : dict of str to numpy.ndarray
+        Of vgg19-compact, for input of RGB minus the means.
+    batches : list of numpy.ndarray
+        Such input, (N, 3, H, W), to measure on.
+    ctx : mxnet.Context
+    spread : dict of str to float, optional
+        Standard deviations to bring layers to, where they differ from `SPREADS`. A layer that is in neither gets that
+        of the named one before it; since the next divides it out again, it makes no difference.
+    pooling : {"avg", "max"}
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
     """
-    params = rescale(params, {"data": INPUT_SPREAD})
-    batches = [batch * INPUT_SPREAD for batch in batches]
-    within = {layer: np.linalg.norm(head, axis=1) for layer, head in heads.items()}
-    params = rescale(params, {layer: norm / norm.mean() for layer, norm in within.items()})
-    layers = [name for name in ARCHITECTURES[STUDENT].layers if name.startswith("relu")]
-    layers = layers[: layers.index(LAYERS[-1]) + 1]
-    aim, last = {}, LAYERS[0]
-    targets = dict(SPREADS, **(targets or {}))
-    inverse = _inverse(spreads(params, layers, batches, ctx))
+    wanted, last = dict(SPREADS, **(spread or {})), LAYERS[0]
+    layers = _activations()
+    inverse, factors = _inverse(spreads(params, layers, batches, ctx, pooling)), {}
     for layer in layers:
-        last = layer if layer in targets else last
-        aim[layer] = targets[last] * inverse[layer]
-    return rescale(params, aim)
+        last = layer if layer in wanted else last
+        factors[layer] = wanted[last] * inverse[layer]
+    return rescale(params, factors)
+
+
+def even_out(params, heads):
+    """Give each channel the norm of its row in the head, relative to the mean of its layer.
+
+    A channel then weighs in the student's Gram matrix as it weighs in the teacher's that is predicted from it.
+    """
+    norms = {layer: np.linalg.norm(head, axis=1) for layer, head in heads.items()}
+    return rescale(params, {layer: np.maximum(norm / norm.mean(), 1e-3) for layer, norm in norms.items()})
 
 
 def save_params(path, params):

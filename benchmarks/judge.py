@@ -1,0 +1,111 @@
+"""Compare networks by the pictures they make, judged by VGG-19's own first three blocks.
+
+    python benchmarks/judge.py --judge VGG19.params --network NAME=FILE --network NAME=FILE --random 0 \
+        --pair CONTENT STYLE --pair CONTENT STYLE --output DIR
+
+Every network repaints every pair with the same recipe, steps and seed. The judge then looks at the pictures: style is
+the mean over relu1_1, relu2_1, relu3_1 of |G - G_style|^2 / |G_style|^2, content is |F - F_content|^2 / |F_content|^2
+at relu3_3. Less is better. A file of full VGG-19 or of vgg19-compact runs as the recipe says; a narrow teacher (see
+`neural_style.distill.Teacher`) gets its input convolution folded away, the spreads of vgg19-compact, and its own
+maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained (He et al. 2015).
+"""
+import argparse
+import os
+import time
+
+import numpy as np
+
+from neural_style import distill, images
+from neural_style._mxnet import mx
+from neural_style.executors import FeatureExecutor
+from neural_style.networks import ARCHITECTURES, build_symbol
+from neural_style.recipes import DEFAULT_RECIPE, get_recipe
+from neural_style.transfer import stylize
+
+STYLE, CONTENT = ("relu1_1", "relu2_1", "relu3_1"), "relu3_3"
+
+
+class Judge:
+    """VGG-19 up to relu3_3, as the recipes run it."""
+
+    def __init__(self, path):
+        params = distill.read_params(path)
+        shapes = ARCHITECTURES["vgg19"].parameter_shapes([CONTENT])
+        self.params = {name: mx.nd.array(params[name]) for name in shapes}
+        self.symbol = build_symbol(ARCHITECTURES["vgg19"], STYLE + (CONTENT,))
+
+    def _look(self, picture):
+        # (H, W, 3) -> Gram matrices and the activation of the content layer
+        image = images.to_network(picture)
+        read = [array.asnumpy() for array in FeatureExecutor(self.symbol, self.params, image.shape, mx.cpu()).read(image)]
+        flat = [array.reshape(array.shape[1], -1) for array in read[:-1]]
+        return [one.dot(one.T) for one in flat], read[-1]
+
+    def distances(self, picture, content, style):
+        """Give style and content distance; pictures as `images.resize` gives them, all of one size."""
+        (grams, shapes), (wanted, _), (_, kept) = (self._look(one) for one in (picture, style, content))
+        return np.mean([_relative(one, two) for one, two in zip(grams, wanted)]), _relative(shapes, kept)
+
+
+def _relative(one, two):
+    return float(np.square(one - two).sum() / np.square(two).sum())
+
+
+def random_vgg19(seed):
+    """Draw He's initialisation of VGG-19 up to conv5_1."""
+    rng, params = np.random.RandomState(seed), {}
+    for name, shape in ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"]).items():
+        scale = np.sqrt(2 / np.prod(shape[1:])) if name.endswith("weight") else 0
+        params[name] = mx.nd.array(rng.standard_normal(shape) * scale)
+    return params
+
+
+def load_network(path, samples):
+    """Give the recipe's settings for a file, and its parameters."""
+    params = distill.read_params(path)
+    if "input_weight" in params:
+        params = distill.rescale(distill.start_params(path, 0), {"data": distill.INPUT_SPREAD})
+        params = distill.balance(params, samples, mx.cpu(), pooling="max")
+        return {"model": distill.STUDENT, "pooling": "max"}, {name: mx.nd.array(v) for name, v in params.items()}
+    model = distill.STUDENT if params["conv1_1_weight"].shape[0] == 16 else "vgg19"
+    return {"model": model}, {name: mx.nd.array(value) for name, value in params.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--judge", required=True, metavar="FILE", help="VGG-19's weights, at least up to conv3_3")
+    parser.add_argument("--network", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--random", type=int, metavar="SEED")
+    parser.add_argument("--pair", action="append", nargs=2, required=True, metavar=("CONTENT", "STYLE"))
+    parser.add_argument("--recipe", default=DEFAULT_RECIPE)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--long-edge", type=int, default=384)
+    parser.add_argument("--output", required=True, metavar="DIR", help="where the pictures go")
+    args = parser.parse_args()
+    os.makedirs(args.output, exist_ok=True)
+    judge = Judge(args.judge)
+    recipe = get_recipe(args.recipe).override(
+        max_steps=args.steps, max_long_edge=args.long_edge, stop_eps=0.0, save_every=0
+    )
+    pairs = [[images.read_image(path) for path in pair] for pair in args.pair]
+    sizes = [images.long_edge_size(content.shape, args.long_edge) for content, _ in pairs]
+    samples = [images.to_network(images.resize(p, size)) for pair, size in zip(pairs, sizes) for p in pair]
+    networks = [(name,) + load_network(path, samples) for name, path in (one.split("=", 1) for one in args.network)]
+    if args.random is not None:
+        networks.append((f"random-{args.random}", {"model": "vgg19"}, random_vgg19(args.random)))
+    print(f"{'pair':32} {'network':16} {'style':>8} {'content':>8} {'s/step':>7}")
+    for number, ((content, style), size) in enumerate(zip(pairs, sizes)):
+        name = "_".join(os.path.splitext(os.path.basename(path))[0] for path in args.pair[number])
+        small = [images.resize(picture, size) for picture in (content, style)]
+        for network, settings, params in networks:
+            begun = time.time()
+            result = stylize(content, style, recipe.override(**settings), weights=params, gpu=-1)
+            took = (time.time() - begun) / args.steps
+            images.save_image(os.path.join(args.output, f"{name}_{network}.png"), result.picture)
+            finished = images.resize(result.picture, size)
+            s, c = judge.distances(finished, *small)
+            print(f"{name:32} {network:16} {s:8.4f} {c:8.4f} {took:7.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
