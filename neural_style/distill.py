@@ -15,6 +15,7 @@ Wang, Li, Wang, Hu & Yang, Collaborative Distillation for Ultra-Resolution Unive
 where heads of this kind and the widths come from.
 """
 import hashlib
+import inspect
 import json
 import logging
 import math
@@ -26,7 +27,9 @@ from collections import OrderedDict
 import numpy as np
 
 from ._mxnet import mx
-from .errors import DeviceError, ImageError, OutputError, SettingsError, WeightsError
+from .devices import choose_device
+from .errors import ImageError, OutputError, SettingsError, WeightsError
+from .images import RGB_MEANS, read_image
 from .networks import ARCHITECTURES, build_symbol
 
 logger = logging.getLogger(__name__)
@@ -34,8 +37,7 @@ logger = logging.getLogger(__name__)
 STUDENT = "vgg19-compact"
 # The style layers of Gatys et al. and the content layer.
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
-# Colours of VGG's training set, RGB, 0 to 255.
-MEANS = np.array([123.68, 116.779, 103.939], "float32")
+MEANS = np.array(RGB_MEANS, "float32")
 # While it is trained, the student sees pictures divided by this, about their spread, so that one learning rate suits
 # all of its layers; `rescale` takes it out again.
 INPUT_SPREAD = 64.0
@@ -94,16 +96,8 @@ def find_pictures(folders):
 
 
 def _read(path, longest):
-    """Read one picture as uint8 (H, W, 3), its short side at most `longest`."""
-    import skimage.io
-
-    try:
-        picture = skimage.io.imread(path)
-    except Exception as error:
-        raise ImageError(f"{path}: the picture cannot be read ({error})") from error
-    picture = np.stack([picture] * 3, axis=-1) if picture.ndim == 2 else picture[..., :3]
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ImageError(f"{path}: not an 8-bit colour or grey picture; convert it or take it out of the folder")
+    """Read one picture, its short side at most `longest`."""
+    picture = read_image(path)
     short = min(picture.shape[:2])
     if short > longest:
         sides = [max(1, int(round(side * longest / short))) for side in picture.shape[:2]]
@@ -659,7 +653,7 @@ def distill(
     checkpoint=None,
     resume=False,
     every=200,
-    ctx=None,
+    gpu=None,
 ):
     """Train vgg19-compact and write its parameters, scaled for the recipes.
 
@@ -688,17 +682,27 @@ def distill(
     checkpoint : str, optional
         Where to keep the state, every `every` batches; beside `output` if not given.
     resume : bool
-        Go on from the checkpoint. What follows is what would have followed without the interruption, bit for bit.
+        Go on from the checkpoint. What follows is what would have followed without the interruption, bit for bit. Only
+        `batches` may be another number than before, to end sooner or later; the rate then falls accordingly.
     every : int
         Batches between evaluations on the held-out pictures.
-    ctx : mxnet.Context, optional
+    gpu : int, optional
+        See `devices.choose_device`.
 
     Returns
     -------
     dict
-        ``step``, ``loss`` and ``errors`` (layers, 2) of the best evaluation.
+        ``step``, ``loss`` and ``errors`` (layers, 2) of the best evaluation, whose parameters are the ones written.
+
+    Raises
+    ------
+    WeightsError
+        If a teacher, the start or the checkpoint cannot be used, or no teacher reaches one of `LAYERS`.
+    ImageError
+        If a picture cannot be read, or there are too few.
+    SettingsError, DeviceError, OutputError
     """
-    ctx = ctx or mx.cpu()
+    ctx = choose_device(gpu)
     settings = {
         "teachers": [os.path.basename(path) for path in teachers],
         "start": os.path.basename(start) if start else None,
@@ -710,12 +714,12 @@ def distill(
         "seed": seed,
         "reuse": reuse,
     }
-    _check(settings)
+    _check(dict(settings, every=every))
     checkpoint = checkpoint or os.path.splitext(output)[0] + ".checkpoint.npz"
     saved = None
     if resume:
         saved, before = load_checkpoint(checkpoint)
-        changed = [name for name, value in settings.items() if before.get(name) != value]
+        changed = [name for name, value in settings.items() if name != "batches" and before.get(name) != value]
         if changed:
             raise SettingsError(
                 f"{checkpoint}: made with other settings ("
@@ -761,7 +765,7 @@ def distill(
 
 
 def _check(settings):
-    for name in ("batches", "batch_size", "reuse"):
+    for name in ("batches", "batch_size", "reuse", "every"):
         if settings[name] < 1:
             raise SettingsError(f"{name.replace('_', ' ')} is {settings[name]}; it must be at least 1")
     if not settings["lr"] > 0:
@@ -805,7 +809,7 @@ def _go_on(saved, lessons, faculty, lr, batches, ctx):
         best = {"loss": float(saved["best"]), "errors": saved["best_errors"], "step": int(saved["best_step"])}
         return trainer, dict(best, weights=_part(saved, "best"))
     except KeyError as error:
-        raise WeightsError(f"the checkpoint lacks {error}; start anew") from error
+        raise WeightsError(f"the checkpoint has no {error}; start anew") from error
 
 
 def _batch_number(step, size, reuse):
@@ -879,3 +883,78 @@ def save_params(path, params):
     """Write parameters as MXNet keeps them: ``arg:conv1_1_weight``, ..."""
     arrays = {f"arg:{name}": mx.nd.array(value) for name, value in params.items()}
     _write(path, lambda beside: mx.nd.save(beside, arrays))
+
+
+# --- command line -----------------------------------------------------------------------------------------------------
+
+
+def add_arguments(parser):
+    """Add the flags of ``neural-style distill`` to a parser; `run` takes what it parses."""
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="weights to learn from; if given several times, a layer is taught by the first that reaches it",
+    )
+    parser.add_argument(
+        "--images", action="append", required=True, metavar="DIR", help="folder of pictures; may be given several times"
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="the .params file to write")
+    parser.add_argument("--start", metavar="FILE", help="parameters to start from (default: random ones)")
+    for flag, kind, help in (
+        ("--batches", int, "batches to train for"),
+        ("--batch-size", int, "crops per batch of the first size; fewer of larger sizes, for the same number of pixels"),
+        ("--lr", float, "learning rate at its highest"),
+        ("--seed", int, "seed of the crops and of random parameters"),
+        ("--reuse", int, "times that a batch is learned from"),
+        ("--every", int, "batches between evaluations on held-out pictures, each with a checkpoint"),
+    ):
+        parser.add_argument(
+            flag,
+            type=kind,
+            default=_default(flag),
+            metavar="N" if kind is int else "X",
+            help=f"{help} (default: %(default)s)",
+        )
+    parser.add_argument(
+        "--crop",
+        action="append",
+        type=int,
+        metavar="N",
+        help="side of the crops in pixels, a multiple of 16; if given several times, in turn (default: "
+        + ", ".join(map(str, _default("--crops")))
+        + ")",
+    )
+    parser.add_argument("--checkpoint", metavar="FILE", help="state of the training (default: beside the output)")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    parser.add_argument(
+        "--gpu",
+        type=int,
+        metavar="N",
+        help="GPU to compute on, -1 for the CPU (default: GPU 0 if MXNet can use one, else the CPU)",
+    )
+
+
+def _default(flag):
+    return inspect.signature(distill).parameters[flag.lstrip("-").replace("-", "_")].default
+
+
+def run(args):
+    """Train as the parsed flags of `add_arguments` say; give what `distill` gives."""
+    return distill(
+        args.teacher,
+        args.images,
+        args.output,
+        start=args.start,
+        batches=args.batches,
+        batch_size=args.batch_size,
+        crops=tuple(args.crop or _default("--crops")),
+        lr=args.lr,
+        seed=args.seed,
+        reuse=args.reuse,
+        checkpoint=args.checkpoint,
+        resume=args.resume,
+        every=args.every,
+        gpu=args.gpu,
+    )
