@@ -774,13 +774,44 @@ def _check(settings):
         raise SettingsError(f"crops of {settings['crops']} pixels; each must be a multiple of 16 and at least 32")
 
 
+def revive(params, spread, seed, architecture=ARCHITECTURES[STUDENT]):
+    """Give channels that never fire a new chance, without changing what the network computes otherwise.
+
+    A ReLU that is zero for every picture has no gradient and stays so: wasted, and in a network that was trained before
+    it can be a third of a layer. Such channels are drawn anew, and nothing deeper looks at them yet.
+
+    Parameters
+    ----------
+    params : dict of str to numpy.ndarray
+    spread : dict of str to numpy.ndarray
+        Standard deviations per channel, (C,), of all activations; what `spreads` gives.
+    seed : int
+    """
+    params = OrderedDict((name, value.copy()) for name, value in params.items())
+    rng, dead = np.random.RandomState([seed, 1]), None
+    for layer, values in spread.items():
+        conv = layer.replace("relu", "conv")
+        weight, bias = params[f"{conv}_weight"], params[f"{conv}_bias"]
+        if dead is not None:
+            weight[:, dead] = 0
+        dead = np.flatnonzero(values <= 0.01 * np.sqrt(np.mean(np.square(values))))
+        fresh = rng.standard_normal((len(dead),) + weight.shape[1:]) * math.sqrt(2 / np.prod(weight.shape[1:]))
+        weight[dead], bias[dead] = fresh, 0
+        if len(dead):
+            logger.info("%s: %d of %d channels never fire and are drawn anew", layer, len(dead), len(bias))
+    return params
+
+
 def _begin(lessons, faculty, start, lr, batches, seed, ctx):
     count = 2 * len(lessons.crops)
     lessons.calibrate(range(count))
     samples = [lessons.teach(number, noisy=0) for number in range(count)]
     params = start_params(start, seed)
+    data, layers = [sample["data"].asnumpy() for sample in samples], _activations()
     # Every activation starts with a spread of one, so that Adam's rate means the same in every layer.
-    params = rescale(params, _inverse(spreads(params, _activations(), [sample["data"].asnumpy() for sample in samples], ctx)))
+    params = rescale(params, _inverse(spreads(params, layers, data, ctx)))
+    params = revive(params, spreads(params, layers, data, ctx), seed)
+    params = rescale(params, _inverse(spreads(params, layers, data, ctx)))
     heads = solve_heads(params, samples, faculty.channels, ctx)
     return Trainer(params, heads, faculty.channels, lr, batches, ctx), None
 
