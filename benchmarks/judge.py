@@ -6,7 +6,7 @@
 Every network repaints every pair with the same recipe, steps and seed. The judge then looks at the pictures: style is
 the mean over relu1_1, relu2_1, relu3_1 of |G - G_style|^2 / |G_style|^2, content is |F - F_content|^2 / |F_content|^2
 at relu3_3. Less is better. A file of full VGG-19 or of vgg19-compact runs as the recipe says; a narrow teacher (see
-`neural_style.distill.Teacher`) gets its input convolution folded away, the spreads of vgg19-compact, and its own
+`neural_style.teachers.Teacher`) gets its input convolution folded away, the spreads of vgg19-compact, and its own
 maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained (He et al. 2015).
 """
 import argparse
@@ -15,11 +15,14 @@ import time
 
 import numpy as np
 
-from neural_style import distill, images
+from neural_style import images
 from neural_style._mxnet import mx
+from neural_style.distill import INPUT_SPREAD, start_params
 from neural_style.executors import FeatureExecutor
 from neural_style.networks import ARCHITECTURES, build_symbol
 from neural_style.recipes import DEFAULT_RECIPE, get_recipe
+from neural_style.scales import STUDENT, balance, rescale
+from neural_style.teachers import read_params
 from neural_style.transfer import stylize
 
 STYLE, CONTENT = ("relu1_1", "relu2_1", "relu3_1"), "relu3_3"
@@ -29,7 +32,7 @@ class Judge:
     """VGG-19 up to relu3_3, as the recipes run it."""
 
     def __init__(self, path):
-        params = distill.read_params(path)
+        params = read_params(path)
         shapes = ARCHITECTURES["vgg19"].parameter_shapes([CONTENT])
         self.params = {name: mx.nd.array(params[name]) for name in shapes}
         self.symbol = build_symbol(ARCHITECTURES["vgg19"], STYLE + (CONTENT,))
@@ -37,7 +40,8 @@ class Judge:
     def _look(self, picture):
         # (H, W, 3) -> Gram matrices and the activation of the content layer
         image = images.to_network(picture)
-        read = [array.asnumpy() for array in FeatureExecutor(self.symbol, self.params, image.shape, mx.cpu()).read(image)]
+        executor = FeatureExecutor(self.symbol, self.params, image.shape, mx.cpu())
+        read = [array.asnumpy() for array in executor.read(image)]
         flat = [array.reshape(array.shape[1], -1) for array in read[:-1]]
         return [one.dot(one.T) for one in flat], read[-1]
 
@@ -62,12 +66,12 @@ def random_vgg19(seed):
 
 def load_network(path, samples):
     """Give the recipe's settings for a file, and its parameters."""
-    params = distill.read_params(path)
+    params = read_params(path)
     if "input_weight" in params:
-        params = distill.rescale(distill.start_params(path, 0), {"data": distill.INPUT_SPREAD})
-        params = distill.balance(params, samples, mx.cpu(), pooling="max")
-        return {"model": distill.STUDENT, "pooling": "max"}, {name: mx.nd.array(v) for name, v in params.items()}
-    model = distill.STUDENT if params["conv1_1_weight"].shape[0] == 16 else "vgg19"
+        params = rescale(start_params(path, 0), {"data": INPUT_SPREAD})
+        params = balance(params, samples, mx.cpu(), pooling="max")
+        return {"model": STUDENT, "pooling": "max"}, {name: mx.nd.array(v) for name, v in params.items()}
+    model = STUDENT if params["conv1_1_weight"].shape[0] == 16 else "vgg19"
     return {"model": model}, {name: mx.nd.array(value) for name, value in params.items()}
 
 

@@ -14,30 +14,27 @@ teacher's size is made or differentiated.
 Wang, Li, Wang, Hu & Yang, Collaborative Distillation for Ultra-Resolution Universal Style Transfer, CVPR 2020, is
 where heads of this kind and the widths come from.
 """
-import hashlib
-import inspect
 import json
 import logging
 import math
 import os
-import re
 import time
 from collections import OrderedDict
 
 import numpy as np
 
 from ._mxnet import mx
+from .crops import NOISY, Pictures, find_pictures
 from .devices import choose_device
-from .errors import ImageError, OutputError, SettingsError, WeightsError
-from .images import RGB_MEANS, read_image
+from .errors import OutputError, SettingsError, WeightsError
+from .images import RGB_MEANS
 from .networks import ARCHITECTURES, build_symbol
+from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
+from .teachers import LAYERS, Faculty, read_params
+from .weights import save_weights
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-STUDENT = "vgg19-compact"
-# The style layers of Gatys et al. and the content layer.
-LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")
-MEANS = np.array(RGB_MEANS, "float32")
 # While it is trained, the student sees pictures divided by this, about their spread, so that one learning rate suits
 # all of its layers; `rescale` takes it out again.
 INPUT_SPREAD = 64.0
@@ -45,320 +42,204 @@ INPUT_SPREAD = 64.0
 GRAM_SHARE, CLIP = 0.3, 5.0
 # Batches during which the learning rate rises to its full height.
 WARM_UP = 100
-# One crop in ten is shrunk towards grey with noise on top: what a picture looks like in the first steps of a run.
-NOISY, NOISE = 0.1, 15.0
-# One picture in so many is never trained on.
-HELD_OUT = 20
 # Target batches that are kept at a time, per size of crop.
 KEPT = 4
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+def distill(
+    teachers,
+    folders,
+    output,
+    start=None,
+    batches=5000,
+    batch_size=8,
+    crops=(128, 192, 256),
+    lr=0.0003,
+    seed=0,
+    reuse=3,
+    checkpoint=None,
+    resume=False,
+    every=200,
+    gpu=None,
+):
+    """Train vgg19-compact and write its parameters, scaled for the recipes.
 
-
-def is_held_out(path):
-    """Tell whether a picture is kept for evaluation; it depends on nothing but the file's name."""
-    name = os.path.basename(path).encode("utf-8", "surrogateescape")
-    return int(hashlib.sha1(name).hexdigest(), 16) % HELD_OUT == 0
-
-
-def find_pictures(folders):
-    """List the pictures of each folder, split into those to train on and those held out.
+    Parameters
+    ----------
+    teachers : sequence of str
+        Weight files; a layer is taught by the first that reaches it.
+    folders : sequence of str
+        Folders of pictures.
+    output : str
+        The .params file to write.
+    start : str, optional
+        Parameters to start from, see `start_params`.
+    batches : int
+        Steps to train for.
+    batch_size : int
+        Crops per batch of the first size; of other sizes as many as have no more pixels.
+    crops : sequence of int
+        Sides of the square crops, taken in turn, each a multiple of 16. The student is to work on whole pictures, and
+        its deepest layer sees 200 pixels far; on small crops it would only ever see the zeros around them.
+    lr : float
+        Adam's rate at its highest.
+    seed : int
+    reuse : int
+        How often a batch is learned from while the teachers' word on it, which costs most, is at hand.
+    checkpoint : str, optional
+        Where to keep the state, every `every` batches; beside `output` if not given.
+    resume : bool
+        Go on from the checkpoint. What follows is what would have followed without the interruption, bit for bit. Only
+        `batches` may be another number than before, to end sooner or later; the rate then falls accordingly.
+    every : int
+        Batches between evaluations on the held-out pictures.
+    gpu : int, optional
+        See `devices.choose_device`.
 
     Returns
     -------
-    train, held_out : list of list of str
-        Per folder the paths, sorted. No file name is in both.
+    dict
+        ``step``, ``loss`` and ``errors`` (layers, 2) of the best evaluation, whose parameters are the ones written.
 
     Raises
     ------
+    WeightsError
+        If a teacher, the start or the checkpoint cannot be used, or no teacher reaches one of `LAYERS`.
     ImageError
-        If a folder cannot be read, or if nothing is left to train on or to evaluate.
+        If a picture cannot be read, or there are too few.
+    SettingsError, DeviceError, OutputError
     """
-    train, held_out = [], []
-    for folder in folders:
-        try:
-            names = sorted(name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS))
-        except OSError as error:
-            raise ImageError(f"{folder}: the folder of pictures cannot be read ({error.strerror})") from error
-        paths = [os.path.join(folder, name) for name in names]
-        if not paths:
-            raise ImageError(f"{folder}: no pictures in it; looked for {', '.join(EXTENSIONS)}")
-        train.append([path for path in paths if not is_held_out(path)])
-        held_out.append([path for path in paths if is_held_out(path)])
-    if not any(train) or not any(held_out):
-        raise ImageError(
-            f"{', '.join(folders)}: too few pictures; about one in {HELD_OUT}, chosen by file name, is held out for "
-            "evaluation, and neither part may be empty"
-        )
-    return train, held_out
-
-
-def _read(path, longest):
-    """Read one picture, its short side at most `longest`."""
-    picture = read_image(path)
-    short = min(picture.shape[:2])
-    if short > longest:
-        sides = [max(1, int(round(side * longest / short))) for side in picture.shape[:2]]
-        picture = np.rint(resample(picture.astype("float32"), *sides)).astype("uint8")
-    return picture
-
-
-def resample(picture, height, width):
-    """Resize float32 (H, W, C) with a triangle filter that widens when shrinking, so that nothing aliases."""
-    rows, columns = _filter(picture.shape[0], height), _filter(picture.shape[1], width)
-    # (h, H) (H, W * C) -> (h, W, C); (w, W) applied to the middle axis -> (h, w, C)
-    picture = np.dot(rows, picture.reshape(len(picture), -1)).reshape(height, -1, picture.shape[2])
-    return np.matmul(columns, picture)
-
-
-def _filter(before, after):
-    centre = (np.arange(after, dtype="float32") + 0.5) * before / after - 0.5
-    width = max(1.0, before / after)
-    weights = np.maximum(0, 1 - np.abs(np.arange(before)[None] - centre[:, None]) / width)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype("float32")
-
-
-class Pictures:
-    """Random crops of the pictures of some folders.
-
-    A batch depends on the seed and its number alone, so that a resumed run sees what an uninterrupted one would.
-    Folders are drawn with the square root of their size as weight: a few paintings beside many photographs get a fair
-    share without being worn out.
-    """
-
-    def __init__(self, groups, longest):
-        self.groups = [[_read(path, longest) for path in group] for group in groups if group]
-        weights = np.sqrt([len(group) for group in self.groups])
-        self.weights = weights / weights.sum()
-
-    def batch(self, seed, number, count, crop, noisy=NOISY):
-        """Cut `count` crops: float32 (count, 3, crop, crop), RGB minus the means."""
-        rng = np.random.RandomState([seed, number])
-        crops = np.stack([self._crop(rng, crop, noisy) for _ in range(count)])
-        return np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
-
-    def _crop(self, rng, crop, noisy):
-        group = self.groups[rng.choice(len(self.groups), p=self.weights)]
-        picture = group[rng.randint(len(group))]
-        # From a third larger than life to the whole short side, every octave alike.
-        short = min(picture.shape[:2])
-        least = min(short, 0.75 * crop)
-        side = int(round(least * (short / least) ** rng.uniform()))
-        y, x = (rng.randint(length - side + 1) for length in picture.shape[:2])
-        piece = resample(picture[y : y + side, x : x + side].astype("float32"), crop, crop) - MEANS
-        if rng.randint(2):
-            piece = piece[:, ::-1]
-        if rng.uniform() < noisy:
-            grain = rng.uniform(0, NOISE) * rng.standard_normal(piece.shape)
-            piece = piece * rng.uniform() ** 2 + grain.astype("float32")
-        return piece.astype("float32")
-
-
-# --- teachers ---------------------------------------------------------------------------------------------------------
-
-
-class Teacher:
-    """Weights that some of the student's layers learn from.
-
-    Two kinds of file are understood. VGG-19 in the usual layout (``conv1_1_weight``, ...), whole or cut at any depth,
-    teaches every layer that it reaches; it runs as the recipes run it, with average pooling and zero padding. And a
-    narrow VGG-19 in the layout of Collaborative Distillation, which has a 1x1 convolution ``input`` for RGB in [0, 1]
-    and a 1x1 head for each style layer; it runs as it was trained, with maximum pooling and reflection padding, and
-    teaches what its heads predict, and where it has none, its own activation.
-
-    Attributes
-    ----------
-    layers : tuple of str
-        What it can teach, a part of `LAYERS`.
-    channels : dict of str to int
-    """
-
-    def __init__(self, path, ctx):
-        self.path = path
-        params = read_params(path)
-        if "input_weight" in params:
-            self.symbols = _narrow_symbols(path, params)
-            # The 1x1 convolution gets RGB minus means, 0 to 255, like everyone else's input.
-            weight, bias = params["input_weight"], params["input_bias"]
-            params["input_bias"] = bias + weight[:, :, 0, 0].dot(MEANS) / 255
-            params["input_weight"] = weight / 255
-        else:
-            self.symbols = _vgg19_symbols(path, params)
-        self.layers = tuple(self.symbols)
-        self.params = {name: mx.nd.array(value, ctx=ctx) for name, value in params.items()}
-        self.channels = {}
-        for layer, symbol in self.symbols.items():
-            try:
-                _, shapes, _ = symbol.infer_shape(data=(1, 3, 32, 32), **_shapes(symbol, params))
-            except mx.MXNetError as error:
-                raise WeightsError(f"{path}: its parameters do not fit together up to {layer}") from error
-            self.channels[layer] = shapes[0][1]
-        self.ctx = ctx
-        self._executors = {}
-
-    def look(self, data, layers):
-        """Give the activations `layers` of a batch (N, 3, H, W), RGB minus the means."""
-        key = (data.shape, tuple(layers))
-        if key not in self._executors:
-            symbol = mx.sym.Group([self.symbols[layer] for layer in layers])
-            arguments = {name: self.params[name] for name in symbol.list_arguments() if name != "data"}
-            arguments["data"] = mx.nd.zeros(data.shape, ctx=self.ctx)
-            self._executors[key] = symbol.bind(self.ctx, arguments, grad_req="null")
-        executor = self._executors[key]
-        executor.arg_dict["data"][:] = data
-        return executor.forward(is_train=False)
-
-
-def read_params(path):
-    """Read a .params file into float32 NumPy arrays by name, without the ``arg:`` of MXNet's checkpoints."""
-    try:
-        loaded = mx.nd.load(path)
-    except mx.MXNetError as error:
-        reason = "no such file" if not os.path.exists(path) else "not a file of MXNet parameters"
-        raise WeightsError(f"{path}: {reason}") from error
-    if not isinstance(loaded, dict):
-        raise WeightsError(f"{path}: its arrays have no names; a file of network parameters is needed")
-    params = {re.sub("^(arg|aux):", "", name): value.asnumpy().astype("float32") for name, value in loaded.items()}
-    for name, value in params.items():
-        if not np.isfinite(value).all():
-            raise WeightsError(f"{path}: {name} holds numbers that are not finite")
-    return params
-
-
-def _shapes(symbol, params):
-    return {name: params[name].shape for name in symbol.list_arguments() if name != "data"}
-
-
-def _vgg19_symbols(path, params):
-    vgg19, reached = ARCHITECTURES["vgg19"], []
-    for layer in LAYERS:
-        needed = vgg19.parameter_shapes([layer])
-        if not set(needed) <= set(params):
-            continue
-        for name, shape in needed.items():
-            if params[name].shape != shape:
-                raise WeightsError(f"{path}: {name} has shape {params[name].shape}, VGG-19's is {shape}")
-        reached.append(layer)
-    if not reached:
-        raise WeightsError(f"{path}: not a teacher; the parameters conv1_1_weight and conv1_1_bias of VGG-19 are missing")
-    return OrderedDict(zip(reached, build_symbol(vgg19, reached, pooling="avg")))
-
-
-def _narrow_symbols(path, params):
-    x = mx.sym.Convolution(mx.sym.Variable("data"), num_filter=3, kernel=(1, 1), name="input")
-    symbols = OrderedDict()
-    for layer in ARCHITECTURES["vgg19"].layers:
-        if layer.startswith("conv"):
-            if f"{layer}_weight" not in params or f"{layer}_bias" not in params:
-                break
-            x = mx.sym.Pad(x, mode="reflect", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
-            x = mx.sym.Convolution(x, num_filter=len(params[f"{layer}_bias"]), kernel=(3, 3), name=layer)
-        elif layer.startswith("relu"):
-            x = mx.sym.Activation(x, act_type="relu", name=layer)
-            head = layer.replace("relu", "head")
-            if layer in LAYERS and f"{head}_weight" in params:
-                y = mx.sym.Convolution(x, num_filter=len(params[f"{head}_bias"]), kernel=(1, 1), name=head)
-                symbols[layer] = mx.sym.Activation(y, act_type="relu")
-            elif layer in LAYERS:
-                symbols[layer] = x
-        else:
-            x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="max", name=layer)
-    if not symbols:
-        raise WeightsError(f"{path}: not a teacher; it has 'input_weight' but no conv1_1")
-    return symbols
-
-
-class Faculty:
-    """Several teachers, each for the layers that none before it reaches."""
-
-    def __init__(self, paths, ctx):
-        self.ctx, self.lessons, self.channels = ctx, [], {}
-        for path in paths:
-            teacher = Teacher(path, ctx)
-            layers = [layer for layer in teacher.layers if layer not in self.channels]
-            if layers:
-                self.lessons.append((teacher, layers))
-                self.channels.update((layer, teacher.channels[layer]) for layer in layers)
-                logger.info("%s teaches %s", path, ", ".join(layers))
-        missing = [layer for layer in LAYERS if layer not in self.channels]
-        if missing:
-            raise WeightsError(
-                f"{', '.join(paths)}: nobody teaches {', '.join(missing)}; name another teacher that reaches that deep"
+    ctx = choose_device(gpu)
+    settings = {
+        "teachers": [os.path.basename(path) for path in teachers],
+        "start": os.path.basename(start) if start else None,
+        "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
+        "batches": batches,
+        "batch_size": batch_size,
+        "crops": list(crops),
+        "lr": lr,
+        "seed": seed,
+        "reuse": reuse,
+    }
+    _check(dict(settings, every=every))
+    checkpoint = checkpoint or os.path.splitext(output)[0] + ".checkpoint.npz"
+    saved = None
+    if resume:
+        saved, before = load_checkpoint(checkpoint)
+        changed = [name for name, value in settings.items() if name != "batches" and before.get(name) != value]
+        if changed:
+            raise SettingsError(
+                f"{checkpoint}: made with other settings ("
+                + ", ".join(f"{name} {before.get(name)} instead of {settings[name]}" for name in changed)
+                + "); resume with the same ones, or start anew"
             )
-
-    def look(self, data):
-        """Give the teachers' activations of a batch, by layer."""
-        data = mx.nd.array(data, ctx=self.ctx)
-        activations = {}
-        for teacher, layers in self.lessons:
-            activations.update(zip(layers, teacher.look(data, layers)))
-        return activations
-
-
-# --- student ----------------------------------------------------------------------------------------------------------
-
-
-def rescale(params, factors, architecture=ARCHITECTURES[STUDENT]):
-    """Multiply activations of a network by positive factors, without changing what it computes otherwise.
-
-    A ReLU and a pooling commute with a positive factor, so the parameters of a layer can be multiplied by what the
-    weights of the next are divided by.
-
-    Parameters
-    ----------
-    params : dict of str to numpy.ndarray
-        ``conv1_1_weight``, ``conv1_1_bias``, ...
-    factors : dict of str to (float or numpy.ndarray)
-        Per layer (``relu4_2``), one factor or one per channel (C,). ``data`` stands for the input: the network is to
-        be given pictures multiplied by that factor. Layers that are not named keep their scale.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        New parameters, in float32.
-    """
-    scaled, before = OrderedDict(), np.ones(3) * factors.get("data", 1.0)
-    for name in architecture.layers:
-        if name.startswith("conv") and f"{name}_weight" in params:
-            weight, bias = params[f"{name}_weight"], params[f"{name}_bias"]
-            after = np.ones(len(bias)) * factors.get(name.replace("conv", "relu"), 1.0)
-            weight = weight * after[:, None, None, None] / before[None, :, None, None]
-            scaled[f"{name}_weight"] = weight.astype("float32")
-            scaled[f"{name}_bias"] = (bias * after).astype("float32")
-            before = after
-    return scaled
+    faculty = Faculty(teachers, ctx)
+    train, held_out = find_pictures(folders)
+    longest = 2 * max(crops)
+    lessons = Lessons(Pictures(train, longest), faculty, crops, batch_size, seed)
+    if saved is None:
+        trainer, best = _begin(lessons, faculty, start, lr, batches, seed, ctx)
+    else:
+        trainer, best = _go_on(saved, lessons, faculty, lr, batches, ctx)
+    exam = Lessons(Pictures(held_out, longest), faculty, crops, batch_size, seed + 1)
+    exam.spread, exam.usual = lessons.spread, lessons.usual
+    # The same crops at every evaluation, none shrunk towards grey.
+    questions = [exam.teach(number, noisy=0) for number in range(3 * len(crops))]
+    if best is None:
+        best = _evaluate(trainer, questions, None)
+    size = len(crops) * KEPT
+    kept, started, first = {}, time.time(), trainer.step
+    while trainer.step < batches:
+        number = _batch_number(trainer.step, size, reuse)
+        if number not in kept:
+            kept = {other: lesson for other, lesson in kept.items() if other // size == number // size}
+            kept[number] = lessons.teach(number)
+        errors, norm = trainer.learn(kept[number])
+        if trainer.step % 20 == 0:
+            log.info(
+                "batch %d of %d, loss %.3f, gradient norm %.1f, %.2f s per batch",
+                trainer.step, batches, _loss(errors), norm, (time.time() - started) / (trainer.step - first),
+            )
+        if trainer.step % every == 0 or trainer.step == batches:
+            best = _evaluate(trainer, questions, best)
+            save_checkpoint(checkpoint, trainer, lessons, best, settings)
+    params = OrderedDict((name, best["weights"][name]) for name in trainer.params())
+    heads = {layer: best["weights"][f"{layer}_head"] for layer in LAYERS}
+    params = even_out(rescale(params, {"data": INPUT_SPREAD}), heads)
+    batches = [question["data"].asnumpy() * INPUT_SPREAD for question in questions]
+    save_weights(output, balance(params, batches, ctx))
+    return {name: best[name] for name in ("step", "loss", "errors")}
 
 
-def spreads(params, layers, batches, ctx, pooling="avg", architecture=ARCHITECTURES[STUDENT]):
-    """Measure the standard deviation of each channel about its mean.
+def _check(settings):
+    for name in ("batches", "batch_size", "reuse", "every"):
+        if settings[name] < 1:
+            raise SettingsError(f"{name.replace('_', ' ')} is {settings[name]}; it must be at least 1")
+    if not settings["lr"] > 0:
+        raise SettingsError(f"the learning rate is {settings['lr']}; it must be positive")
+    if not settings["crops"] or any(crop < 32 or crop % 16 for crop in settings["crops"]):
+        raise SettingsError(f"crops of {settings['crops']} pixels; each must be a multiple of 16 and at least 32")
 
-    Parameters
-    ----------
-    params : dict of str to numpy.ndarray
-    layers : sequence of str
-    batches : list of numpy.ndarray
-        Each (N, 3, H, W), what the network expects as input.
 
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        By layer, (C,).
-    """
-    symbol = build_symbol(architecture, layers, pooling)
-    arguments = {name: mx.nd.array(params[name], ctx=ctx) for name in symbol.list_arguments() if name != "data"}
-    moments = {layer: [] for layer in layers}
-    for data in batches:
-        executor = symbol.bind(ctx, dict(arguments, data=mx.nd.array(data, ctx=ctx)), grad_req="null")
-        for layer, activation in zip(layers, executor.forward(is_train=False)):
-            activation = activation.asnumpy()
-            moments[layer].append((activation.mean(axis=(0, 2, 3)), np.square(activation).mean(axis=(0, 2, 3))))
-    result = {}
-    for layer in layers:
-        mean, square = np.mean(np.array(moments[layer], "float64"), axis=0)
-        result[layer] = np.sqrt(np.maximum(square - mean**2, 0))
-    return result
+def _begin(lessons, faculty, start, lr, batches, seed, ctx):
+    count = 2 * len(lessons.crops)
+    lessons.calibrate(range(count))
+    samples = [lessons.teach(number, noisy=0) for number in range(count)]
+    params = start_params(start, seed)
+    data, layers = [sample["data"].asnumpy() for sample in samples], activations(params)
+    # Every activation starts with a spread of one, so that Adam's rate means the same in every layer.
+    params = rescale(params, to_one(spreads(params, layers, data, ctx)))
+    params = revive(params, spreads(params, layers, data, ctx), seed)
+    params = rescale(params, to_one(spreads(params, layers, data, ctx)))
+    heads = solve_heads(params, samples, faculty.channels, ctx)
+    return Trainer(params, heads, faculty.channels, lr, batches, ctx), None
+
+
+def _go_on(saved, lessons, faculty, lr, batches, ctx):
+    try:
+        weights, means, squares = (_part(saved, kind) for kind in ("weight", "mean", "square"))
+        params = OrderedDict((name, value) for name, value in weights.items() if not name.endswith("_head"))
+        heads = {layer: weights[f"{layer}_head"] for layer in LAYERS}
+        trainer = Trainer(params, heads, faculty.channels, lr, batches, ctx)
+        for name, (mean, square) in trainer.moments.items():
+            mean[:], square[:] = means[name], squares[name]
+        trainer.step = int(saved["step"])
+        for layer in LAYERS:
+            lessons.spread[layer] = float(saved[f"spread:{layer}"])
+            lessons.usual[layer] = float(saved[f"usual:{layer}"])
+        best = {"loss": float(saved["best"]), "errors": saved["best_errors"], "step": int(saved["best_step"])}
+        return trainer, dict(best, weights=_part(saved, "best"))
+    except KeyError as error:
+        raise WeightsError(f"the checkpoint has no {error}; start anew") from error
+
+
+def _batch_number(step, size, reuse):
+    """Give the batch of a step: `size` fresh ones, all of them `reuse` times in turn, then the next."""
+    group, place = divmod(step, size * reuse)
+    return group * size + place % size
+
+
+def _loss(errors):
+    return float((errors[:, 0] + GRAM_SHARE * errors[:, 1]).mean())
+
+
+def _evaluate(trainer, questions, best):
+    errors = np.mean([trainer.errors(question) for question in questions], axis=0)
+    log.info(
+        "batch %d, held out: loss %.4f; %s",
+        trainer.step, _loss(errors),
+        ", ".join(f"{layer} {one:.3f} (Gram {two:.3f})" for layer, (one, two) in zip(LAYERS, errors)),
+    )
+    if best is not None and best["loss"] <= _loss(errors):
+        return best
+    weights = OrderedDict((name, value.asnumpy()) for name, value in trainer.weights.items())
+    return {"loss": _loss(errors), "errors": errors, "step": trainer.step, "weights": weights}
+
+
+# Standard deviations of the activations at which the recipes' weights of content and style balance; found by looking at
+# pictures. The originals' gradient stays above the clipping bound; here it falls below when the picture has settled,
+# which is what lets noise fade. More of relu1_1 gives purer colours and a dark frame, because the pixels at the border
+# are those on which the deeper layers insist least.
 
 
 def start_params(path, seed, architecture=ARCHITECTURES[STUDENT]):
@@ -383,16 +264,12 @@ def start_params(path, seed, architecture=ARCHITECTURES[STUDENT]):
             raise WeightsError(f"{path}: cannot start from it; {name} {found}, {architecture.name}'s is {shape}")
     if "input_weight" in params:
         mix, offset = params["input_weight"][:, :, 0, 0] / 255, params["input_bias"]
-        offset = offset + mix.dot(MEANS)
+        offset = offset + mix.dot(RGB_MEANS)
         weight = params["conv1_1_weight"]
         params["conv1_1_bias"] = params["conv1_1_bias"] + np.einsum("ocyx,c->o", weight, offset)
         params["conv1_1_weight"] = np.einsum("ocyx,ci->oiyx", weight, mix)
     params = OrderedDict((name, params[name]) for name in needed)
     return rescale(params, {"data": 1 / INPUT_SPREAD}, architecture)
-
-
-def _positions(architecture, layer, crop):
-    return (crop // architecture.stride(layer)) ** 2
 
 
 def _moment_symbols(architecture, crop):
@@ -434,9 +311,6 @@ def loss_symbol(architecture, channels, crop, count):
         miss = mx.sym.reshape(miss, shape=(-1,))
         outputs.append(mx.sym.dot(miss, miss))
     return mx.sym.Group(outputs)
-
-
-# --- training ---------------------------------------------------------------------------------------------------------
 
 
 class Lessons:
@@ -548,7 +422,7 @@ class Trainer:
         flat = [gradient.reshape(-1) for gradient in self.gradients.values()]
         norm = math.sqrt(sum(float(mx.nd.dot(gradient, gradient).asscalar()) for gradient in flat))
         if not math.isfinite(norm):
-            raise SettingsError(f"training has diverged at batch {self.step}; resume it, or start it, with a lower rate")
+            raise SettingsError(f"training has diverged at batch {self.step}; start it with a lower rate")
         self._optimizer.rescale_grad = min(1.0, CLIP / norm) if norm else 1.0
         # Adam's first steps go the same way in every weight, and thirteen layers of that blow up.
         rate = self.lr * min(1.0, (self.step + 1) / WARM_UP)
@@ -579,23 +453,6 @@ def solve_heads(params, lessons, channels, ctx, architecture=ARCHITECTURES[STUDE
         ridge = 1e-4 * np.trace(gram) / len(gram) + 1e-12
         heads[layer] = np.linalg.solve(gram + ridge * np.eye(len(gram)), crosses[layer]).astype("float32")
     return heads
-
-
-# --- keeping --------------------------------------------------------------------------------------------------------
-
-
-def _write(path, save):
-    """Have `save` write a file beside `path` and move it there, so that a half-written one is never found."""
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{os.getpid()}-{name}")
-    try:
-        save(beside)
-        os.replace(beside, path)
-    except (OSError, mx.MXNetError) as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
-    finally:
-        if os.path.exists(beside):
-            os.remove(beside)
 
 
 def save_checkpoint(path, trainer, lessons, best, settings):
@@ -636,359 +493,15 @@ def _part(arrays, kind):
     return OrderedDict((name[len(kind) + 1 :], value) for name, value in arrays.items() if name.startswith(kind + ":"))
 
 
-# --- the whole --------------------------------------------------------------------------------------------------------
-
-
-def distill(
-    teachers,
-    folders,
-    output,
-    start=None,
-    batches=5000,
-    batch_size=8,
-    crops=(128, 192, 256),
-    lr=0.0003,
-    seed=0,
-    reuse=3,
-    checkpoint=None,
-    resume=False,
-    every=200,
-    gpu=None,
-):
-    """Train vgg19-compact and write its parameters, scaled for the recipes.
-
-    Parameters
-    ----------
-    teachers : sequence of str
-        Weight files; a layer is taught by the first that reaches it.
-    folders : sequence of str
-        Folders of pictures.
-    output : str
-        The .params file to write.
-    start : str, optional
-        Parameters to start from, see `start_params`.
-    batches : int
-        Steps to train for.
-    batch_size : int
-        Crops per batch of the first size; of other sizes as many as have no more pixels.
-    crops : sequence of int
-        Sides of the square crops, taken in turn, each a multiple of 16. The student is to work on whole pictures, and
-        its deepest layer sees 200 pixels far; on small crops it would only ever see the zeros around them.
-    lr : float
-        Adam's rate at its highest.
-    seed : int
-    reuse : int
-        How often a batch is learned from while the teachers' word on it, which costs most, is at hand.
-    checkpoint : str, optional
-        Where to keep the state, every `every` batches; beside `output` if not given.
-    resume : bool
-        Go on from the checkpoint. What follows is what would have followed without the interruption, bit for bit. Only
-        `batches` may be another number than before, to end sooner or later; the rate then falls accordingly.
-    every : int
-        Batches between evaluations on the held-out pictures.
-    gpu : int, optional
-        See `devices.choose_device`.
-
-    Returns
-    -------
-    dict
-        ``step``, ``loss`` and ``errors`` (layers, 2) of the best evaluation, whose parameters are the ones written.
-
-    Raises
-    ------
-    WeightsError
-        If a teacher, the start or the checkpoint cannot be used, or no teacher reaches one of `LAYERS`.
-    ImageError
-        If a picture cannot be read, or there are too few.
-    SettingsError, DeviceError, OutputError
-    """
-    ctx = choose_device(gpu)
-    settings = {
-        "teachers": [os.path.basename(path) for path in teachers],
-        "start": os.path.basename(start) if start else None,
-        "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
-        "batches": batches,
-        "batch_size": batch_size,
-        "crops": list(crops),
-        "lr": lr,
-        "seed": seed,
-        "reuse": reuse,
-    }
-    _check(dict(settings, every=every))
-    checkpoint = checkpoint or os.path.splitext(output)[0] + ".checkpoint.npz"
-    saved = None
-    if resume:
-        saved, before = load_checkpoint(checkpoint)
-        changed = [name for name, value in settings.items() if name != "batches" and before.get(name) != value]
-        if changed:
-            raise SettingsError(
-                f"{checkpoint}: made with other settings ("
-                + ", ".join(f"{name} {before.get(name)} instead of {settings[name]}" for name in changed)
-                + "); resume with the same ones, or start anew"
-            )
-    faculty = Faculty(teachers, ctx)
-    train, held_out = find_pictures(folders)
-    longest = 2 * max(crops)
-    lessons = Lessons(Pictures(train, longest), faculty, crops, batch_size, seed)
-    if saved is None:
-        trainer, best = _begin(lessons, faculty, start, lr, batches, seed, ctx)
-    else:
-        trainer, best = _go_on(saved, lessons, faculty, lr, batches, ctx)
-    exam = Lessons(Pictures(held_out, longest), faculty, crops, batch_size, seed + 1)
-    exam.spread, exam.usual = lessons.spread, lessons.usual
-    # The same crops at every evaluation, none shrunk towards grey.
-    questions = [exam.teach(number, noisy=0) for number in range(3 * len(crops))]
-    if best is None:
-        best = _evaluate(trainer, questions, None)
-    kept, started, first = {}, time.time(), trainer.step
-    while trainer.step < batches:
-        number = _batch_number(trainer.step, len(crops) * KEPT, reuse)
-        if number not in kept:
-            if len(kept) == len(crops) * KEPT:
-                kept.clear()
-            kept[number] = lessons.teach(number)
-        errors, norm = trainer.learn(kept[number])
-        if trainer.step % 20 == 0:
-            logger.info(
-                "batch %d of %d, loss %.3f, gradient norm %.1f, %.2f s per batch",
-                trainer.step, batches, _loss(errors), norm, (time.time() - started) / (trainer.step - first),
-            )
-        if trainer.step % every == 0 or trainer.step == batches:
-            best = _evaluate(trainer, questions, best)
-            save_checkpoint(checkpoint, trainer, lessons, best, settings)
-    params = OrderedDict((name, best["weights"][name]) for name in trainer.params())
-    heads = {layer: best["weights"][f"{layer}_head"] for layer in LAYERS}
-    params = even_out(rescale(params, {"data": INPUT_SPREAD}), heads)
-    batches = [question["data"].asnumpy() * INPUT_SPREAD for question in questions]
-    save_params(output, balance(params, batches, ctx))
-    return {name: best[name] for name in ("step", "loss", "errors")}
-
-
-def _check(settings):
-    for name in ("batches", "batch_size", "reuse", "every"):
-        if settings[name] < 1:
-            raise SettingsError(f"{name.replace('_', ' ')} is {settings[name]}; it must be at least 1")
-    if not settings["lr"] > 0:
-        raise SettingsError(f"the learning rate is {settings['lr']}; it must be positive")
-    if not settings["crops"] or any(crop < 32 or crop % 16 for crop in settings["crops"]):
-        raise SettingsError(f"crops of {settings['crops']} pixels; each must be a multiple of 16 and at least 32")
-
-
-def revive(params, spread, seed, architecture=ARCHITECTURES[STUDENT]):
-    """Give channels that never fire a new chance, without changing what the network computes otherwise.
-
-    A ReLU that is zero for every picture has no gradient and stays so: wasted, and in a network that was trained before
-    it can be a third of a layer. Such channels are drawn anew, and nothing deeper looks at them yet.
-
-    Parameters
-    ----------
-    params : dict of str to numpy.ndarray
-    spread : dict of str to numpy.ndarray
-        Standard deviations per channel, (C,), of all activations; what `spreads` gives.
-    seed : int
-    """
-    params = OrderedDict((name, value.copy()) for name, value in params.items())
-    rng, dead = np.random.RandomState([seed, 1]), None
-    for layer, values in spread.items():
-        conv = layer.replace("relu", "conv")
-        weight, bias = params[f"{conv}_weight"], params[f"{conv}_bias"]
-        if dead is not None:
-            weight[:, dead] = 0
-        dead = np.flatnonzero(values <= 0.01 * np.sqrt(np.mean(np.square(values))))
-        fresh = rng.standard_normal((len(dead),) + weight.shape[1:]) * math.sqrt(2 / np.prod(weight.shape[1:]))
-        weight[dead], bias[dead] = fresh, 0
-        if len(dead):
-            logger.info("%s: %d of %d channels never fire and are drawn anew", layer, len(dead), len(bias))
-    return params
-
-
-def _begin(lessons, faculty, start, lr, batches, seed, ctx):
-    count = 2 * len(lessons.crops)
-    lessons.calibrate(range(count))
-    samples = [lessons.teach(number, noisy=0) for number in range(count)]
-    params = start_params(start, seed)
-    data, layers = [sample["data"].asnumpy() for sample in samples], _activations()
-    # Every activation starts with a spread of one, so that Adam's rate means the same in every layer.
-    params = rescale(params, _inverse(spreads(params, layers, data, ctx)))
-    params = revive(params, spreads(params, layers, data, ctx), seed)
-    params = rescale(params, _inverse(spreads(params, layers, data, ctx)))
-    heads = solve_heads(params, samples, faculty.channels, ctx)
-    return Trainer(params, heads, faculty.channels, lr, batches, ctx), None
-
-
-def _activations():
-    layers = [name for name in ARCHITECTURES[STUDENT].layers if name.startswith("relu")]
-    return layers[: layers.index(LAYERS[-1]) + 1]
-
-
-def _inverse(spread):
-    return {layer: 1 / max(float(np.sqrt(np.mean(np.square(value)))), 1e-6) for layer, value in spread.items()}
-
-
-def _go_on(saved, lessons, faculty, lr, batches, ctx):
+def _write(path, save):
+    """Have `save` write a file beside `path` and move it there, so that a half-written one is never found."""
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{os.getpid()}-{name}")
     try:
-        weights, means, squares = (_part(saved, kind) for kind in ("weight", "mean", "square"))
-        params = OrderedDict((name, value) for name, value in weights.items() if not name.endswith("_head"))
-        heads = {layer: weights[f"{layer}_head"] for layer in LAYERS}
-        trainer = Trainer(params, heads, faculty.channels, lr, batches, ctx)
-        for name, (mean, square) in trainer.moments.items():
-            mean[:], square[:] = means[name], squares[name]
-        trainer.step = int(saved["step"])
-        for layer in LAYERS:
-            lessons.spread[layer] = float(saved[f"spread:{layer}"])
-            lessons.usual[layer] = float(saved[f"usual:{layer}"])
-        best = {"loss": float(saved["best"]), "errors": saved["best_errors"], "step": int(saved["best_step"])}
-        return trainer, dict(best, weights=_part(saved, "best"))
-    except KeyError as error:
-        raise WeightsError(f"the checkpoint has no {error}; start anew") from error
-
-
-def _batch_number(step, size, reuse):
-    """Give the batch of a step: `size` fresh ones, all of them `reuse` times in turn, then the next."""
-    group, place = divmod(step, size * reuse)
-    return group * size + place % size
-
-
-def _loss(errors):
-    return float((errors[:, 0] + GRAM_SHARE * errors[:, 1]).mean())
-
-
-def _evaluate(trainer, questions, best):
-    errors = np.mean([trainer.errors(question) for question in questions], axis=0)
-    logger.info(
-        "batch %d, held out: loss %.4f; %s",
-        trainer.step, _loss(errors),
-        ", ".join(f"{layer} {one:.3f} (Gram {two:.3f})" for layer, (one, two) in zip(LAYERS, errors)),
-    )
-    if best is not None and best["loss"] <= _loss(errors):
-        return best
-    weights = OrderedDict((name, value.asnumpy()) for name, value in trainer.weights.items())
-    return {"loss": _loss(errors), "errors": errors, "step": trainer.step, "weights": weights}
-
-
-# Standard deviations of the activations at which the recipes' weights of content and style balance; found by looking at
-# pictures. The originals' gradient stays above the clipping bound; here it falls below when the picture has settled,
-# which is what lets noise fade. More of relu1_1 gives purer colours and a dark frame, because the pixels at the border
-# are those on which the deeper layers insist least.
-SPREADS = {"relu1_1": 20.0, "relu2_1": 24.0, "relu3_1": 26.0, "relu4_1": 25.0, "relu4_2": 48.0, "relu5_1": 20.0}
-
-
-def balance(params, batches, ctx, spread=None, pooling="avg"):
-    """Bring a network to the scale at which the recipes' numbers hold.
-
-    The recipes' losses are sums of squares, and sums of fourth powers for style, so that what a content weight of 10
-    means depends on how large a network's activations are.
-
-    Parameters
-    ----------
-    params : dict of str to numpy.ndarray
-        Of vgg19-compact, for input of RGB minus the means.
-    batches : list of numpy.ndarray
-        Such input, (N, 3, H, W), to measure on.
-    ctx : mxnet.Context
-    spread : dict of str to float, optional
-        Standard deviations to bring layers to, where they differ from `SPREADS`. A layer that is in neither gets that
-        of the named one before it; since the next divides it out again, it makes no difference.
-    pooling : {"avg", "max"}
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-    """
-    wanted, last = dict(SPREADS, **(spread or {})), LAYERS[0]
-    layers = _activations()
-    inverse, factors = _inverse(spreads(params, layers, batches, ctx, pooling)), {}
-    for layer in layers:
-        last = layer if layer in wanted else last
-        factors[layer] = wanted[last] * inverse[layer]
-    return rescale(params, factors)
-
-
-def even_out(params, heads):
-    """Give each channel the norm of its row in the head, relative to the mean of its layer.
-
-    A channel then weighs in the student's Gram matrix as it weighs in the teacher's that is predicted from it.
-    """
-    norms = {layer: np.linalg.norm(head, axis=1) for layer, head in heads.items()}
-    return rescale(params, {layer: np.maximum(norm / norm.mean(), 1e-3) for layer, norm in norms.items()})
-
-
-def save_params(path, params):
-    """Write parameters as MXNet keeps them: ``arg:conv1_1_weight``, ..."""
-    arrays = {f"arg:{name}": mx.nd.array(value) for name, value in params.items()}
-    _write(path, lambda beside: mx.nd.save(beside, arrays))
-
-
-# --- command line -----------------------------------------------------------------------------------------------------
-
-
-def add_arguments(parser):
-    """Add the flags of ``neural-style distill`` to a parser; `run` takes what it parses."""
-    parser.add_argument(
-        "--teacher",
-        action="append",
-        required=True,
-        metavar="FILE",
-        help="weights to learn from; if given several times, a layer is taught by the first that reaches it",
-    )
-    parser.add_argument(
-        "--images", action="append", required=True, metavar="DIR", help="folder of pictures; may be given several times"
-    )
-    parser.add_argument("--output", required=True, metavar="FILE", help="the .params file to write")
-    parser.add_argument("--start", metavar="FILE", help="parameters to start from (default: random ones)")
-    for flag, kind, help in (
-        ("--batches", int, "batches to train for"),
-        ("--batch-size", int, "crops per batch of the first size; fewer of larger sizes, for the same number of pixels"),
-        ("--lr", float, "learning rate at its highest"),
-        ("--seed", int, "seed of the crops and of random parameters"),
-        ("--reuse", int, "times that a batch is learned from"),
-        ("--every", int, "batches between evaluations on held-out pictures, each with a checkpoint"),
-    ):
-        parser.add_argument(
-            flag,
-            type=kind,
-            default=_default(flag),
-            metavar="N" if kind is int else "X",
-            help=f"{help} (default: %(default)s)",
-        )
-    parser.add_argument(
-        "--crop",
-        action="append",
-        type=int,
-        metavar="N",
-        help="side of the crops in pixels, a multiple of 16; if given several times, in turn (default: "
-        + ", ".join(map(str, _default("--crops")))
-        + ")",
-    )
-    parser.add_argument("--checkpoint", metavar="FILE", help="state of the training (default: beside the output)")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    parser.add_argument(
-        "--gpu",
-        type=int,
-        metavar="N",
-        help="GPU to compute on, -1 for the CPU (default: GPU 0 if MXNet can use one, else the CPU)",
-    )
-
-
-def _default(flag):
-    return inspect.signature(distill).parameters[flag.lstrip("-").replace("-", "_")].default
-
-
-def run(args):
-    """Train as the parsed flags of `add_arguments` say; give what `distill` gives."""
-    return distill(
-        args.teacher,
-        args.images,
-        args.output,
-        start=args.start,
-        batches=args.batches,
-        batch_size=args.batch_size,
-        crops=tuple(args.crop or _default("--crops")),
-        lr=args.lr,
-        seed=args.seed,
-        reuse=args.reuse,
-        checkpoint=args.checkpoint,
-        resume=args.resume,
-        every=args.every,
-        gpu=args.gpu,
-    )
+        save(beside)
+        os.replace(beside, path)
+    except (OSError, mx.MXNetError) as error:
+        raise OutputError(f"{path}: cannot be written ({error})") from error
+    finally:
+        if os.path.exists(beside):
+            os.remove(beside)

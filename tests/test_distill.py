@@ -1,18 +1,22 @@
 """Training of vgg19-compact: the loss is what it says, scales come out exactly, a resumed run is the same run."""
+
 import argparse
+import inspect
 import os
 
 import numpy as np
 import pytest
 import skimage.io
-
-from neural_style import distill, networks
-from neural_style._mxnet import mx
-from neural_style.errors import ImageError, SettingsError, WeightsError
 from numpy_vgg import NumpyVGG, random_parameters
 
-STUDENT = networks.ARCHITECTURES[distill.STUDENT]
-SHAPES = STUDENT.parameter_shapes(distill.LAYERS)
+from neural_style import cli_distill, crops, distill, networks, scales, teachers
+from neural_style._mxnet import mx
+from neural_style.errors import ImageError, SettingsError, WeightsError
+from neural_style.images import RGB_MEANS
+
+MEANS = np.array(RGB_MEANS, "float32")
+STUDENT = networks.ARCHITECTURES[scales.STUDENT]
+SHAPES = STUDENT.parameter_shapes(teachers.LAYERS)
 SETTINGS = dict(batches=8, batch_size=2, crops=(32, 48), lr=0.001, seed=3, reuse=2, every=4, gpu=-1)
 
 
@@ -27,7 +31,7 @@ def teacher(tmp_path_factory):
     rng = np.random.RandomState(1)
     params = random_parameters(SHAPES)
     params["input_weight"] = np.diag([255.0, 255, 255]).reshape((3, 3, 1, 1))
-    params["input_bias"] = -distill.MEANS
+    params["input_bias"] = -MEANS
     # Inputs of about 100 to activations of about 1, as in the normalised VGG-19.
     params["conv1_1_weight"] = params["conv1_1_weight"] / 64
     for layer in ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"):
@@ -45,7 +49,7 @@ def folders(tmp_path_factory):
         folder = tmp_path_factory.mktemp(kind)
         for number in range(count):
             coarse = rng.randint(0, 256, (6, 7, 3)).astype("float32")
-            picture = distill.resample(coarse, 60, 70).clip(0, 255).astype("uint8")
+            picture = crops.resample(coarse, 60, 70).clip(0, 255).astype("uint8")
             skimage.io.imsave(str(folder / f"{kind}{number}.png"), picture, check_contrast=False)
         folders.append(str(folder))
     return folders
@@ -64,22 +68,22 @@ def _train(teacher, folders, output, **settings):
 
 
 def test_the_held_out_part_is_disjoint_and_does_not_depend_on_the_folder(folders):
-    train, held_out = distill.find_pictures(folders)
+    train, held_out = crops.find_pictures(folders)
     names = [{os.path.basename(path) for group in groups for path in group} for groups in (train, held_out)]
     assert not names[0] & names[1] and len(names[0] | names[1]) == 50
-    assert names[1] == {name for name in names[0] | names[1] if distill.is_held_out(os.path.join("elsewhere", name))}
+    assert names[1] == {name for name in names[0] | names[1] if crops.is_held_out(os.path.join("elsewhere", name))}
 
 
 def test_one_picture_in_twenty_or_so_is_held_out_and_stays_so():
-    held_out = [number for number in range(2000) if distill.is_held_out(f"{number}.jpg")]
+    held_out = [number for number in range(2000) if crops.is_held_out(f"{number}.jpg")]
     assert 70 < len(held_out) < 130
     # Others' figures could not be compared any more if this changed.
     assert held_out[:4] == [7, 18, 46, 54]
 
 
 def test_a_batch_depends_on_seed_and_number_alone(folders):
-    train, _ = distill.find_pictures(folders)
-    pictures = distill.Pictures(train, 64)
+    train, _ = crops.find_pictures(folders)
+    pictures = crops.Pictures(train, 64)
     first = pictures.batch(5, 7, 4, 32)
     assert first.shape == (4, 3, 32, 32) and first.dtype == np.float32
     assert abs(first).max() <= 255
@@ -91,12 +95,12 @@ def test_a_batch_depends_on_seed_and_number_alone(folders):
 
 def test_resampling_keeps_flat_pictures_flat_and_means_nearly():
     rng = np.random.RandomState(0)
-    np.testing.assert_allclose(distill.resample(np.full((9, 14, 3), 7, "float32"), 16, 5), 7, rtol=1e-5)
+    np.testing.assert_allclose(crops.resample(np.full((9, 14, 3), 7, "float32"), 16, 5), 7, rtol=1e-5)
     picture = rng.uniform(size=(40, 64, 3)).astype("float32")
-    small = distill.resample(picture, 10, 16)
+    small = crops.resample(picture, 10, 16)
     np.testing.assert_allclose(small.mean(), picture.mean(), atol=0.02)
     assert small.std() < picture.std() / 2
-    np.testing.assert_allclose(distill.resample(picture, 40, 64), picture, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(crops.resample(picture, 40, 64), picture, rtol=1e-5, atol=1e-6)
 
 
 # --- the loss ---
@@ -104,7 +108,7 @@ def test_resampling_keeps_flat_pictures_flat_and_means_nearly():
 
 def test_the_loss_and_its_gradient_are_those_of_the_formula(parameters):
     rng, crop, count, c_t = np.random.RandomState(0), 32, 2, 5
-    layers = distill.LAYERS
+    layers = teachers.LAYERS
     data = rng.standard_normal((count, 3, crop, crop)).astype("float32")
     arrays = dict(parameters, data=data)
     features = NumpyVGG(STUDENT.blocks, parameters)
@@ -146,7 +150,7 @@ def test_rescaling_multiplies_activations_by_exactly_its_factors(parameters):
     rng = np.random.RandomState(0)
     factors = {"data": 4.0, "relu1_1": rng.uniform(0.5, 3, 16), "relu2_2": 0.25, "relu4_2": rng.uniform(1, 9, 128)}
     image = rng.standard_normal((3, 32, 32))
-    scaled = distill.rescale(parameters, factors)
+    scaled = scales.rescale(parameters, factors)
     before = NumpyVGG(STUDENT.blocks, parameters).forward(image)
     after = NumpyVGG(STUDENT.blocks, scaled).forward(image * 4)
     for layer in (name for name in before if name.startswith("relu")):
@@ -157,19 +161,19 @@ def test_rescaling_multiplies_activations_by_exactly_its_factors(parameters):
 def test_balance_brings_layers_to_their_spreads(parameters):
     rng = np.random.RandomState(0)
     batches = [rng.standard_normal((2, 3, 32, 32)).astype("float32") * 60 for _ in range(2)]
-    balanced = distill.balance(parameters, batches, mx.cpu(), {"relu4_2": 100.0})
-    measured = distill.spreads(balanced, distill.LAYERS, batches, mx.cpu())
-    for layer, wanted in dict(distill.SPREADS, relu4_2=100.0).items():
+    balanced = scales.balance(parameters, batches, mx.cpu(), {"relu4_2": 100.0})
+    measured = scales.spreads(balanced, teachers.LAYERS, batches, mx.cpu())
+    for layer, wanted in dict(scales.SPREADS, relu4_2=100.0).items():
         assert np.sqrt(np.mean(np.square(measured[layer]))) == pytest.approx(wanted, rel=1e-3)
     # The scale of the content layer is nobody else's.
-    other = distill.spreads(distill.balance(parameters, batches, mx.cpu()), ["relu5_1"], batches, mx.cpu())
+    other = scales.spreads(scales.balance(parameters, batches, mx.cpu()), ["relu5_1"], batches, mx.cpu())
     np.testing.assert_allclose(other["relu5_1"], measured["relu5_1"], rtol=1e-3)
 
 
 def test_spreads_are_numpys(parameters):
     batch = np.random.RandomState(0).standard_normal((2, 3, 32, 32)).astype("float32")
     layers = ["relu1_1", "relu1_2", "relu4_2"]
-    measured = distill.spreads(parameters, layers, [batch], mx.cpu())
+    measured = scales.spreads(parameters, layers, [batch], mx.cpu())
     activations = [NumpyVGG(STUDENT.blocks, parameters).forward(image) for image in batch]
     for layer in layers:
         expected = np.stack([one[layer] for one in activations]).std(axis=(0, 2, 3))
@@ -178,9 +182,9 @@ def test_spreads_are_numpys(parameters):
 
 def test_even_channels_leave_the_prediction_as_it_was(parameters):
     rng = np.random.RandomState(0)
-    heads = {layer: rng.standard_normal((STUDENT.channels(layer), 7)) for layer in distill.LAYERS}
+    heads = {layer: rng.standard_normal((STUDENT.channels(layer), 7)) for layer in teachers.LAYERS}
     image = rng.standard_normal((3, 32, 32))
-    evened = distill.even_out(parameters, heads)
+    evened = scales.even_out(parameters, heads)
     before, after = (NumpyVGG(STUDENT.blocks, one).forward(image) for one in (parameters, evened))
     for layer, head in heads.items():
         norm = np.linalg.norm(head, axis=1)
@@ -191,12 +195,12 @@ def test_even_channels_leave_the_prediction_as_it_was(parameters):
 
 
 def test_starting_from_a_narrow_teacher_folds_its_input_away(teacher):
-    params = distill.read_params(teacher)
+    params = teachers.read_params(teacher)
     image = np.random.RandomState(0).uniform(0, 1, (3, 32, 32))
     mixed = np.einsum("oc,cyx->oyx", params["input_weight"][:, :, 0, 0], image) + params["input_bias"][:, None, None]
     expected = NumpyVGG(STUDENT.blocks, params).forward(mixed)["relu4_2"]
     start = distill.start_params(teacher, 0)
-    student_input = (image * 255 - distill.MEANS[:, None, None]) / distill.INPUT_SPREAD
+    student_input = (image * 255 - MEANS[:, None, None]) / distill.INPUT_SPREAD
     found = NumpyVGG(STUDENT.blocks, start).forward(student_input)["relu4_2"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
@@ -207,13 +211,14 @@ def test_channels_that_never_fire_are_drawn_anew_and_nobody_notices(parameters):
     params["conv5_1_bias"][7] = -1e4
     batch = np.random.RandomState(0).standard_normal((2, 3, 32, 32)).astype("float32")
     layers = [layer for layer in STUDENT.layers if layer.startswith("relu") and layer <= "relu5_1"]
-    spread = distill.spreads(params, layers, [batch], mx.cpu())
-    revived = distill.revive(params, spread, 0)
+    spread = scales.spreads(params, layers, [batch], mx.cpu())
+    revived = scales.revive(params, spread, 0)
     before, after = (NumpyVGG(STUDENT.blocks, one).forward(batch[0]) for one in (params, revived))
     for layer in layers:
         dead = spread[layer] == 0
         weak = spread[layer] <= 0.01 * np.sqrt(np.mean(np.square(spread[layer])))
-        np.testing.assert_allclose(after[layer][~weak], before[layer][~weak], rtol=1e-3, atol=1e-3)
+        # What hardly fires is taken for dead as well.
+        np.testing.assert_allclose(after[layer][~weak], before[layer][~weak], atol=0.02 * before[layer].max())
         assert (before[layer][dead] == 0).all()
         assert not dead.any() or (after[layer][dead].max((1, 2)) > 0).mean() > 0.5
     assert (spread["relu2_1"][[3, 5]] == 0).all() and spread["relu5_1"][7] == 0
@@ -267,19 +272,19 @@ def _bytes(path):
 
 def test_what_is_written_fits_the_network_at_its_scale(teacher, folders, tmp_path):
     _train(teacher, folders, tmp_path / "out.params", batches=1)
-    params = distill.read_params(str(tmp_path / "out.params"))
+    params = teachers.read_params(str(tmp_path / "out.params"))
     assert {name: value.shape for name, value in params.items()} == dict(SHAPES)
     assert os.path.getsize(str(tmp_path / "out.params")) < 4 * 2**20
-    train, _ = distill.find_pictures(folders)
-    batch = distill.Pictures(train, 64).batch(0, 0, 16, 48, noisy=0)
-    for layer, values in distill.spreads(params, distill.LAYERS, [batch], mx.cpu()).items():
-        assert 0.5 < np.sqrt(np.mean(np.square(values))) / distill.SPREADS[layer] < 2
+    train, _ = crops.find_pictures(folders)
+    batch = crops.Pictures(train, 64).batch(0, 0, 16, 48, noisy=0)
+    for layer, values in scales.spreads(params, teachers.LAYERS, [batch], mx.cpu()).items():
+        assert 0.5 < np.sqrt(np.mean(np.square(values))) / scales.SPREADS[layer] < 2
 
 
 def test_a_teacher_that_is_the_student_is_understood_from_the_start(teacher, folders, tmp_path):
     alone = _train(teacher, folders, tmp_path / "a.params", batches=1, lr=1e-9)
     alike = _train(teacher, folders, tmp_path / "b.params", batches=1, lr=1e-9, start=teacher)
-    layer = distill.LAYERS.index("relu1_1")
+    layer = teachers.LAYERS.index("relu1_1")
     assert alike["errors"][:, 0].mean() < alone["errors"][:, 0].mean()
     assert alike["errors"][layer, 0] < 0.5
 
@@ -289,7 +294,7 @@ def test_full_vgg19_weights_teach_what_they_reach(tmp_path, teacher):
     params = random_parameters(vgg19.parameter_shapes(["relu2_1"]))
     cut = _save(tmp_path / "cut.params", params)
     image = np.random.RandomState(0).standard_normal((1, 3, 32, 32)).astype("float32")
-    faculty = distill.Faculty([cut, teacher], mx.cpu())
+    faculty = teachers.Faculty([cut, teacher], mx.cpu())
     assert [layers for _, layers in faculty.lessons] == [
         ["relu1_1", "relu2_1"],
         ["relu3_1", "relu4_1", "relu4_2", "relu5_1"],
@@ -318,8 +323,8 @@ def test_teachers_that_cannot_teach(tmp_path, folders, teacher):
         (shallow, "nobody teaches relu2_1, relu3_1, relu4_1, relu4_2, relu5_1; name another teacher"),
         (nothing, "not a teacher"),
         (wrong, "conv1_1_weight has shape"),
-        (str(damaged), "not a file of MXNet parameters"),
-        (str(tmp_path / "missing.params"), "no such file"),
+        (str(damaged), "not a"),
+        (str(tmp_path / "missing.params"), "does not exist"),
     ):
         with pytest.raises(WeightsError, match=message):
             _train(path, folders, tmp_path / "out.params")
@@ -367,12 +372,20 @@ def test_checkpoints_that_cannot_be_resumed(tmp_path, teacher, folders):
 
 def test_the_command_line_has_the_defaults_of_the_function(monkeypatch):
     parser = argparse.ArgumentParser()
-    distill.add_arguments(parser)
+    cli_distill.add_arguments(parser)
     calls = []
-    monkeypatch.setattr(distill, "distill", lambda *args, **settings: calls.append((args, settings)), raising=True)
-    monkeypatch.setattr(distill, "_default", {"--crops": (64, 96)}.get)
-    distill.run(parser.parse_args("--teacher t --teacher u --images i --output o".split()))
-    distill.run(parser.parse_args("--teacher t --images i --output o --crop 48 --crop 80 --lr 1 --resume".split()))
+
+    def record(*args, **settings):
+        calls.append((args, settings))
+        return {"step": 1, "loss": 0.5}
+
+    monkeypatch.setattr(cli_distill, "distill", record)
+    args = parser.parse_args("--teacher t --teacher u --images i --output o --crop 128 --crop 192 --crop 256".split())
+    assert args.run(args) == 0
+    args = parser.parse_args("--teacher t --images i --images j --output o --crop 48 --lr 1 --resume".split())
+    assert args.run(args) == 0
+    defaults = {name: p.default for name, p in inspect.signature(distill.distill).parameters.items()}
     assert calls[0][0] == (["t", "u"], ["i"], "o")
-    assert calls[0][1]["batches"] == 5000 and calls[0][1]["crops"] == (64, 96) and not calls[0][1]["resume"]
-    assert calls[1][1]["crops"] == (48, 80) and calls[1][1]["lr"] == 1 and calls[1][1]["resume"]
+    assert calls[0][1] == {name: value for name, value in list(defaults.items())[3:]}
+    assert calls[1][0] == (["t"], ["i", "j"], "o")
+    assert calls[1][1]["crops"] == (48,) and calls[1][1]["lr"] == 1 and calls[1][1]["resume"]

@@ -34,10 +34,16 @@ MAY_IMPORT = {
     "executors": {"objectives"},
     # The loop: neither job nor cli.
     "transfer": {"devices", "executors", "images", "networks", "objectives", "optimizers", "recipes", "weights"},
+    # The network in the box: pictures, teachers, scale, and the training that knows them.
+    "crops": {"images"},
+    "teachers": {"images", "networks", "weights"},
+    "scales": {"networks"},
+    "distill": {"crops", "devices", "images", "networks", "scales", "teachers", "weights"},
     "job": {"images", "recipes", "transfer"},
     # The borders.
     "cli": {"cli_weights", "devices", "job", "networks", "recipes", "transfer", "weights"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
+    "cli_distill": {"distill"},
     "nstyle": {"cli", "job", "recipes"},
     "__main__": {"cli"},
 }
