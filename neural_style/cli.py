@@ -5,23 +5,15 @@ Nothing here imports MXNet before the arguments are known to make sense.
 """
 
 import argparse
-import contextlib
-import logging
-import signal
 import sys
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from . import __version__, cli_weights
-from .errors import NeuralStyleError, SettingsError
+from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
+from .errors import NeuralStyleError
 from .networks import ARCHITECTURES
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
-
-EXIT_FAILURE = 1  # argparse exits with 2 for arguments it does not understand
-EXIT_INTERRUPTED = 130  # the shell's code for a program that SIGINT ended
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -215,7 +207,7 @@ def main(argv=None):
         With code 2 for arguments that cannot be understood, with 0 after ``--help`` and ``--version``.
     """
     args = _parse(sys.argv[1:] if argv is None else list(argv))
-    with _logging_to_stderr(args.log_level):
+    with logging_to_stderr(args.log_level):
         try:
             return args.run(args)
         except NeuralStyleError as error:
@@ -227,7 +219,6 @@ def main(argv=None):
 
 
 def _run_stylize(args):
-    # The heavy imports, scikit-image's among them, come when the arguments are known to be good.
     recipe = override_recipe(args.recipe, args)
     initial = None
     if args.init in ("noise", "content"):
@@ -235,111 +226,21 @@ def _run_stylize(args):
     elif args.init is not None:
         initial = args.init
 
-    from .job import Outputs, repaint
-    from .transfer import StopReason
+    # The heavy imports come when the arguments are known to be good.
+    from .job import Outputs
     from .weights import find_weights
 
     folder = args.output_dir
     if folder is None and args.output is None:
         folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
     outputs = Outputs.in_folder(folder) if folder is not None else Outputs.beside(args.output or _DEFAULT_OUTPUT)
-    interrupt = threading.Event()
-    with _progress(recipe.max_steps) as advance, _finishing_on_signals(interrupt):
-        result = repaint(
-            args.content_image,
-            args.style_image,
-            outputs,
-            recipe,
-            weights=find_weights(recipe.model, args.weights, args.models_dir),
-            gpu=args.gpu,
-            seed=args.seed,
-            initial=initial,
-            callback=advance,
-            interrupt=interrupt,
-        )
-    if result.reason is StopReason.NOT_FINITE:
-        what = f"{outputs.final} holds the last good image" if result.history else "nothing is saved"
-        raise SettingsError(
-            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller --lr or "
-            "smaller weights may help"
-        )
-    if result.reason is StopReason.INTERRUPTED:
-        if not result.history:
-            log.warning("interrupted before the first step was complete; nothing is saved")
-        return EXIT_INTERRUPTED
-    return 0
-
-
-@contextlib.contextmanager
-def _logging_to_stderr(level):
-    """Show the package's messages, and those alone, without touching the root logger."""
-    logger = logging.getLogger("neural_style")
-    handler = _StderrHandler()
-    handler.setFormatter(_Formatter())
-    before = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(level.upper())
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
-
-
-class _Formatter(logging.Formatter):
-    def format(self, record):
-        message = super().format(record)
-        return message if record.levelno <= logging.INFO else f"neural-style: {record.levelname.lower()}: {message}"
-
-
-class _StderrHandler(logging.Handler):
-    """Writes around a progress bar, if there is one."""
-
-    def emit(self, record):
-        from tqdm import tqdm
-
-        tqdm.write(self.format(record), file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _progress(total):
-    """Give a callback that moves a progress bar on a terminal; elsewhere the original's log lines tell."""
-    from .transfer import epoch_log
-
-    if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
-        yield None
-        return
-    from tqdm import tqdm
-
-    epoch_log.disabled = True
-    try:
-        with tqdm(total=total, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
-
-            def advance(step, image, saved):
-                bar.set_postfix_str(f"loss {step.loss:.4g}, relative change {step.relative_change:.6f}", refresh=False)
-                bar.update()
-
-            yield advance
-    finally:
-        epoch_log.disabled = False
-
-
-@contextlib.contextmanager
-def _finishing_on_signals(interrupt):
-    """Let Ctrl-C and SIGTERM finish the step; a second one ends the program at once."""
-
-    def finish(number, frame):
-        if interrupt.is_set():
-            raise KeyboardInterrupt
-        interrupt.set()
-        log.warning("finishing the step and saving; once more ends the program at once")
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, finish) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before):
-            signal.signal(number, handler)
+    return repaint_visibly(
+        args.content_image,
+        args.style_image,
+        outputs,
+        recipe,
+        weights=find_weights(recipe.model, args.weights, args.models_dir),
+        gpu=args.gpu,
+        seed=args.seed,
+        initial=initial,
+    )

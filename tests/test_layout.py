@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "distill": {"crops", "devices", "images", "networks", "scales", "teachers", "weights"},
     "job": {"images", "recipes", "transfer"},
     # The borders.
-    "cli": {"cli_weights", "devices", "job", "networks", "recipes", "transfer", "weights"},
+    "console": {"job", "transfer"},
+    "cli": {"cli_weights", "console", "job", "networks", "recipes", "weights"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
     "nstyle": {"cli", "job", "recipes"},
