@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "networks": set(),
     "objectives": set(),
     "optimizers": set(),
+    "painting": set(),
     "recipes": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     "weights": {"downloads", "networks"},
