@@ -14,6 +14,7 @@ from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_
 from .errors import NeuralStyleError
 from .networks import ARCHITECTURES
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
+from .weights import STAND_INS, find_network
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def add_original_flags(parser, recipe=None):
         parser.add_argument(
             name,
             type=flag.type,
-            default=getattr(get_recipe(recipe), flag.setting) if recipe else None,
+            # A network that is the recipe's has a stand-in, one that is named has none.
+            default=getattr(get_recipe(recipe), flag.setting) if recipe and flag.setting != "model" else None,
             choices=list(ARCHITECTURES) if flag.setting == "model" else None,
             metavar=None if flag.setting == "model" else "N" if flag.type is int else "X",
             help=f"{flag.help} ({_describe_default(flag.setting, [recipe] if recipe else RECIPES)})",
@@ -96,7 +98,10 @@ def add_original_flags(parser, recipe=None):
 def _describe_default(setting, recipes):
     values = OrderedDict((name, getattr(RECIPES[name], setting)) for name in recipes)
     if len(set(values.values())) == 1:
-        return f"default: {next(iter(values.values()))}"
+        value = next(iter(values.values()))
+        if setting == "model" and value in STAND_INS:
+            return f"default: {value}, or {STAND_INS[value]} where the weights of {value} are not found"
+        return f"default: {value}"
     return "default: " + ", ".join(f"{value} in {name}" for name, value in values.items())
 
 
@@ -228,18 +233,18 @@ def _run_stylize(args):
 
     # The heavy imports come when the arguments are known to be good.
     from .job import Outputs
-    from .weights import find_weights
 
     folder = args.output_dir
     if folder is None and args.output is None:
         folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
     outputs = Outputs.in_folder(folder) if folder is not None else Outputs.beside(args.output or _DEFAULT_OUTPUT)
+    model, weights = find_network(recipe.model, args.model, args.weights, args.models_dir)
     return repaint_visibly(
         args.content_image,
         args.style_image,
         outputs,
-        recipe,
-        weights=find_weights(recipe.model, args.weights, args.models_dir),
+        recipe.override(model=model),
+        weights=weights,
         gpu=args.gpu,
         seed=args.seed,
         initial=initial,

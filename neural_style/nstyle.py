@@ -8,6 +8,7 @@ import numpy as np
 
 from .cli import add_original_flags, make_parser, override_recipe
 from .job import Outputs, repaint
+from .weights import find_network
 
 RECIPE = "mxnet-1.9"
 
@@ -26,7 +27,8 @@ def get_args(arglist=None):
         With ``model``, ``content_image``, ``style_image``, ``stop_eps``, ``content_weight``, ``style_weight``,
         ``tv_weight``, ``max_num_epochs``, ``max_long_edge``, ``lr``, ``gpu``, ``output_dir``, ``save_epochs``,
         ``remove_noise``, ``lr_sched_delay`` and ``lr_sched_factor``. ``gpu`` is None if not given, which takes GPU 0
-        where there is one; in the original it was 0.
+        where there is one; in the original it was 0. ``model`` is None if not given, which takes vgg19-compact where
+        there are no weights of vgg19; in the original it was vgg19.
     """
     parser = make_parser("neural style")
     add_original_flags(parser, RECIPE)
@@ -57,11 +59,14 @@ def train_nstyle(args, callback=None):
             data.update(filename=saved, img=image.asnumpy())
         callback(data)
 
+    recipe = override_recipe(RECIPE, args)
+    model, weights = find_network(recipe.model, args.model)
     repaint(
         args.content_image,
         args.style_image,
         Outputs.in_folder(args.output_dir),
-        override_recipe(RECIPE, args),
+        recipe.override(model=model),
+        weights=weights,
         gpu=args.gpu,
         seed=None,  # the original never seeded: what a caller seeds MXNet with decides
         callback=pass_on if callback else None,

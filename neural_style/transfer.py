@@ -16,7 +16,7 @@ from .networks import ARCHITECTURES, build_symbol
 from .objectives import Term, head_gradients, loss_symbol, represent
 from .optimizers import make_optimizer
 from .recipes import DEFAULT_RECIPE, Recipe, get_recipe
-from .weights import check_shapes, find_weights, load_weights
+from .weights import check_shapes, find_network, find_weights, load_weights
 
 log = logging.getLogger(__name__)
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
@@ -136,7 +136,8 @@ def stylize(
     recipe : Recipe or str
         What to compute; `Recipe.override` changes single settings.
     weights : str or pathlib.Path or mapping of str to mxnet.nd.NDArray, optional
-        The network's parameters, or their file. If not given, `weights.find_weights` looks for them.
+        The parameters of the recipe's network, or their file. If not given, they are looked for, and where there are
+        none, `weights.find_network` may put a smaller network in its place; the result's recipe names the one that ran.
     gpu : int, optional
         See `devices.choose_device`.
     seed : int, optional
@@ -164,6 +165,9 @@ def stylize(
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     ctx = choose_device(gpu)
     content_array, style_array, initial_array = _prepare_pictures(content, style, initial, recipe)
+    if weights is None:
+        model, weights = find_network(recipe.model)
+        recipe = recipe.override(model=model)
     objective = _Objective(recipe, weights, content_array, style_array, ctx)
     image = _initial_image(recipe, seed, content_array, initial_array).as_in_context(ctx)
     image, reason, history = _descend(objective, image, recipe, callback, interrupt)

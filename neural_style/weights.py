@@ -9,6 +9,7 @@ amount of memory), reads the fully connected layers too, and needs MXNet before 
 """
 
 import hashlib
+import logging
 import math
 import os
 import re
@@ -25,8 +26,13 @@ from .downloads import KNOWN_FILES, cache_folder, git_blob_id
 from .errors import OutputError, SettingsError, WeightsError
 from .networks import ARCHITECTURES
 
+log = logging.getLogger(__name__)
+
 FOLDER_VARIABLE = "NEURAL_STYLE_MODELS"
 SUFFIX = ".params"
+
+# Which network runs in place of one that nobody named and whose weights are not here.
+STAND_INS = {"vgg19": "vgg19-compact"}
 
 # The deepest activation that the original program uses.
 COMPLETE_TO = "relu5_1"
@@ -121,15 +127,61 @@ def find_weights(model, weights=None, models_dir=None):
         if path.name != str(weights) or path.suffix:
             raise WeightsError(f"weights file {path} does not exist; check --weights")
     name = model if weights is None else str(weights)
+    found = _look_for(name, models_dir)
+    if found:
+        return found
     folders = search_folders(models_dir)
-    for folder in folders:
-        if (folder / (name + SUFFIX)).is_file():
-            return folder / (name + SUFFIX)
     remedy = f"neural-style weights fetch {name}" if name in KNOWN_FILES else "neural-style weights list"
     raise WeightsError(
         f"no weights '{name}': {name}{SUFFIX} is not in {', '.join(map(str, folders))}; get them with "
         f"'{remedy}', or name a file with --weights"
     )
+
+
+def _look_for(name, models_dir):
+    places = (folder / (name + SUFFIX) for folder in search_folders(models_dir))
+    return next((path for path in places if path.is_file()), None)
+
+
+def find_network(preferred, model=None, weights=None, models_dir=None):
+    """Choose the network to run, and find the file with its parameters.
+
+    A network that is named is the one that runs, or it is an error. Where none is named, a file that is named decides;
+    where no file is named either, it is the preferred one if its weights are here, else its stand-in, and a line of the
+    log says so.
+
+    Parameters
+    ----------
+    preferred : str
+        The network of the recipe.
+    model : str, optional
+        The network that was named.
+    weights, models_dir : str or path-like, optional
+        As `find_weights` takes them.
+
+    Returns
+    -------
+    model : str
+    path : pathlib.Path
+
+    Raises
+    ------
+    WeightsError
+        As `find_weights`, about the network that is named or preferred; if a file that decides cannot be read.
+    """
+    if model is not None:
+        return model, find_weights(model, weights, models_dir)
+    if weights is not None:
+        path = find_weights(preferred, weights, models_dir)
+        fitting, _ = describe_weights(path)
+        # What fits none is not the preferred network's either; loading it says which parameter is wrong.
+        return preferred if preferred in fitting or not fitting else fitting[0], path
+    stand_in = STAND_INS.get(preferred)
+    if stand_in and not _look_for(preferred, models_dir) and _look_for(stand_in, models_dir):
+        remedy = f"; 'neural-style weights fetch {preferred}' gets the full one" if preferred in KNOWN_FILES else ""
+        log.info("there are no weights of %s here, so the network is %s%s", preferred, stand_in, remedy)
+        return stand_in, _look_for(stand_in, models_dir)
+    return preferred, find_weights(preferred, models_dir=models_dir)
 
 
 def load_weights(path, shapes, ctx=None):

@@ -8,11 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from numpy_vgg import random_parameters
 
-from neural_style import __version__, cli, job
+from neural_style import __version__, cli, job, nstyle
 from neural_style.cli import main
+from neural_style.errors import WeightsError
 from neural_style.images import read_image
 from neural_style.recipes import RECIPES, get_recipe
+from neural_style.weights import save_weights
 
 RUN = [sys.executable, "-m", "neural_style"]
 
@@ -27,7 +30,7 @@ class Called(Exception):
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(monkeypatch, vgg19_file):
     def repaint(content, style, outputs, recipe, **more):
         raise Called(dict(more, content=content, style=style, outputs=outputs, recipe=recipe))
 
@@ -35,7 +38,7 @@ def calls(monkeypatch):
 
     def call(*argv):
         with pytest.raises(Called) as caught:
-            main(["--weights", __file__, *argv])
+            main(["--weights", str(vgg19_file), *argv])
         return caught.value.args[0]
 
     return call
@@ -146,6 +149,68 @@ def test_unset_gpu_is_told_in_one_line(pictures, vgg19_file, tmp_path, capfd):
     argv = [word for word in argv if word not in ("--gpu", "-1")]
     assert main(argv) == 0
     assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("computing on ")]) == 1
+
+
+@pytest.fixture
+def compact_alone(monkeypatch, tmp_path):
+    """Hide all weights but those of vgg19-compact."""
+    folder = tmp_path / "models"
+    save_weights(
+        folder / "vgg19-compact.params",
+        random_parameters(cli.ARCHITECTURES["vgg19-compact"].parameter_shapes(["relu5_1"])),
+    )
+    monkeypatch.setattr("neural_style.weights.search_folders", lambda models_dir=None: [folder])
+    return folder
+
+
+def without_weights(pictures, *more):
+    argv = arguments(pictures, "", "--max-num-epochs", 1, *more)
+    at = argv.index("--weights")
+    return argv[:at] + argv[at + 2 :]
+
+
+def test_without_the_full_networks_weights_the_compact_one_runs_and_a_line_says_so(
+    pictures, compact_alone, tmp_path, capfd
+):
+    assert main(without_weights(pictures, "--output", tmp_path / "o.png")) == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if "vgg19" in line]
+    assert told == [
+        "there are no weights of vgg19 here, so the network is vgg19-compact; 'neural-style weights fetch vgg19' gets "
+        "the full one"
+    ]
+    assert (tmp_path / "o.png").exists()
+
+
+def test_a_network_that_is_named_is_not_replaced(pictures, compact_alone, tmp_path, capfd):
+    argv = without_weights(pictures, "--model", "vgg19", "--output", tmp_path / "o.png")
+    assert main(argv) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1 and "no weights 'vgg19'" in lines[0] and "'neural-style weights fetch vgg19'" in lines[0]
+    assert not (tmp_path / "o.png").exists()
+
+
+def test_the_full_network_runs_where_its_weights_are(calls, monkeypatch, compact_alone, vgg19_file, capfd):
+    monkeypatch.setattr(
+        "neural_style.weights.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
+    )
+    with pytest.raises(Called) as caught:
+        main([])
+    call = caught.value.args[0]
+    assert (call["recipe"].model, call["weights"]) == ("vgg19", vgg19_file)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_that_is_named_brings_its_network(calls, compact_alone):
+    call = calls("--weights", "vgg19-compact")
+    assert call["recipe"].model == "vgg19-compact" and call["weights"] == compact_alone / "vgg19-compact.params"
+
+
+def test_the_legacy_interface_chooses_the_same_way(pictures, compact_alone, tmp_path):
+    argv = without_weights(pictures, "--output_dir", str(tmp_path) + os.sep)
+    nstyle.train_nstyle(nstyle.get_args(argv))
+    assert (tmp_path / "final.jpg").exists()
+    with pytest.raises(WeightsError, match="no weights 'vgg19'"):
+        nstyle.train_nstyle(nstyle.get_args(argv + ["--model", "vgg19"]))
 
 
 def test_save_epochs_0_saves_only_the_last(pictures, vgg19_file, tmp_path):

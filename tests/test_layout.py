@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "cli": {"cli_weights", "console", "job", "networks", "recipes", "weights"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
-    "nstyle": {"cli", "job", "recipes"},
+    "nstyle": {"cli", "job", "recipes", "weights"},
     "__main__": {"cli"},
 }
 

@@ -12,6 +12,7 @@ from neural_style.networks import ARCHITECTURES
 from neural_style.weights import (
     describe_weights,
     digest,
+    find_network,
     find_weights,
     fitting_models,
     list_weights,
@@ -56,6 +57,48 @@ def message(raised):
 
 
 # ---- finding
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_a_network_that_nobody_named_has_a_stand_in(nowhere, caplog):
+    caplog.set_level("INFO", "neural_style")
+    with pytest.raises(WeightsError, match="no weights 'vgg19': .*'neural-style weights fetch vgg19'"):
+        find_network("vgg19")
+    compact = touch(nowhere / "checkout" / "models" / "vgg19-compact.params")
+    assert find_network("vgg19") == ("vgg19-compact", compact)
+    assert [record.getMessage() for record in caplog.records] == [
+        "there are no weights of vgg19 here, so the network is vgg19-compact; 'neural-style weights fetch vgg19' gets "
+        "the full one"
+    ]
+    full = touch(nowhere / "given" / "vgg19.params")
+    assert find_network("vgg19", models_dir=nowhere / "given") == ("vgg19", full)
+    assert len(caplog.records) == 1
+    with pytest.raises(WeightsError, match="no weights 'vgg16'"):
+        find_network("vgg16")
+
+
+def test_a_network_that_is_named_has_none(nowhere):
+    compact = touch(nowhere / "checkout" / "models" / "vgg19-compact.params")
+    with pytest.raises(WeightsError, match="no weights 'vgg19': .*'neural-style weights fetch vgg19'"):
+        find_network("vgg19", "vgg19")
+    assert find_network("vgg19", "vgg19-compact") == ("vgg19-compact", compact)
+
+
+def test_a_file_decides_which_network_it_is_for(tmp_path, shallow):
+    path = tmp_path / "a.params"
+    for model, preferred in (("vgg16", "vgg19"), ("vgg19-compact", "vgg19"), ("vgg19", "vgg16")):
+        save_weights(path, make(ARCHITECTURES[model].parameter_shapes(["relu4_1"])))
+        assert find_network(preferred, weights=path) == (model, path)
+    # Up to conv2_1 the two are the same; a network that is named is taken at its word, and loading checks it.
+    assert find_network("vgg16", weights=shallow[0])[0] == "vgg16"
+    assert find_network("vgg19", "vgg19-compact", shallow[0])[0] == "vgg19-compact"
+    save_weights(tmp_path / "b.params", make({"conv1_1_weight": (7, 3, 3, 3), "conv1_1_bias": (7,)}))
+    assert find_network("vgg19", weights=tmp_path / "b.params")[0] == "vgg19"
 
 
 def test_folders_in_their_order(nowhere, monkeypatch):
