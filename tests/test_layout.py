@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "objectives": set(),
     "optimizers": set(),
     "painting": set(),
+    "contact_sheet": set(),
     "recipes": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     "weights": {"downloads", "networks"},
@@ -43,7 +44,8 @@ MAY_IMPORT = {
     "job": {"images", "recipes", "transfer"},
     # The borders.
     "console": {"job", "transfer"},
-    "cli": {"cli_weights", "console", "job", "networks", "recipes", "weights"},
+    "cli": {"cli_demo", "cli_weights", "console", "job", "networks", "recipes", "weights"},
+    "cli_demo": {"console", "contact_sheet", "images", "job", "networks", "painting", "recipes", "weights"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
     "nstyle": {"cli", "job", "recipes", "weights"},
@@ -51,7 +53,7 @@ MAY_IMPORT = {
 }
 
 MAY_EXIT = {"cli", "__main__"}
-MAY_PRINT = {"cli", "cli_weights"}
+MAY_PRINT = {"cli", "cli_demo", "cli_weights"}
 OPENS_NO_FILE = {"executors", "networks", "objectives", "optimizers", "recipes"}
 
 # Where the name that is imported is not that of the distribution.
