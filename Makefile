@@ -47,7 +47,7 @@ MADE = $(VENV)/made-$(PYTHON_VERSION)
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
 LINT_INSTALLED = $(LINT_VENV)/installed-$(PYTHON_VERSION)
 
-.PHONY: help install test test-all lint format clean
+.PHONY: help install demo test test-all lint format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -56,6 +56,9 @@ help: ## list the targets
 
 install: $(INSTALLED) ## make .venv with the package and what its tests need
 	@echo "Installed: $(VENV)/bin/neural-style"
+
+demo: $(INSTALLED) ## make a first picture in output/; ARGS goes to neural-style demo: make demo ARGS='--content coffee'
+	@$(VENV)/bin/neural-style demo $(ARGS)
 
 test: $(INSTALLED) ## run the tests; ARGS goes to pytest: make test ARGS='-k images'
 	@$(VENV)/bin/python -m pytest $(ARGS)

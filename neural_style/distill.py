@@ -14,6 +14,7 @@ teacher's size is made or differentiated.
 Wang, Li, Wang, Hu & Yang, Collaborative Distillation for Ultra-Resolution Universal Style Transfer, CVPR 2020, is
 where heads of this kind and the widths come from.
 """
+
 import json
 import logging
 import math
@@ -158,7 +159,11 @@ def distill(
         if trainer.step % 20 == 0:
             log.info(
                 "batch %d of %d, loss %.3f, gradient norm %.1f, %.2f s per batch",
-                trainer.step, batches, _loss(errors), norm, (time.time() - started) / (trainer.step - first),
+                trainer.step,
+                batches,
+                _loss(errors),
+                norm,
+                (time.time() - started) / (trainer.step - first),
             )
         if trainer.step % every == 0 or trainer.step == batches:
             best = _evaluate(trainer, questions, best)
@@ -227,7 +232,8 @@ def _evaluate(trainer, questions, best):
     errors = np.mean([trainer.errors(question) for question in questions], axis=0)
     log.info(
         "batch %d, held out: loss %.4f; %s",
-        trainer.step, _loss(errors),
+        trainer.step,
+        _loss(errors),
         ", ".join(f"{layer} {one:.3f} (Gram {two:.3f})" for layer, (one, two) in zip(LAYERS, errors)),
     )
     if best is not None and best["loss"] <= _loss(errors):

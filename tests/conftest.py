@@ -55,3 +55,18 @@ def pictures(tmp_path_factory):
         ramp = np.linspace(0, 200, size[0] * size[1] * 3).reshape(size + (3,))
         save_image(folder / name, (ramp + rng.randint(0, 56, size + (3,))).astype("uint8"))
     return folder
+
+
+@pytest.fixture
+def compact_alone(monkeypatch, tmp_path):
+    """A folder with random weights of vgg19-compact, and no other place to look for weights in."""
+    from numpy_vgg import random_parameters
+
+    from neural_style.networks import ARCHITECTURES
+    from neural_style.weights import save_weights
+
+    folder = tmp_path / "models"
+    shapes = ARCHITECTURES["vgg19-compact"].parameter_shapes(["relu5_1"])
+    save_weights(folder / "vgg19-compact.params", random_parameters(shapes))
+    monkeypatch.setattr("neural_style.weights.search_folders", lambda models_dir=None: [folder])
+    return folder

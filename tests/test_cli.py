@@ -8,14 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-from numpy_vgg import random_parameters
 
 from neural_style import __version__, cli, job, nstyle
 from neural_style.cli import main
 from neural_style.errors import WeightsError
 from neural_style.images import read_image
 from neural_style.recipes import RECIPES, get_recipe
-from neural_style.weights import save_weights
 
 RUN = [sys.executable, "-m", "neural_style"]
 
@@ -151,22 +149,9 @@ def test_unset_gpu_is_told_in_one_line(pictures, vgg19_file, tmp_path, capfd):
     assert len([line for line in capfd.readouterr().err.splitlines() if line.startswith("computing on ")]) == 1
 
 
-@pytest.fixture
-def compact_alone(monkeypatch, tmp_path):
-    """Hide all weights but those of vgg19-compact."""
-    folder = tmp_path / "models"
-    save_weights(
-        folder / "vgg19-compact.params",
-        random_parameters(cli.ARCHITECTURES["vgg19-compact"].parameter_shapes(["relu5_1"])),
-    )
-    monkeypatch.setattr("neural_style.weights.search_folders", lambda models_dir=None: [folder])
-    return folder
-
-
 def without_weights(pictures, *more):
-    argv = arguments(pictures, "", "--max-num-epochs", 1, *more)
-    at = argv.index("--weights")
-    return argv[:at] + argv[at + 2 :]
+    argv = arguments(pictures, "FILE", "--max-num-epochs", 1, *more)
+    return [word for word in argv if word not in ("--weights", "FILE")]
 
 
 def test_without_the_full_networks_weights_the_compact_one_runs_and_a_line_says_so(

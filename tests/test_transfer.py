@@ -221,6 +221,14 @@ def test_an_unknown_model_is_named(content, style):
         stylize(content, style, RECIPE.override(model="vgg20"), gpu=-1)
 
 
+def test_a_network_whose_weights_are_not_here_has_a_stand_in(content, style, compact_alone):
+    settings = get_recipe("mxnet-0.7").override(max_long_edge=40, max_steps=1)
+    result = stylize(content, style, settings, gpu=-1)
+    assert result.recipe == settings.override(model="vgg19-compact") and len(result.history) == 1
+    with pytest.raises(WeightsError, match="no weights 'vgg16'"):
+        stylize(content, style, settings.override(model="vgg16"), gpu=-1)
+
+
 def test_parameters_are_checked_also_when_they_are_handed_over(content, style, weights):
     del weights["conv2_1_bias"]
     with pytest.raises(WeightsError, match="conv2_1_bias"):
