@@ -9,6 +9,7 @@ at relu3_3. Less is better. A file of full VGG-19 or of vgg19-compact runs as th
 `neural_style.teachers.Teacher`) gets its input convolution folded away, the spreads of vgg19-compact, and its own
 maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained (He et al. 2015).
 """
+
 import argparse
 import os
 import time

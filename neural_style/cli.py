@@ -9,7 +9,7 @@ import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from . import __version__, cli_demo, cli_weights
+from . import __version__, cli_demo, cli_distill, cli_weights
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
 from .errors import NeuralStyleError
 from .networks import ARCHITECTURES
@@ -48,7 +48,7 @@ _DEFAULT_OUTPUT = "output/out.jpg"
 _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 
 
-_COMMANDS = OrderedDict([("demo", cli_demo), ("weights", cli_weights)])
+_COMMANDS = OrderedDict([("demo", cli_demo), ("weights", cli_weights), ("distill", cli_distill)])
 
 
 def make_parser(description, **settings):

@@ -245,7 +245,7 @@ BAD = [
     ("unknown model", ["--model", "resnet"], 2, r"invalid choice: 'resnet'"),
     ("unknown recipe", ["--recipe", "gatys"], 2, r"invalid choice: 'gatys'"),
     ("not a number", ["--lr", "fast"], 2, r"invalid float value: 'fast'"),
-    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from demo, weights"),
+    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from demo"),
 ]
 
 

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "job": {"images", "recipes", "transfer"},
     # The borders.
     "console": {"job", "transfer"},
-    "cli": {"cli_demo", "cli_weights", "console", "job", "networks", "recipes", "weights"},
+    "cli": {"cli_demo", "cli_distill", "cli_weights", "console", "job", "networks", "recipes", "weights"},
     "cli_demo": {"console", "contact_sheet", "images", "job", "networks", "painting", "recipes", "weights"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
