@@ -5,16 +5,16 @@ Nothing here imports MXNet before the arguments are known to make sense.
 """
 
 import argparse
+import importlib
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from . import __version__, cli_demo, cli_distill, cli_weights
+from . import __version__
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
 from .errors import NeuralStyleError
-from .networks import ARCHITECTURES
+from .networks import ARCHITECTURES, STAND_INS
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
-from .weights import STAND_INS, find_network
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,14 @@ _DEFAULT_OUTPUT = "output/out.jpg"
 _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 
 
-_COMMANDS = OrderedDict([("demo", cli_demo), ("weights", cli_weights), ("distill", cli_distill)])
+# What each command does; it is in the module called cli_ and its name, which is imported when the command is given.
+_COMMANDS = OrderedDict(
+    [
+        ("demo", "repaint a photograph of scikit-image's in the style of a painting of this program's own"),
+        ("weights", "list, fetch, verify and import network parameters"),
+        ("distill", "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"),
+    ]
+)
 
 
 def make_parser(description, **settings):
@@ -127,7 +134,7 @@ def _make_main_parser():
         prog="neural-style",
         usage="%(prog)s [flags]\n       %(prog)s COMMAND [flags]",
         epilog="commands: "
-        + "; ".join(f"{name}: {command.HELP}" for name, command in _COMMANDS.items())
+        + "; ".join(f"{name}: {what}" for name, what in _COMMANDS.items())
         + ". 'neural-style COMMAND --help' tells more.",
     )
     parser.add_argument("--version", action="version", version=f"neural-style {__version__}")
@@ -173,9 +180,9 @@ def _make_main_parser():
 
 
 def _make_command_parser(name):
-    parser = make_parser(_COMMANDS[name].HELP, prog=f"neural-style {name}")
+    parser = make_parser(_COMMANDS[name], prog=f"neural-style {name}")
     parser.set_defaults(log_level="info")
-    _COMMANDS[name].add_arguments(parser)
+    importlib.import_module(f".cli_{name}", __package__).add_arguments(parser)
     return parser
 
 
@@ -233,6 +240,7 @@ def _run_stylize(args):
 
     # The heavy imports come when the arguments are known to be good.
     from .job import Outputs
+    from .weights import find_network
 
     folder = args.output_dir
     if folder is None and args.output is None:

@@ -5,13 +5,11 @@ import os
 
 from .console import repaint_visibly
 from .errors import ImageError
-from .networks import ARCHITECTURES
+from .networks import ARCHITECTURES, STAND_INS
 from .recipes import DEFAULT_RECIPE, get_recipe
-from .weights import STAND_INS, find_network
+from .weights import find_network
 
 log = logging.getLogger(__name__)
-
-HELP = "repaint a photograph of scikit-image's in the style of a painting of this program's own"
 
 # In the public domain (CC0), and in the wheels of scikit-image from 0.19 to 0.26, which download most others.
 CONTENTS = ("chelsea", "coffee", "rocket")

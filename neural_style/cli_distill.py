@@ -8,8 +8,6 @@ from .distill import distill
 _DEFAULTS = inspect.signature(distill).parameters
 log = logging.getLogger(__name__)
 
-HELP = "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"
-
 
 def add_arguments(parser):
     """Add the flags of the command to its parser."""

@@ -12,8 +12,6 @@ from .weights import SUFFIX, describe_weights, find_weights, fitting_models, lis
 
 log = logging.getLogger(__name__)
 
-HELP = "list, fetch, verify and import network parameters"
-
 
 def add_arguments(parser):
     """Add the actions of the command to its parser."""

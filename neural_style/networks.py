@@ -95,6 +95,9 @@ ARCHITECTURES = OrderedDict(
     )
 )
 
+# Which network runs in place of one that nobody named and whose weights are not here.
+STAND_INS = {"vgg19": "vgg19-compact"}
+
 
 def build_symbol(architecture, layers, pooling="avg"):
     """Build the network up to the deepest of `layers`, with those activations as its outputs, in that order.

@@ -24,15 +24,12 @@ import numpy as np
 from ._mxnet import mx
 from .downloads import KNOWN_FILES, cache_folder, git_blob_id
 from .errors import OutputError, SettingsError, WeightsError
-from .networks import ARCHITECTURES
+from .networks import ARCHITECTURES, STAND_INS
 
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "NEURAL_STYLE_MODELS"
 SUFFIX = ".params"
-
-# Which network runs in place of one that nobody named and whose weights are not here.
-STAND_INS = {"vgg19": "vgg19-compact"}
 
 # The deepest activation that the original program uses.
 COMPLETE_TO = "relu5_1"

@@ -110,7 +110,7 @@ def test_help_and_version_do_without_mxnet_and_scikit_image():
         "for flag in ('--help', '--version'):\n"
         "    try: main([flag])\n"
         "    except SystemExit as end: assert end.code == 0\n"
-        "print([name for name in ('mxnet', 'skimage', 'scipy', 'pooch', 'PIL') if name in sys.modules])"
+        "print([name for name in ('mxnet', 'numpy', 'skimage', 'scipy', 'pooch', 'PIL') if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, universal_newlines=True, check=True)
     lines = output.stdout.splitlines()
