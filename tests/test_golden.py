@@ -68,6 +68,8 @@ def recorded_runs():
 def golden(request, tmp_path_factory):
     """One recorded run, its inputs, and the original's computation on this machine."""
     recorded = np.load(request.param)
+    if recorded["version"] == "1.9" and mx.__version__.startswith("1.5."):
+        pytest.skip("MXNet 1.5 has another kernel for NAG than 1.9.1, with which the run was recorded")
     flags = dict(zip(recorded["flags"][::2], recorded["flags"][1::2]))
     real = str(recorded["weights"]).startswith("real")
     folder = SHARED / "reference" / "inputs" if real else PICTURES
