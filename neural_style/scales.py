@@ -17,7 +17,7 @@ STUDENT = "vgg19-compact"
 # pictures. The originals' gradient stays above the clipping bound; here it falls below when the picture has settled,
 # which is what lets noise fade. More of relu1_1 gives purer colours and a dark frame, because the pixels at the border
 # are those on which the deeper layers insist least.
-SPREADS = {"relu1_1": 17.0, "relu2_1": 20.0, "relu3_1": 22.0, "relu4_1": 22.0, "relu4_2": 30.0, "relu5_1": 18.0}
+SPREADS = {"relu1_1": 17.0, "relu2_1": 20.0, "relu3_1": 22.0, "relu4_1": 22.0, "relu4_2": 34.0, "relu5_1": 18.0}
 
 
 def rescale(params, factors, architecture=ARCHITECTURES[STUDENT]):
