@@ -7,6 +7,7 @@ from collections import OrderedDict
 import numpy as np
 
 from ._mxnet import mx
+from .executors import FeatureExecutor
 from .networks import ARCHITECTURES, build_symbol
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,10 @@ def spreads(params, layers, batches, ctx, pooling="avg", architecture=ARCHITECTU
         By layer, (C,).
     """
     symbol = build_symbol(architecture, layers, pooling)
-    arguments = {name: mx.nd.array(params[name], ctx=ctx) for name in symbol.list_arguments() if name != "data"}
+    parameters = {name: mx.nd.array(params[name], ctx=ctx) for name in symbol.list_arguments() if name != "data"}
     moments = {layer: [] for layer in layers}
     for data in batches:
-        executor = symbol.bind(ctx, dict(arguments, data=mx.nd.array(data, ctx=ctx)), grad_req="null")
-        for layer, activation in zip(layers, executor.forward(is_train=False)):
+        for layer, activation in zip(layers, FeatureExecutor(symbol, parameters, data.shape, ctx).read(data)):
             activation = activation.asnumpy()
             moments[layer].append((activation.mean(axis=(0, 2, 3)), np.square(activation).mean(axis=(0, 2, 3))))
     result = {}

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     # The network in the box: pictures, teachers, scale, and the training that knows them.
     "crops": {"images"},
     "teachers": {"images", "networks", "weights"},
-    "scales": {"networks"},
+    "scales": {"executors", "networks"},
     "distill": {"crops", "devices", "images", "networks", "scales", "teachers", "weights"},
     "job": {"images", "recipes", "transfer"},
     # The borders.
