@@ -20,7 +20,7 @@ from numpy_vgg import random_parameters  # noqa: E402
 
 from neural_style import get_recipe, stylize  # noqa: E402
 from neural_style._mxnet import mx  # noqa: E402
-from neural_style.transfer import required_parameters  # noqa: E402
+from neural_style.problem import required_parameters  # noqa: E402
 
 NETWORKS = ("vgg19", "vgg19-compact")
 

@@ -9,39 +9,136 @@ import importlib
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Callable, Optional, Tuple
 
 from . import __version__
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
 from .errors import NeuralStyleError
-from .networks import ARCHITECTURES, STAND_INS
-from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
+from .networks import ARCHITECTURES, POOLINGS, STAND_INS
+from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
+from .optimizers import OPTIMIZERS
+from .recipes import CHOICES, DEFAULT_RECIPE, RECIPES, get_recipe
+from .units import UNITS
 
 
 @dataclass(frozen=True)
-class _Flag:
-    """A flag of the original programs that changes a setting of the recipe."""
+class Flag:
+    """A flag that changes a setting of the recipe.
+
+    Attributes
+    ----------
+    setting : str
+    type : callable
+        From the word on the command line to the setting's value.
+    help : str
+    choices : tuple of str or None
+    """
 
     setting: str
-    type: type
+    type: Callable
     help: str
+    choices: Optional[Tuple[str, ...]] = None
+
+    @property
+    def metavar(self):
+        """What stands for the value in the help."""
+        return None if self.choices else {int: "N", float: "X", _yes_or_no: "yes|no"}.get(self.type, "X,...")
 
 
-_FLAGS = OrderedDict(
+def _yes_or_no(word):
+    if word not in ("yes", "no"):
+        raise argparse.ArgumentTypeError(f"'{word}' is neither yes nor no")
+    return word == "yes"
+
+
+def _names(word):
+    return tuple(name for name in word.split(",") if name)
+
+
+def _numbers(word):
+    try:
+        return tuple(float(number) for number in _names(word))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a list of numbers with commas between them") from None
+
+
+# Of the original programs, in their order.
+_ORIGINAL_FLAGS = OrderedDict(
     [
-        ("--model", _Flag("model", str, "network")),
-        ("--stop-eps", _Flag("stop_eps", float, "stop when the relative change of the image is less than this")),
-        ("--content-weight", _Flag("content_weight", float, "weight of the content loss")),
-        ("--style-weight", _Flag("style_weight", float, "weight of the style loss")),
-        ("--tv-weight", _Flag("tv_weight", float, "weight of the total variation; 0 leaves it out")),
-        ("--max-num-epochs", _Flag("max_steps", int, "greatest number of steps")),
-        ("--max-long-edge", _Flag("max_long_edge", int, "long edge of the result in pixels")),
-        ("--lr", _Flag("learning_rate", float, "initial learning rate")),
-        ("--save-epochs", _Flag("save_every", int, "save a picture every so many steps; 0 for none on the way")),
-        ("--remove-noise", _Flag("remove_noise", float, "strength of the noise filter on saved pictures; 0 for none")),
-        ("--lr-sched-delay", _Flag("schedule_delay", int, "steps between two reductions of the learning rate")),
-        ("--lr-sched-factor", _Flag("schedule_factor", float, "what the learning rate is multiplied with then")),
+        ("--model", Flag("model", str, "network", tuple(ARCHITECTURES))),
+        ("--stop-eps", Flag("stop_eps", float, "stop when the relative change of the image is less than this")),
+        ("--content-weight", Flag("content_weight", float, "weight of the content loss")),
+        ("--style-weight", Flag("style_weight", float, "weight of the style loss")),
+        ("--tv-weight", Flag("tv_weight", float, "weight of the total variation; 0 leaves it out")),
+        ("--max-num-epochs", Flag("max_steps", int, "greatest number of steps")),
+        ("--max-long-edge", Flag("max_long_edge", int, "long edge of the result in pixels")),
+        ("--lr", Flag("learning_rate", float, "initial learning rate")),
+        ("--save-epochs", Flag("save_every", int, "save a picture every so many steps; 0 for none on the way")),
+        ("--remove-noise", Flag("remove_noise", float, "strength of the noise filter on saved pictures; 0 for none")),
+        ("--lr-sched-delay", Flag("schedule_delay", int, "steps between two reductions of the learning rate")),
+        ("--lr-sched-factor", Flag("schedule_factor", float, "what the learning rate is multiplied with then")),
     ]
 )
+
+# What the originals fixed in their code, and what other recipes have.
+_FURTHER_FLAGS = OrderedDict(
+    [
+        ("--pooling", Flag("pooling", str, "average or maximum", POOLINGS)),
+        ("--content-layers", Flag("content_layers", _names, "activations compared with the content")),
+        (
+            "--style-layers",
+            Flag(
+                "style_layers", _names, "activations compared with the style; #5 is the ReLU of the fifth convolution"
+            ),
+        ),
+        (
+            "--content-norm",
+            Flag("content_norm", str, "what sums of squares over the content are divided by", tuple(CONTENT_NORMS)),
+        ),
+        (
+            "--style-norm",
+            Flag("style_norm", str, "the same for the differences of Gram matrices", tuple(STYLE_NORMS)),
+        ),
+        (
+            "--style-layer-weights",
+            Flag("style_layer_weights", _numbers, "weights of the style layers, or one for each; '' shares 1 out"),
+        ),
+        (
+            "--adaptive",
+            Flag("adaptive", _yes_or_no, "divide content, style and total variation by their current values"),
+        ),
+        ("--tv-kind", Flag("tv_kind", str, "what total variation is", tuple(TV_KINDS))),
+        ("--unit", Flag("unit", str, "what is optimised, and what rates and noise are in", tuple(UNITS))),
+        ("--white", Flag("white", float, "grey level of pure white in the pictures that are read")),
+        ("--clip-pixels", Flag("clip_pixels", _yes_or_no, "keep the image between black and white")),
+        (
+            "--clip-gradient",
+            Flag("clip_gradient", _yes_or_no, "shorten gradients to a norm of the number of elements of the image"),
+        ),
+        ("--optimizer", Flag("optimizer", str, "what moves the image", tuple(OPTIMIZERS))),
+        ("--momentum", Flag("momentum", float, "of sgd and nag")),
+        ("--beta1", Flag("beta1", float, "decay of adam's first moment")),
+        ("--beta2", Flag("beta2", float, "decay of adam's second moment")),
+        ("--epsilon", Flag("epsilon", float, "what adam adds to the root of the second moment")),
+        ("--history", Flag("history", int, "steps that lbfgs remembers")),
+        ("--weight-decay", Flag("weight_decay", float, "pull towards zero, of sgd, nag and adam")),
+        ("--shape", Flag("shape", str, "proportions of the result", CHOICES["shape"])),
+        (
+            "--style-size",
+            Flag(
+                "style_size", str, "bring the style to the result's size or keep its proportions", CHOICES["style_size"]
+            ),
+        ),
+        ("--denoise-final", Flag("denoise_final", _yes_or_no, "whether the noise filter is for the last picture too")),
+        ("--noise", Flag("noise", str, "what a start from noise is drawn from", CHOICES["noise"])),
+        ("--noise-center", Flag("noise_center", float, "its mean")),
+        ("--noise-range", Flag("noise_range", float, "how far it reaches, or its standard deviation")),
+        ("--noise-share", Flag("noise_share", float, "part of the noise in the start; the rest is content")),
+    ]
+)
+
+# Every setting of a recipe but ``initial``, which --init sets.
+FLAGS = OrderedDict(list(_ORIGINAL_FLAGS.items()) + list(_FURTHER_FLAGS.items()))
 
 # Where the recipe of an original program puts its pictures if no flag says so.
 _DEFAULT_OUTPUT = "output/out.jpg"
@@ -52,6 +149,7 @@ _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 _COMMANDS = OrderedDict(
     [
         ("demo", "repaint a photograph of scikit-image's in the style of a painting of this program's own"),
+        ("recipes", "list the recipes, or every setting of one with its source"),
         ("weights", "list, fetch, verify and import network parameters"),
         ("distill", "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"),
     ]
@@ -84,16 +182,7 @@ def add_original_flags(parser, recipe=None):
     parser.add_argument(
         "--style-image", default="input/starry_night.jpg", help="picture whose style to take (default: %(default)s)"
     )
-    for name, flag in _FLAGS.items():
-        parser.add_argument(
-            name,
-            type=flag.type,
-            # A network that is the recipe's has a stand-in, one that is named has none.
-            default=getattr(get_recipe(recipe), flag.setting) if recipe and flag.setting != "model" else None,
-            choices=list(ARCHITECTURES) if flag.setting == "model" else None,
-            metavar=None if flag.setting == "model" else "N" if flag.type is int else "X",
-            help=f"{flag.help} ({_describe_default(flag.setting, [recipe] if recipe else RECIPES)})",
-        )
+    _add_flags(parser, _ORIGINAL_FLAGS, recipe)
     parser.add_argument(
         "--gpu",
         type=int,
@@ -102,14 +191,39 @@ def add_original_flags(parser, recipe=None):
     )
 
 
+def _add_flags(parser, flags, recipe=None):
+    for name, flag in flags.items():
+        parser.add_argument(
+            name,
+            type=flag.type,
+            # A network that is the recipe's has a stand-in, one that is named has none.
+            default=getattr(get_recipe(recipe), flag.setting) if recipe and flag.setting != "model" else None,
+            choices=flag.choices,
+            metavar=flag.metavar,
+            help=f"{flag.help} ({_describe_default(flag.setting, [recipe] if recipe else RECIPES)})",
+        )
+
+
 def _describe_default(setting, recipes):
-    values = OrderedDict((name, getattr(RECIPES[name], setting)) for name in recipes)
-    if len(set(values.values())) == 1:
-        value = next(iter(values.values()))
-        if setting == "model" and value in STAND_INS:
-            return f"default: {value}, or {STAND_INS[value]} where the weights of {value} are not found"
-        return f"default: {value}"
-    return "default: " + ", ".join(f"{value} in {name}" for name, value in values.items())
+    values = OrderedDict()
+    for name in recipes:
+        values.setdefault(write_value(getattr(RECIPES[name], setting)), []).append(name)
+    first, *others = values
+    what = first
+    if setting == "model" and first in STAND_INS:
+        what += f", or {STAND_INS[first]} where the weights of {first} are not found"
+    # The help is not to be mistaken for a format by argparse.
+    described = [what] + [f"{value} in {', '.join(values[value])}" for value in others]
+    return ("default: " + "; ".join(described)).replace("%", "%%")
+
+
+def write_value(value):
+    """Write the value of a setting as its flag takes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(write_value(one) for one in value) or "''"
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def override_recipe(name, args):
@@ -120,7 +234,7 @@ def override_recipe(name, args):
     SettingsError
         If a value makes no sense.
     """
-    given = {flag.setting: getattr(args, _destination(option)) for option, flag in _FLAGS.items()}
+    given = {flag.setting: getattr(args, _destination(option), None) for option, flag in FLAGS.items()}
     return get_recipe(name).override(**{setting: value for setting, value in given.items() if value is not None})
 
 
@@ -139,7 +253,12 @@ def _make_main_parser():
     )
     parser.add_argument("--version", action="version", version=f"neural-style {__version__}")
     add_original_flags(parser)
-    parser.add_argument("--recipe", choices=list(RECIPES), default=DEFAULT_RECIPE, help=_describe_recipes())
+    parser.add_argument(
+        "--recipe",
+        choices=list(RECIPES),
+        default=DEFAULT_RECIPE,
+        help="named settings; 'neural-style recipes' tells of them (default: %(default)s)",
+    )
     parser.add_argument(
         "--seed",
         type=int,
@@ -175,6 +294,8 @@ def _make_main_parser():
         default="info",
         help="least severe messages to show (default: %(default)s)",
     )
+    group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
+    _add_flags(group, _FURTHER_FLAGS)
     parser.set_defaults(run=_run_stylize)
     return parser
 
@@ -193,11 +314,6 @@ def _parse(argv):
     if argv[0] not in _COMMANDS:
         _make_main_parser().error(f"unknown command '{argv[0]}'; choose from {', '.join(_COMMANDS)}")
     return _make_command_parser(argv[0]).parse_args(argv[1:])
-
-
-def _describe_recipes():
-    described = "; ".join(f"{recipe.name}: {recipe.summary}" for recipe in RECIPES.values())
-    return f"named settings (default: %(default)s). {described}"
 
 
 def main(argv=None):

@@ -6,7 +6,8 @@ import os
 import numpy as np
 
 from .errors import ImageError
-from .images import RGB_MEANS, read_image
+from .images import read_image
+from .units import RGB_MEANS
 
 # One crop in ten is shrunk towards grey with noise on top: what a picture looks like in the first steps of a run.
 NOISY, NOISE = 0.1, 15.0

@@ -28,10 +28,10 @@ from ._mxnet import mx
 from .crops import NOISY, Pictures, find_pictures
 from .devices import choose_device
 from .errors import OutputError, SettingsError, WeightsError
-from .images import RGB_MEANS
 from .networks import ARCHITECTURES, build_symbol
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
+from .units import RGB_MEANS
 from .weights import save_weights
 
 log = logging.getLogger(__name__)

@@ -58,8 +58,9 @@ class LossExecutor:
         A group of losses of shape (1,) with the input ``data``.
     parameters, targets : mapping of str to mxnet.nd.NDArray
         The other arguments of the symbol, on `ctx`.
-    factors : sequence of float
-        The factor of each loss in the objective: the head gradients of backward.
+    weigh : callable
+        From the losses, (1,) each, to the head gradients of backward, (1,) each, on the device:
+        `objectives.FixedWeighting` or `objectives.AdaptiveWeighting`.
     image : mxnet.nd.NDArray
         Float32 (1, 3, H, W) on `ctx`.
     ctx : mxnet.Context
@@ -67,15 +68,14 @@ class LossExecutor:
     Attributes
     ----------
     gradient : mxnet.nd.NDArray
-        Of the image's shape: the gradient of Σ factor · loss with respect to the image at the last `run`.
+        Of the image's shape: the gradient of Σ head gradient · loss with respect to the image at the last `run`.
     losses : list of mxnet.nd.NDArray
-        The losses at the last `run`, shape (1,) each, not multiplied by their factors.
+        The losses at the last `run`, shape (1,) each, not weighted.
     """
 
-    def __init__(self, symbol, parameters, targets, factors, image, ctx):
+    def __init__(self, symbol, parameters, targets, weigh, image, ctx):
         self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
-        # A factor is rounded to float32 here and here alone, as the original's was.
-        self._head_gradients = [mx.nd.ones((1,), ctx=ctx) * factor for factor in factors]
+        self._weigh = weigh
         others = dict(parameters, **targets)
         self._executor = _bind(symbol, {"data": image}, others, ctx, gradients={"data": self.gradient})
         self.losses = self._executor.outputs
@@ -83,7 +83,7 @@ class LossExecutor:
     def run(self):
         """Compute `losses` and `gradient` for the image as it is now. Does not wait for the device."""
         self.losses = self._executor.forward(is_train=True)
-        self._executor.backward(self._head_gradients)
+        self._executor.backward(self._weigh(self.losses))
 
 
 class TVGradientExecutor:
@@ -99,6 +99,8 @@ class TVGradientExecutor:
     weight : float
         Factor of the total variation in the objective.
     ctx : mxnet.Context
+    kind : str
+        A name of `objectives.TV_KINDS`.
 
     Attributes
     ----------
@@ -108,9 +110,9 @@ class TVGradientExecutor:
         Shape (1,), already multiplied by `weight`, at the last `run`.
     """
 
-    def __init__(self, image, weight, ctx):
-        kernel = mx.nd.array(TV_KERNEL.reshape((1, 1, 3, 3)), ctx=ctx)
-        symbol = total_variation_symbol(weight, channels=image.shape[1])
+    def __init__(self, image, weight, ctx, kind="quadratic"):
+        kernel = mx.nd.array([[TV_KERNEL]], ctx=ctx)  # (1, 1, 3, 3)
+        symbol = total_variation_symbol(weight, image.shape, kind)
         self._executor = _bind(symbol, {"image": image}, {"kernel": kernel}, ctx)
         self.gradient, self.loss = self._executor.outputs[:2]
 

@@ -1,7 +1,8 @@
 """Pictures: read, resize, bring to and from the network's input space, denoise, save.
 
-A picture is a uint8 array (H, W, 3), RGB. What the network sees is float32 (1, 3, H, W): RGB in [0, 256] less the means
-of its training data. Every arithmetic step here is that of the original programs, value for value.
+A picture is a uint8 array (H, W, 3), RGB. What the network sees is float32 (1, 3, H, W): RGB in grey levels less the
+means of its training data; what is optimised is that, or the same in another unit (`units`). With the defaults every
+arithmetic step is that of the original programs, value for value.
 
 Pillow and scikit-image are imported by the functions that need them: scikit-image alone takes longer to import than
 everything else here, and saving or `check_output` does without.
@@ -20,11 +21,9 @@ from collections import OrderedDict
 import numpy as np
 
 from .errors import ImageError, OutputError
+from .units import UNITS
 
 logger = logging.getLogger(__name__)
-
-# Mean red, green and blue of the ImageNet training pictures on which VGG was trained (Simonyan & Zisserman 2015).
-RGB_MEANS = (123.68, 116.779, 103.939)
 
 # Suffix to Pillow's name of the format and its options. 4:4:4 JPEG, because colour detail is what style transfer makes.
 # Not `optimize`: with it Pillow must guess the size of the file, and fails where a noisy picture exceeds the guess.
@@ -176,8 +175,8 @@ def resize(image, size):
     return transform.resize(image, tuple(size))
 
 
-def to_network(image, scale=256.0, means=RGB_MEANS):
-    """Turn a picture into the network's input.
+def to_network(image, white=256.0, unit=UNITS["centred"]):
+    """Turn a picture into an image, by default into the network's input.
 
     The arithmetic is float64 and rounded once, at the end, as in the original programs.
 
@@ -185,10 +184,10 @@ def to_network(image, scale=256.0, means=RGB_MEANS):
     ----------
     image : numpy.ndarray
         float64 (H, W, 3) in [0, 1].
-    scale : float
-        Value of full intensity. 256, and not 255, is what both original programs use.
-    means : sequence of float
-        Mean red, green and blue, subtracted after scaling.
+    white : float
+        Grey level of full intensity. 256, and not 255, is what both original programs use.
+    unit : Unit
+        Of the result.
 
     Returns
     -------
@@ -196,21 +195,22 @@ def to_network(image, scale=256.0, means=RGB_MEANS):
         float32 (1, 3, H, W).
     """
     # (H, W, 3) -> (3, H, W) -> (1, 3, H, W)
-    return (image * scale - np.asarray(means)).transpose(2, 0, 1)[np.newaxis].astype(np.float32, order="C")
+    values = (image * white - np.asarray(unit.means)) / unit.levels
+    return values.transpose(2, 0, 1)[np.newaxis].astype(np.float32, order="C")
 
 
-def from_network(array, means=RGB_MEANS):
-    """Turn an image in the network's input space into a picture.
+def from_network(array, unit=UNITS["centred"]):
+    """Turn an image, by default in the network's input space, into a picture.
 
-    The means are added in float32, then values are clipped to [0, 255] and truncated, not rounded, as in the original
-    programs. There is no counterpart to the scale of `to_network`: full intensity, 256, becomes 255 by clipping.
+    Grey levels are computed in float32, then clipped to [0, 255] and truncated, not rounded, as in the original
+    programs. There is no counterpart to the `white` of `to_network`: full intensity, 256, becomes 255 by clipping.
 
     Parameters
     ----------
     array : numpy.ndarray
         float32 (1, 3, H, W), finite. It is not changed.
-    means : sequence of float
-        Mean red, green and blue.
+    unit : Unit
+        Of the array.
 
     Returns
     -------
@@ -218,8 +218,8 @@ def from_network(array, means=RGB_MEANS):
         uint8 (H, W, 3).
     """
     # (1, 3, H, W) -> (H, W, 3)
-    pixels = np.asarray(array, np.float32)[0].transpose(1, 2, 0) + np.asarray(means, np.float32)
-    return np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    pixels = np.asarray(array, np.float32)[0].transpose(1, 2, 0) * np.float32(unit.levels)
+    return np.ascontiguousarray(np.clip(pixels + np.asarray(unit.means, np.float32), 0, 255).astype(np.uint8))
 
 
 def denoise(image, weight):

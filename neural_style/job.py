@@ -115,6 +115,7 @@ def repaint(
         saved = None
         if recipe.save_every and step.number % recipe.save_every == 0:
             saved = _save_on_the_way(outputs.on_the_way(step.number), finish_picture(image, recipe, last=False))
+            log.info("after %d steps: %s", step.number, _describe_objective(step))
         if callback is not None:
             callback(step, image, saved)
 
@@ -133,6 +134,14 @@ def repaint(
         save_image(outputs.final, result.picture)
         log.info("saved %s", outputs.final)
     return result
+
+
+def _describe_objective(step):
+    parts = {}
+    for name, loss in step.losses.items():
+        kind = name.split("_")[0] if name != "total_variation" else "total variation"
+        parts[kind] = parts.get(kind, 0.0) + loss
+    return f"objective {step.loss:.6g}; " + ", ".join(f"{kind} {loss:.6g}" for kind, loss in sorted(parts.items()))
 
 
 def _save_on_the_way(path, picture):

@@ -6,6 +6,7 @@ is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activation
 the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the block.
 """
 
+import logging
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -14,7 +15,15 @@ from typing import Tuple
 from ._mxnet import mx
 from .errors import SettingsError
 
+log = logging.getLogger(__name__)
+
 POOLINGS = ("avg", "max")
+
+# Input of the symbol beside the image, where the image is not in the network's own space.
+OFFSET = "offset"
+
+# Of a block of any VGG network.
+_MOST_CONVOLUTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,46 @@ class Architecture:
         """Give the number of image pixels between two neighbours of an activation; also the least image side."""
         self.check([layer])
         return 2 ** (_block(layer) - (0 if layer.startswith("pool") else 1))
+
+    def resolve(self, layers):
+        """Name the activations of this network that a recipe means.
+
+        Parameters
+        ----------
+        layers : sequence of str
+            Names of activations, or ``#5`` for the ReLU of the fifth convolution, counted from the input. Where a block
+            has fewer convolutions than the network that a name was written for, its last one is taken, and a line of
+            the log says so.
+
+        Returns
+        -------
+        tuple of str
+            As many, known to `check`.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such activation.
+        """
+        return tuple(self._resolve(layer) for layer in layers)
+
+    def _resolve(self, layer):
+        position = re.fullmatch(r"#([1-9]\d*)", layer)
+        if position:
+            relus = [name for name in self.layers if name.startswith("relu")]
+            if int(position.group(1)) > len(relus):
+                raise SettingsError(f"{self.name} has no layer '{layer}'; it has {len(relus)} convolutions")
+            return relus[int(position.group(1)) - 1]
+        named = re.fullmatch(r"(conv|relu)([1-9])_([1-9])", layer)
+        if named and int(named.group(2)) <= len(self.blocks):
+            kind, block, number = named.group(1), int(named.group(2)), int(named.group(3))
+            convolutions = self.blocks[block - 1][0]
+            if convolutions < number <= _MOST_CONVOLUTIONS:
+                nearest = f"{kind}{block}_{convolutions}"
+                log.info("%s has no %s; %s takes its place", self.name, layer, nearest)
+                return nearest
+        self.check([layer])
+        return layer
 
     def check(self, layers):
         """Raise SettingsError if one of `layers` is not an activation of this network."""
@@ -96,10 +145,10 @@ ARCHITECTURES = OrderedDict(
 )
 
 # Which network runs in place of one that nobody named and whose weights are not here.
-STAND_INS = {"vgg19": "vgg19-compact"}
+STAND_INS = {"vgg19": "vgg19-compact", "vgg16": "vgg19-compact"}
 
 
-def build_symbol(architecture, layers, pooling="avg"):
+def build_symbol(architecture, layers, pooling="avg", prepare=None):
     """Build the network up to the deepest of `layers`, with those activations as its outputs, in that order.
 
     No image size is part of the symbol: it can be bound with ``data`` of any (N, 3, H, W).
@@ -111,6 +160,8 @@ def build_symbol(architecture, layers, pooling="avg"):
         Activations to give out, by their usual names.
     pooling : {"avg", "max"}
         Gatys et al. 2015 found average pooling to give slightly more appealing results; VGG was trained with maximum.
+    prepare : callable, optional
+        From the symbol ``data`` to what the first convolution takes; see `bring_to_network`.
 
     Returns
     -------
@@ -129,6 +180,8 @@ def build_symbol(architecture, layers, pooling="avg"):
         raise SettingsError(f"unknown pooling '{pooling}'; choose from {', '.join(POOLINGS)}")
     activations = {}
     x = mx.sym.Variable("data")
+    if prepare is not None:
+        x = prepare(x)
     for layer in architecture.layers:
         if layer.startswith("conv"):
             x = mx.sym.Convolution(x, num_filter=architecture.channels(layer), kernel=(3, 3), pad=(1, 1), name=layer)
@@ -138,6 +191,25 @@ def build_symbol(architecture, layers, pooling="avg"):
             x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling, name=layer)
         activations[layer] = x
     return mx.sym.Group([activations[layer] for layer in layers])
+
+
+def bring_to_network(image, levels):
+    """Build the network's input from an image in another unit.
+
+    Parameters
+    ----------
+    image : mxnet.symbol.Symbol
+        (1, 3, H, W).
+    levels : float
+        Grey levels in one unit.
+
+    Returns
+    -------
+    mxnet.symbol.Symbol
+        ``image * levels + OFFSET``, with the further input `OFFSET` of shape (1, 3, 1, 1): the grey levels at the
+        unit's zero less the means of the training data.
+    """
+    return mx.sym.broadcast_add(image * levels, mx.sym.Variable(OFFSET, shape=(1, 3, 1, 1)))
 
 
 def _block(layer):

@@ -1,8 +1,17 @@
-"""What moves the image: MXNet's own optimizers behind one small contract.
+"""What moves the image: MXNet's own optimizers, and others, behind one small contract.
 
-An optimizer is made for one image and has ``update(image, gradient)``, which changes the image in place without waiting
-for the device, and ``learning_rate``, the rate of the last update.
+An optimizer is made for one image and has
+
+- ``step(image, evaluate)``, which changes the image in place. ``evaluate()`` computes the objective of the image as it
+  is and gives an object with its ``gradient``, an array that the next call overwrites, and its ``loss``, a float for
+  which the device is waited for. What is returned is the evaluation at the image as it was before;
+- ``learning_rate``, the rate of the last step;
+- ``stalled``, whether it could not find anything better.
 """
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Callable, Tuple
 
 from ._mxnet import mx
 from .errors import SettingsError
@@ -17,6 +26,8 @@ class MXNetOptimizer:
         An optimizer class of MXNet.
     image : mxnet.nd.NDArray
         What will be updated; the state has its shape and context.
+    bounds : tuple of mxnet.nd.NDArray or None
+        Least and greatest values, of a shape that broadcasts to the image's, which is clipped to them after each step.
     learning_rate : float
         The initial rate.
     schedule_delay : int
@@ -24,48 +35,135 @@ class MXNetOptimizer:
     schedule_factor : float
         What the rate is multiplied with at each change.
     settings : float
-        Further settings of the class: ``momentum``, ``wd``.
+        Further settings of the class: ``momentum``, ``wd``, ``beta1``, ...
     """
 
-    def __init__(self, optimizer, image, learning_rate, schedule_delay, schedule_factor, **settings):
+    stalled = False
+
+    def __init__(self, optimizer, image, bounds, learning_rate, schedule_delay, schedule_factor, **settings):
         schedule = mx.lr_scheduler.FactorScheduler(step=schedule_delay, factor=schedule_factor, base_lr=learning_rate)
         self._optimizer = optimizer(learning_rate=learning_rate, lr_scheduler=schedule, **settings)
         self._state = self._optimizer.create_state(0, image)
+        self._bounds = bounds
 
     @property
     def learning_rate(self):
-        """Rate of the last update, or the initial one before the first."""
+        """Rate of the last step, or the initial one before the first."""
         return float(self._optimizer.learning_rate)
 
-    def update(self, image, gradient):
-        """Move `image` against `gradient`, both (1, 3, H, W), in place."""
-        self._optimizer.update(0, image, gradient, self._state)
+    def step(self, image, evaluate):
+        """Move `image` (1, 3, H, W) against its gradient, without waiting for the device."""
+        evaluation = evaluate()
+        self._optimizer.update(0, image, evaluation.gradient, self._state)
+        clip(image, self._bounds)
+        return evaluation
 
 
-def _sgd(image, **settings):
-    return MXNetOptimizer(mx.optimizer.SGD, image, **settings)
+class NormalizedDescent:
+    """Plain gradient descent whose step is the learning rate in standard deviations of the gradient.
+
+    The rule of M. E. H. Pedersen's TensorFlow tutorial 15 (2016): ``x -= rate / (std(g) + 1e-8) · g``.
+
+    Parameters
+    ----------
+    image, bounds
+        As `MXNetOptimizer` takes them.
+    learning_rate : float
+        Standard deviation of a step, in the image's unit.
+    """
+
+    stalled = False
+
+    def __init__(self, image, bounds, learning_rate):
+        self.learning_rate = learning_rate
+        self._bounds = bounds
+
+    def step(self, image, evaluate):
+        """Move `image` (1, 3, H, W) against its gradient, without waiting for the device."""
+        evaluation = evaluate()
+        gradient = evaluation.gradient
+        # Scaled by its greatest value first, because squares of a small gradient would leave the range of float32.
+        greatest = mx.nd.maximum(mx.nd.max(mx.nd.abs(gradient)), _TINY)
+        scaled = mx.nd.broadcast_div(gradient, greatest)
+        deviation = mx.nd.sqrt(mx.nd.mean(mx.nd.square(mx.nd.broadcast_sub(scaled, mx.nd.mean(scaled)))))
+        image -= mx.nd.broadcast_mul(scaled, self.learning_rate * greatest / (deviation * greatest + 1e-8))
+        clip(image, self._bounds)
+        return evaluation
 
 
-def _nag(image, **settings):
-    return MXNetOptimizer(mx.optimizer.NAG, image, **settings)
+# The least normal number of float32.
+_TINY = 1.1754944e-38
 
 
-OPTIMIZERS = {"sgd": _sgd, "nag": _nag}
+def clip(image, bounds):
+    """Clip an image to bounds that broadcast to its shape, in place; None for none."""
+    if bounds is not None:
+        mx.nd.broadcast_maximum(image, bounds[0], out=image)
+        mx.nd.broadcast_minimum(image, bounds[1], out=image)
 
 
-def make_optimizer(name, image, learning_rate, momentum, weight_decay, schedule_delay, schedule_factor):
+@dataclass(frozen=True)
+class OptimizerKind:
+    """How an optimizer is made.
+
+    Attributes
+    ----------
+    make : callable
+        ``make(image, bounds, **settings)``, the settings being those it heeds.
+    heeds : tuple of str
+        Names of settings of a recipe.
+    fixed_objective : bool
+        Whether it compares values of the objective, so that the gradient must be that of one function, neither
+        shortened nor of weights that change.
+    """
+
+    make: Callable
+    heeds: Tuple[str, ...]
+    fixed_objective: bool = False
+
+
+def _lbfgs(image, bounds, history):
+    from .lbfgs import LBFGS  # imports NumPy, which who only asks for the names above need not wait for
+
+    return LBFGS(image, history, bounds)
+
+
+def _of_mxnet(name):
+    def make(image, bounds, weight_decay, **settings):
+        return MXNetOptimizer(getattr(mx.optimizer, name), image, bounds, wd=weight_decay, **settings)
+
+    return make
+
+
+_ALL_OF_MXNET = ("learning_rate", "schedule_delay", "schedule_factor", "weight_decay")
+
+OPTIMIZERS = OrderedDict(
+    [
+        ("sgd", OptimizerKind(_of_mxnet("SGD"), _ALL_OF_MXNET + ("momentum",))),
+        ("nag", OptimizerKind(_of_mxnet("NAG"), _ALL_OF_MXNET + ("momentum",))),
+        ("adam", OptimizerKind(_of_mxnet("Adam"), _ALL_OF_MXNET + ("beta1", "beta2", "epsilon"))),
+        ("normalized", OptimizerKind(NormalizedDescent, ("learning_rate",))),
+        ("lbfgs", OptimizerKind(_lbfgs, ("history",), fixed_objective=True)),
+    ]
+)
+
+
+def make_optimizer(name, image, settings, bounds=None):
     """Make the optimizer called `name` for `image`.
 
     Parameters
     ----------
     name : str
-        A key of `OPTIMIZERS`: ``sgd`` is gradient descent with momentum, ``nag`` Nesterov's accelerated gradient.
+        A key of `OPTIMIZERS`: ``sgd`` is gradient descent with momentum, ``nag`` Nesterov's accelerated gradient,
+        ``adam`` Kingma & Ba's (2015) in the form of MXNet, Keras and TensorFlow, ``normalized`` `NormalizedDescent`,
+        ``lbfgs`` `lbfgs.LBFGS`.
     image : mxnet.nd.NDArray
         (1, 3, H, W).
-    learning_rate, momentum, weight_decay : float
-        As MXNet's classes take them; weight decay pulls towards the mean colour.
-    schedule_delay, schedule_factor : int, float
-        The rate is multiplied by the factor after every so many updates.
+    settings : mapping of str to object
+        Those of a recipe; the optimizer takes what it heeds. Weight decay pulls towards zero, and the learning rate is
+        multiplied by ``schedule_factor`` after every ``schedule_delay`` updates.
+    bounds : tuple of mxnet.nd.NDArray, optional
+        Least and greatest values of the image, of a shape that broadcasts to it.
 
     Raises
     ------
@@ -74,11 +172,5 @@ def make_optimizer(name, image, learning_rate, momentum, weight_decay, schedule_
     """
     if name not in OPTIMIZERS:
         raise SettingsError(f"unknown optimizer '{name}'; choose from {', '.join(OPTIMIZERS)}")
-    return OPTIMIZERS[name](
-        image,
-        learning_rate=learning_rate,
-        momentum=momentum,
-        wd=weight_decay,
-        schedule_delay=schedule_delay,
-        schedule_factor=schedule_factor,
-    )
+    kind = OPTIMIZERS[name]
+    return kind.make(image, bounds, **{setting: settings[setting] for setting in kind.heeds})

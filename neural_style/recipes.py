@@ -18,16 +18,34 @@ class Recipe:
     ----------
     name, summary : str
     model : str
-        Network, a name of `networks.ARCHITECTURES`.
+        Network, a name of `networks.ARCHITECTURES` or the prefix of a checkpoint of MXNet's.
     pooling : {"avg", "max"}
     content_layers, style_layers : tuple of str
-        Activations compared with the content and with the style.
+        Activations compared with the content and with the style, as `networks.Architecture.resolve` takes them.
     content_weight, style_weight, tv_weight : float
-        Factors of the three parts of the objective; `objectives` says how they enter. A total variation weight of 0
-        or less leaves total variation out.
+        Factors of the three parts of the objective. A total variation weight of 0 or less leaves total variation out.
+    content_norm, style_norm : str
+        What the sums of squares are divided by: names of `objectives.CONTENT_NORMS` and `objectives.STYLE_NORMS`.
+    style_layer_weights : tuple of float
+        What each style layer's loss is multiplied by besides; one number is for each of them, none means that the
+        layers share a weight of 1.
+    adaptive : bool
+        Whether content, style and total variation are each divided by their own current value.
+    tv_kind : str
+        A name of `objectives.TV_KINDS`.
+    unit : str
+        What is optimised: a name of `images.UNITS`. Learning rate, noise and total variation are in this unit.
+    white : float
+        Grey level that pure white in an input picture becomes.
+    clip_pixels : bool
+        Whether the image is clipped to between black and white after every step.
+    clip_gradient : bool
+        Whether the gradient of style and content is shortened to a norm of the number of elements of the image.
     optimizer : str
-        A name of `optimizers.OPTIMIZERS`.
-    learning_rate, momentum, weight_decay : float
+        A name of `optimizers.OPTIMIZERS`, which says which of the following it heeds.
+    learning_rate, momentum, beta1, beta2, epsilon, weight_decay : float
+    history : int
+        Pairs of steps and gradient differences that L-BFGS keeps.
     schedule_delay : int
         Steps between two reductions of the learning rate.
     schedule_factor : float
@@ -37,16 +55,25 @@ class Recipe:
     max_steps : int
     max_long_edge : int
         Long edge of the picture that is made, in pixels.
+    shape : {"content", "square"}
+        Proportions of the picture that is made.
+    style_size : {"result", "own"}
+        Whether the style is brought to the height and width of the picture that is made, or keeps its proportions with
+        a long edge of the same length.
     save_every : int
         Steps between two pictures on the way; 0 for none.
     remove_noise : float
         Weight of the total variation filter that saved pictures go through; 0 for none.
     denoise_final : bool
         Whether the last picture goes through it, too.
-    initial : str
-        ``noise`` or ``content``: what the image starts from.
-    noise_range : float
-        The noise is uniform between minus and plus this, in network space (grey levels around the mean).
+    initial : {"noise", "content"}
+        What the image starts from.
+    noise : {"uniform", "normal"}
+    noise_center, noise_range : float
+        The noise lies uniformly between center minus and plus range, or has this mean and standard deviation; in the
+        recipe's unit.
+    noise_share : float
+        Part of the noise in a start from noise, the rest being content.
     sources : mapping of str to str
         Where each setting comes from.
     """
@@ -60,27 +87,58 @@ class Recipe:
     content_weight: float
     style_weight: float
     tv_weight: float
+    content_norm: str
+    style_norm: str
+    style_layer_weights: Tuple[float, ...]
+    adaptive: bool
+    tv_kind: str
+    unit: str
+    white: float
+    clip_pixels: bool
+    clip_gradient: bool
     optimizer: str
     learning_rate: float
     momentum: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    history: int
     weight_decay: float
     schedule_delay: int
     schedule_factor: float
     stop_eps: float
     max_steps: int
     max_long_edge: int
+    shape: str
+    style_size: str
     save_every: int
     remove_noise: float
     denoise_final: bool
     initial: str
+    noise: str
+    noise_center: float
     noise_range: float
+    noise_share: float
     sources: Mapping[str, str] = field(repr=False, compare=False)
 
     def __post_init__(self):
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                what = name.replace("_", " ")
+                raise SettingsError(f"{what} is '{getattr(self, name)}'; it must be one of {', '.join(choices)}")
         for name, (test, requirement) in _REQUIREMENTS.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and test(value)):
                 raise SettingsError(f"{name.replace('_', ' ')} is {value}; it must be {requirement}")
+        if not all(math.isfinite(weight) and weight >= 0 for weight in self.style_layer_weights):
+            raise SettingsError("style layer weights must be 0 or more each")
+        if len(self.style_layer_weights) not in (0, 1, len(self.style_layers)):
+            raise SettingsError(
+                f"there are {len(self.style_layer_weights)} style layer weights for {len(self.style_layers)} style "
+                "layers; give one for each, or a single one"
+            )
+        if not self.content_layers and not self.style_layers:
+            raise SettingsError("there are neither content layers nor style layers; name at least one")
         if self.content_weight == 0 and self.style_weight == 0:
             raise SettingsError("content weight and style weight are both 0; one of them must be more")
 
@@ -95,14 +153,26 @@ class Recipe:
         unknown = [name for name in settings if name not in self.settings()]
         if unknown:
             raise SettingsError(f"a recipe has no setting '{unknown[0]}'; it has {', '.join(self.settings())}")
-        changed = {name: "chosen for this run" for name in settings if settings[name] != getattr(self, name)}
-        return dataclasses.replace(self, sources=MappingProxyType({**self.sources, **changed}), **settings)
+        # A network that is named has no stand-in, also if it is the recipe's own.
+        changed = [name for name in settings if name == "model" or settings[name] != getattr(self, name)]
+        sources = MappingProxyType({**self.sources, **dict.fromkeys(changed, CHOSEN)})
+        return dataclasses.replace(self, sources=sources, **settings)
 
     def settings(self):
         """Give all settings by name, in order."""
         about = ("name", "summary", "sources")
         return OrderedDict((f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in about)
 
+
+CHOSEN = "chosen for this run"
+
+# Settings with a few values that are nobody else's to list.
+CHOICES = {
+    "shape": ("content", "square"),
+    "style_size": ("result", "own"),
+    "initial": ("noise", "content"),
+    "noise": ("uniform", "normal"),
+}
 
 _REQUIREMENTS = {
     "content_weight": (lambda v: v >= 0, "0 or more"),
@@ -118,7 +188,14 @@ _REQUIREMENTS = {
     "max_long_edge": (lambda v: v >= 1, "1 or more"),
     "save_every": (lambda v: v >= 0, "0 or more"),
     "remove_noise": (lambda v: v >= 0, "0 or more"),
+    "noise_center": (lambda v: True, "a finite number"),
     "noise_range": (lambda v: v >= 0, "0 or more"),
+    "noise_share": (lambda v: 0 <= v <= 1, "at least 0 and at most 1"),
+    "white": (lambda v: v > 0, "more than 0"),
+    "beta1": (lambda v: 0 <= v < 1, "at least 0 and less than 1"),
+    "beta2": (lambda v: 0 <= v < 1, "at least 0 and less than 1"),
+    "epsilon": (lambda v: v > 0, "more than 0"),
+    "history": (lambda v: v >= 1, "1 or more"),
 }
 
 
@@ -129,11 +206,41 @@ def _cited(name, summary, **settings):
     return Recipe(name=name, summary=summary, sources=sources, **values)
 
 
+# What a recipe does not use or its source does not have: the value that leaves the computation as it is, or that MXNet
+# gives a setting of another optimizer.
+_ABSENT = "not in the source"
+_UNUSED = "not used; MXNet's default"
+_COMMON = dict(
+    content_norm=("sum", _ABSENT),
+    style_layer_weights=((1.0,), _ABSENT),
+    adaptive=(False, _ABSENT),
+    tv_weight=(0.0, _ABSENT),
+    tv_kind=("quadratic", _ABSENT),
+    clip_pixels=(False, _ABSENT),
+    clip_gradient=(False, _ABSENT),
+    momentum=(0.9, "not used; that of mxnet-0.7"),
+    beta1=(0.9, _UNUSED),
+    beta2=(0.999, _UNUSED),
+    epsilon=(1e-8, _UNUSED),
+    history=(20, "not used; that of gatys-2015"),
+    weight_decay=(0.0, _ABSENT),
+    schedule_delay=(80, "not used, as the factor is 1"),
+    schedule_factor=(1.0, _ABSENT),
+    stop_eps=(0.0, _ABSENT),
+    shape=("content", _ABSENT),
+    remove_noise=(0.0, _ABSENT),
+    denoise_final=(False, _ABSENT),
+    noise=("uniform", _ABSENT),
+    noise_center=(0.0, _ABSENT),
+    noise_share=(1.0, _ABSENT),
+)
+
 _FLAG = "the default of the program's flag"
 _NETWORK = "the program's VGG-19 definition"
 _CODE = "fixed in the program's code"
 
 _MXNET_07 = dict(
+    _COMMON,
     model=("vgg19", _FLAG),
     pooling=("avg", _NETWORK),
     content_layers=(("relu4_2",), _NETWORK),
@@ -141,6 +248,12 @@ _MXNET_07 = dict(
     content_weight=(10.0, _FLAG),
     style_weight=(1.0, _FLAG),
     tv_weight=(0.01, _FLAG),
+    content_norm=("sum", _CODE),
+    style_norm=("mean-per-position", _CODE),
+    tv_kind=("quadratic", _CODE),
+    unit=("centred", _CODE),
+    white=(256.0, _CODE),
+    clip_gradient=(True, _CODE),
     optimizer=("sgd", _CODE),
     learning_rate=(0.001, _FLAG),
     momentum=(0.9, _CODE),
@@ -150,6 +263,7 @@ _MXNET_07 = dict(
     stop_eps=(0.005, _FLAG),
     max_steps=(1000, _FLAG),
     max_long_edge=(600, _FLAG),
+    style_size=("result", _CODE),
     save_every=(50, _FLAG),
     remove_noise=(0.02, _FLAG),
     denoise_final=(True, _CODE),
@@ -167,11 +281,153 @@ _MXNET_19 = dict(
     denoise_final=(False, _CODE),
 )
 
+_PAPER = "arXiv:1508.06576"
+_AUTHORS = "the authors' PyTorch notebook (2017)"
+_BLOBS = "arXiv:1508.06576; after the ReLU, which in the authors' Caffe network overwrites the convolution"
+
+_GATYS = dict(
+    _COMMON,
+    model=("vgg19", _PAPER),
+    pooling=("avg", _PAPER),
+    content_layers=(("relu4_2",), _BLOBS),
+    style_layers=(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), _BLOBS),
+    content_weight=(1.0, "arXiv:1508.06576: a ratio of 1e-3 between the weights of content and style"),
+    style_weight=(1000.0, "arXiv:1508.06576: a ratio of 1e-3 between the weights of content and style"),
+    content_norm=("half", _PAPER),
+    style_norm=("gatys", _PAPER),
+    style_layer_weights=((0.2,), _PAPER),
+    unit=("centred", "the input of the authors' network"),
+    white=(255.0, _AUTHORS),
+    optimizer=("lbfgs", "the paper says gradient descent; the authors' code, L-BFGS"),
+    learning_rate=(1.0, "not used: L-BFGS searches along a line"),
+    history=(20, "maxcor in the authors' DeepTextures notebooks (2015)"),
+    max_steps=(500, _AUTHORS),
+    max_long_edge=(512, _AUTHORS),
+    style_size=("result", "Gatys, Ecker & Bethge, CVPR 2016, section 3"),
+    save_every=(50, _AUTHORS),
+    initial=("noise", "arXiv:1508.06576: white noise"),
+    noise=("normal", _AUTHORS),
+    noise_range=(1.0, _AUTHORS),
+)
+
+_EXERCISE = "the exercise's text"
+_EXERCISE_CODE = "the exercise's code"
+_EXERCISE_LAYERS = "the exercise's code, which has the ReLU in each layer"
+
+_COURSERA = dict(
+    _COMMON,
+    model=("vgg19", _EXERCISE),
+    pooling=("avg", _EXERCISE_CODE),
+    content_layers=(("relu4_2",), _EXERCISE_LAYERS),
+    style_layers=(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), _EXERCISE_LAYERS),
+    content_weight=(10.0, _EXERCISE),
+    style_weight=(40.0, _EXERCISE),
+    content_norm=("quarter-mean", _EXERCISE),
+    style_norm=("gatys", _EXERCISE),
+    style_layer_weights=((0.2,), _EXERCISE),
+    unit=("centred", _EXERCISE_CODE),
+    white=(255.0, _EXERCISE_CODE),
+    optimizer=("adam", _EXERCISE),
+    learning_rate=(2.0, _EXERCISE),
+    beta1=(0.9, "TensorFlow's default"),
+    beta2=(0.999, "TensorFlow's default"),
+    epsilon=(1e-8, "TensorFlow's default"),
+    max_steps=(200, _EXERCISE_CODE),
+    max_long_edge=(400, "the exercise's code: 400 x 300"),
+    style_size=("result", "the exercise's code: 400 x 300 both"),
+    save_every=(20, _EXERCISE_CODE),
+    initial=("noise", _EXERCISE_CODE),
+    noise=("uniform", _EXERCISE_CODE),
+    noise_range=(20.0, _EXERCISE_CODE),
+    noise_share=(0.6, _EXERCISE_CODE),
+)
+
+_TUTORIAL = "the tutorial's code"
+_TUTORIAL_LAYERS = "the tutorial's code; a convolution of Keras' VGG has its ReLU in it"
+
+_KERAS = dict(
+    _COMMON,
+    model=("vgg19", _TUTORIAL),
+    pooling=("max", "Keras' VGG19"),
+    content_layers=(("relu5_2",), _TUTORIAL_LAYERS),
+    style_layers=(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), _TUTORIAL_LAYERS),
+    content_weight=(1e4, _TUTORIAL),
+    style_weight=(1e-2, _TUTORIAL),
+    tv_weight=(50.0, _TUTORIAL),
+    content_norm=("mean", _TUTORIAL),
+    style_norm=("mean-of-means", _TUTORIAL),
+    style_layer_weights=((0.2,), _TUTORIAL),
+    tv_kind=("absolute", "tf.image.total_variation"),
+    unit=("fractions", _TUTORIAL),
+    white=(255.0, _TUTORIAL),
+    clip_pixels=(True, _TUTORIAL),
+    optimizer=("adam", _TUTORIAL),
+    learning_rate=(0.02, _TUTORIAL),
+    beta1=(0.99, _TUTORIAL),
+    beta2=(0.999, "Keras' default"),
+    epsilon=(0.1, _TUTORIAL),
+    max_steps=(1200, _TUTORIAL),
+    max_long_edge=(512, _TUTORIAL),
+    style_size=("own", _TUTORIAL),
+    save_every=(100, _TUTORIAL),
+    initial=("content", _TUTORIAL),
+    noise_range=(0.0, "not used: the start is the content"),
+)
+
+_NOTEBOOK = "the notebook's code"
+_POSITIONS = "the notebook's code, by position; named after the convolution, but after its ReLU in the frozen graph"
+_WEIGHTS = "the defaults of the notebook's function; its example run has 2.0, 9.0 and 0.4 for content, style, denoising"
+
+_ADAPTIVE = dict(
+    _COMMON,
+    model=("vgg16", _NOTEBOOK),
+    pooling=("max", "VGG-16 as published"),
+    content_layers=(("#5",), _POSITIONS),
+    style_layers=(tuple(f"#{i}" for i in range(1, 14)), _POSITIONS),
+    content_weight=(1.5, _WEIGHTS),
+    style_weight=(10.0, _WEIGHTS),
+    tv_weight=(0.3, _WEIGHTS),
+    content_norm=("mean", _NOTEBOOK),
+    style_norm=("mean", "the notebook's code: Gram matrices are not normalised"),
+    style_layer_weights=((), "the notebook's code: the mean over layers"),
+    adaptive=(
+        True,
+        "the notebook's code, which reads and assigns the divisors in one call without an order; here they are the "
+        "values for the same image",
+    ),
+    tv_kind=("mean-absolute", _NOTEBOOK),
+    unit=(
+        "levels",
+        "the notebook's code; what its frozen graph makes of them is not in it, here the means are taken off",
+    ),
+    white=(255.0, _NOTEBOOK),
+    clip_pixels=(True, _NOTEBOOK),
+    optimizer=("normalized", _NOTEBOOK),
+    learning_rate=(10.0, _NOTEBOOK),
+    max_steps=(60, _NOTEBOOK),
+    max_long_edge=(224, "the input of VGG-16"),
+    shape=("square", "the input of VGG-16"),
+    style_size=("result", "the input of VGG-16"),
+    save_every=(10, _NOTEBOOK),
+    initial=("noise", _NOTEBOOK),
+    noise=("uniform", _NOTEBOOK),
+    noise_center=(128.5, "the notebook's code: uniform in [0, 1], plus 128"),
+    noise_range=(0.5, "the notebook's code: uniform in [0, 1], plus 128"),
+)
+
 RECIPES = OrderedDict(
     (recipe.name, recipe)
     for recipe in (
         _cited("mxnet-0.7", "MXNet's neural-style example up to release 0.7: SGD with momentum", **_MXNET_07),
         _cited("mxnet-1.9", "the same example from release 0.8 to 1.9.1: Nesterov's accelerated gradient", **_MXNET_19),
+        _cited("gatys-2015", "Gatys, Ecker & Bethge's paper, with the L-BFGS of their code", **_GATYS),
+        _cited("coursera", "the art generation exercise of the Deep Learning Specialization: Adam", **_COURSERA),
+        _cited("keras-vgg19", "the TensorFlow 2 tutorial on neural style transfer: Keras' VGG-19, Adam", **_KERAS),
+        _cited(
+            "tf-vgg16-adaptive",
+            "the TensorFlow 1 tutorial 15 (M. E. H. Pedersen): losses divided by their values",
+            **_ADAPTIVE,
+        ),
     )
 )
 DEFAULT_RECIPE = "mxnet-0.7"

@@ -3,20 +3,18 @@
 import enum
 import logging
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Optional
 
 import numpy as np
 
 from . import images
 from ._mxnet import mx
 from .devices import choose_device
-from .errors import ImageError, SettingsError
-from .executors import FeatureExecutor, LossExecutor, TVGradientExecutor
-from .networks import ARCHITECTURES, build_symbol
-from .objectives import Term, head_gradients, loss_symbol, represent
-from .optimizers import make_optimizer
-from .recipes import DEFAULT_RECIPE, Recipe, get_recipe
-from .weights import check_shapes, find_network, find_weights, load_weights
+from .errors import SettingsError
+from .optimizers import OPTIMIZERS, make_optimizer
+from .problem import Objective, Pictures, image_unit, required_parameters, starting_image
+from .recipes import CHOSEN, DEFAULT_RECIPE, Recipe, get_recipe
+from .weights import find_network
 
 log = logging.getLogger(__name__)
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
@@ -32,6 +30,7 @@ class StopReason(enum.Enum):
     CONVERGED = "converged: the relative change fell below the threshold"
     STEP_LIMIT = "reached the step limit"
     NOT_FINITE = "stopped at a value that is not finite; the picture is that of the step before"
+    STALLED = "stopped where no step makes the objective smaller"
     INTERRUPTED = "interrupted"
 
 
@@ -51,11 +50,13 @@ class Step:
     gradient_norm : float
         ‖gradient of style and content‖₂ before clipping.
     clip_norm : float
-        What longer gradients are shortened to: the number of elements of the image.
+        What longer gradients are shortened to: the number of elements of the image, or infinite.
     learning_rate : float
-        Rate of the update.
+        Rate of the update; of L-BFGS the length of the step, in parts of the direction.
     relative_change : float
         ‖old − new‖₂ / ‖new‖₂.
+    evaluations : int
+        How often the objective and its gradient were computed for it: once, but for L-BFGS.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Step:
     clip_norm: float
     learning_rate: float
     relative_change: float
+    evaluations: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Result:
     Attributes
     ----------
     image : numpy.ndarray
-        Float32 (1, 3, H, W) in network space.
+        Float32 (1, 3, H, W) in the recipe's unit.
     picture : numpy.ndarray
         Uint8 (H, W, 3), finished as the recipe finishes its last picture.
     reason : StopReason
@@ -99,7 +101,7 @@ def finish_picture(image, recipe, last):
     Parameters
     ----------
     image : numpy.ndarray or mxnet.nd.NDArray
-        Float32 (1, 3, H, W) in network space.
+        Float32 (1, 3, H, W) in the recipe's unit.
     recipe : Recipe
     last : bool
         Whether it is the picture at the end or one on the way.
@@ -111,7 +113,7 @@ def finish_picture(image, recipe, last):
     """
     if isinstance(image, mx.nd.NDArray):
         image = image.asnumpy()
-    picture = images.from_network(image)
+    picture = images.from_network(image, image_unit(recipe))
     return images.denoise(picture, recipe.remove_noise) if recipe.denoise_final or not last else picture
 
 
@@ -131,23 +133,24 @@ def stylize(
     Parameters
     ----------
     content, style : numpy.ndarray
-        Pictures, uint8 (H, W, 3), of any size; `images.read_image` reads them. The content is resized so that its long
-        edge is the recipe's, the style to the content's height and width, as in the original programs.
+        Pictures, uint8 (H, W, 3), of any size; `images.read_image` reads them. They are resized as the recipe says; in
+        the original programs the content so that its long edge is the recipe's, the style to the same height and width.
     recipe : Recipe or str
         What to compute; `Recipe.override` changes single settings.
     weights : str or pathlib.Path or mapping of str to mxnet.nd.NDArray, optional
         The parameters of the recipe's network, or their file. If not given, they are looked for, and where there are
-        none, `weights.find_network` may put a smaller network in its place; the result's recipe names the one that ran.
+        none, `weights.find_network` may put a smaller network in its place, unless `Recipe.override` named this one;
+        the result's recipe names the one that ran.
     gpu : int, optional
         See `devices.choose_device`.
     seed : int, optional
         Of the noise that the image starts from. With seed 0 it is the noise of an original program, which never seeded;
         None leaves MXNet's generator as it is.
     initial : numpy.ndarray, optional
-        A picture to start from, uint8 (H, W, 3), instead of what the recipe says; resized like the style.
+        A picture to start from, uint8 (H, W, 3), instead of what the recipe says; resized to the content's size.
     callback : callable, optional
         Called as ``callback(step, image)`` after every step with a `Step` and the image on the device, an NDArray
-        (1, 3, H, W) in network space that the next step overwrites. Reading it waits for the device, nothing else does.
+        (1, 3, H, W) in the recipe's unit that the next step overwrites. Reading it waits for the device.
     interrupt : threading.Event, optional
         Set it, from another thread or a signal handler, to stop after the step that is under way, or before the first.
 
@@ -164,146 +167,66 @@ def stylize(
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     ctx = choose_device(gpu)
-    content_array, style_array, initial_array = _prepare_pictures(content, style, initial, recipe)
+    _check(recipe)
     if weights is None:
-        model, weights = find_network(recipe.model)
+        named = recipe.model if recipe.sources["model"] == CHOSEN else None
+        model, weights = find_network(recipe.model, named)
         recipe = recipe.override(model=model)
-    objective = _Objective(recipe, weights, content_array, style_array, ctx)
-    image = _initial_image(recipe, seed, content_array, initial_array).as_in_context(ctx)
+    pictures = Pictures(content, style, initial, recipe)
+    image = starting_image(recipe, seed, pictures).as_in_context(ctx)
+    objective = Objective(recipe, weights, pictures, image)
     image, reason, history = _descend(objective, image, recipe, callback, interrupt)
     image = image.asnumpy()
     log.info("%s", reason.value)
     return Result(image, finish_picture(image, recipe, last=True), reason, history, recipe, seed)
 
 
-def required_parameters(recipe):
-    """Give the names and shapes of the parameters that a recipe's network needs, as `weights.load_weights` takes them.
-
-    Raises
-    ------
-    SettingsError
-        If the recipe's network or one of its layers does not exist.
-    """
-    return _architecture(recipe).parameter_shapes([term.layer for term in _terms(recipe)])
-
-
-def _architecture(recipe):
-    if recipe.model not in ARCHITECTURES:
-        raise SettingsError(f"unknown model '{recipe.model}'; choose from {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[recipe.model]
+def _check(recipe):
+    required_parameters(recipe)  # whether the network and its layers exist, before its weights are looked for
+    if recipe.optimizer in OPTIMIZERS and OPTIMIZERS[recipe.optimizer].fixed_objective:
+        if recipe.clip_gradient or recipe.adaptive:
+            what, flag = ("shortened", "--clip-gradient") if recipe.clip_gradient else ("reweighted", "--adaptive")
+            raise SettingsError(
+                f"the optimizer {recipe.optimizer} compares values of the objective, so its gradient must not be "
+                f"{what}; give {flag} no with it"
+            )
 
 
-def _terms(recipe):
-    return [Term("style", layer) for layer in recipe.style_layers] + [
-        Term("content", layer) for layer in recipe.content_layers
-    ]
-
-
-def _prepare_pictures(content, style, initial, recipe):
-    size = images.long_edge_size(content.shape, recipe.max_long_edge)
-    log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
-    least = _architecture(recipe).minimum_side([term.layer for term in _terms(recipe)])
-    if min(size) < least:
-        raise ImageError(
-            f"the picture would be {size[1]} x {size[0]} pixels, too small for the layers of {recipe.model}; its short "
-            f"edge must be at least {least} pixels, choose a greater --max-long-edge or a less elongated content image"
-        )
-    pictures = (content, style) if initial is None else (content, style, initial)
-    arrays = [images.to_network(images.resize(picture, size)) for picture in pictures]
-    return arrays[0], arrays[1], arrays[2] if initial is not None else None
-
-
-def _initial_image(recipe, seed, content, initial):
-    if seed is not None:
-        mx.random.seed(seed)
-    if initial is not None:
-        return mx.nd.array(initial)
-    if recipe.initial == "content":
-        return mx.nd.array(content)
-    if recipe.initial != "noise":
-        raise SettingsError(f"unknown start '{recipe.initial}'; choose noise or content")
-    # Drawn on the CPU, so that a seed means the same picture on every device.
-    return mx.random.uniform(-recipe.noise_range, recipe.noise_range, content.shape, ctx=mx.cpu())
-
-
-class _Objective:
-    """Targets read once, and what binds executors to an image with them."""
-
-    def __init__(self, recipe, weights, content, style, ctx):
-        architecture, terms = _architecture(recipe), _terms(recipe)
-        layers = list(dict.fromkeys(term.layer for term in terms))
-        parameters = _load_parameters(recipe, weights, ctx)
-        network = build_symbol(architecture, layers, recipe.pooling)
-        activations = {layer: network[i] for i, layer in enumerate(layers)}
-        representations = represent(terms, activations, {layer: architecture.channels(layer) for layer in layers})
-        _, shapes, _ = network.infer_shape(data=content.shape)
-
-        self.terms = terms
-        self.factors = head_gradients(terms, dict(zip(layers, shapes)), recipe.content_weight, recipe.style_weight)
-        self._tv_weight = recipe.tv_weight
-        self._ctx = ctx
-        self._parameters = parameters
-        self._symbol = loss_symbol(terms, representations)
-        self._targets = {}
-        for kind, picture in (("style", style), ("content", content)):
-            chosen = [(term, r) for term, r in zip(terms, representations) if term.kind == kind]
-            if chosen:
-                reader = FeatureExecutor(mx.sym.Group([r for _, r in chosen]), parameters, picture.shape, ctx)
-                self._targets.update(zip((term.target for term, _ in chosen), reader.read(picture)))
-
-    def bind(self, image):
-        """Bind the losses, and total variation where it has a weight, on the image."""
-        losses = LossExecutor(self._symbol, self._parameters, self._targets, self.factors, image, self._ctx)
-        tv = TVGradientExecutor(image, self._tv_weight, self._ctx) if self._tv_weight > 0 else None
-        return losses, tv
-
-
-def _load_parameters(recipe, weights, ctx):
-    shapes = required_parameters(recipe)
-    if isinstance(weights, Mapping):
-        check_shapes(weights, shapes, "the given weights")
-        return {name: weights[name].as_in_context(ctx) for name in shapes}
-    return load_weights(find_weights(recipe.model, weights), shapes, ctx)
+def _make_optimizer(recipe, image):
+    bounds = None
+    if recipe.clip_pixels:
+        unit = image_unit(recipe)
+        # (3,) -> (1, 3, 1, 1)
+        bounds = tuple(mx.nd.array(b, ctx=image.context).reshape((1, -1, 1, 1)) for b in (unit.black, unit.white))
+    return make_optimizer(recipe.optimizer, image, recipe.settings(), bounds)
 
 
 def _descend(objective, image, recipe, callback, interrupt):
-    losses, tv = objective.bind(image)
-    optimizer = make_optimizer(
-        recipe.optimizer,
-        image,
-        recipe.learning_rate,
-        recipe.momentum,
-        recipe.weight_decay,
-        recipe.schedule_delay,
-        recipe.schedule_factor,
-    )
-    clip_norm = float(image.size)
-    clip = mx.nd.array([clip_norm], ctx=image.context)
+    optimizer = _make_optimizer(recipe, image)
+    evaluations = 0
+
+    def evaluate():
+        nonlocal evaluations
+        evaluations += 1
+        return objective.evaluate()
+
     previous = image.copy()
     history = []
     for number in range(1, recipe.max_steps + 1):
         if interrupt is not None and interrupt.is_set():
             return image, StopReason.INTERRUPTED, history
         image.copyto(previous)
-        losses.run()
-        norm = mx.nd.norm(losses.gradient).reshape((1,))
-        # Computed on the device: asking whether the norm is above the bound would wait for it. A float32 quotient is
-        # what the original's multiplication used, and multiplying with 1 changes nothing.
-        shortening = mx.nd.minimum(clip / norm, 1.0).reshape((1, 1, 1, 1))
-        gradient = mx.nd.broadcast_mul(losses.gradient, shortening)
-        parts = list(losses.losses)
-        if tv is not None:
-            tv.run()
-            gradient = gradient + tv.gradient
-            parts.append(tv.loss)
-        optimizer.update(image, gradient)
+        evaluations = 0
+        evaluation = optimizer.step(image, evaluate)
         change = mx.nd.norm(previous - image).reshape((1,))
         size = mx.nd.norm(image).reshape((1,))
-        # The step's only wait for the device.
-        values = mx.nd.concat(*parts, norm, change, size, dim=0).asnumpy()
+        # The step's only wait for the device, if the optimizer has none.
+        values = mx.nd.concat(evaluation.values, change, size, dim=0).asnumpy()
         if not np.isfinite(values).all():
             return previous, StopReason.NOT_FINITE, history
-        step = _describe(number, values, objective, tv is not None, clip_norm, optimizer.learning_rate)
+        if optimizer.stalled:
+            return previous, StopReason.STALLED, history
+        step = _describe(number, values, objective, optimizer.learning_rate, evaluations)
         history.append(step)
         epoch_log.info("epoch %d, relative change %f", number - 1, step.relative_change)
         if callback is not None:
@@ -313,11 +236,10 @@ def _descend(objective, image, recipe, callback, interrupt):
     return image, StopReason.STEP_LIMIT, history
 
 
-def _describe(number, values, objective, has_tv, clip_norm, learning_rate):
-    names = [term.name for term in objective.terms] + (["total_variation"] if has_tv else [])
-    factors = objective.factors + ([1.0] if has_tv else [])
-    parts = {name: float(value) * factor for name, value, factor in zip(names, values, factors)}
+def _describe(number, values, objective, learning_rate, evaluations):
+    parts = {name: float(v) * factor for name, v, factor in zip(objective.names, values, objective.factors)}
     norm, change, size = values[-3:]
-    # In float32 like the original's, and 0 / 0 is an image that stays at the mean colour: no change.
+    # In float32 like the original's, and 0 / 0 is an image that stays at zero: no change.
     relative_change = float(change / size) if size > 0 else 0.0
-    return Step(number, parts, sum(parts.values()), float(norm), clip_norm, learning_rate, relative_change)
+    loss = sum(parts.values())
+    return Step(number, parts, loss, float(norm), objective.clip_norm, learning_rate, relative_change, evaluations)

@@ -67,12 +67,53 @@ def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
         ("--lr-sched-delay", "3", "schedule_delay", 3),
         ("--lr-sched-factor", "0.7", "schedule_factor", 0.7),
         ("--init", "content", "initial", "content"),
+        ("--pooling", "max", "pooling", "max"),
+        ("--content-layers", "relu3_1,#2", "content_layers", ("relu3_1", "#2")),
+        ("--style-layers", "relu1_1", "style_layers", ("relu1_1",)),
+        ("--content-norm", "half", "content_norm", "half"),
+        ("--style-norm", "gatys", "style_norm", "gatys"),
+        ("--style-layer-weights", "0.3", "style_layer_weights", (0.3,)),
+        ("--style-layer-weights", "", "style_layer_weights", ()),
+        ("--adaptive", "yes", "adaptive", True),
+        ("--tv-kind", "absolute", "tv_kind", "absolute"),
+        ("--unit", "levels", "unit", "levels"),
+        ("--white", "255", "white", 255.0),
+        ("--clip-pixels", "no", "clip_pixels", False),
+        ("--clip-gradient", "yes", "clip_gradient", True),
+        ("--optimizer", "adam", "optimizer", "adam"),
+        ("--momentum", "0.5", "momentum", 0.5),
+        ("--beta1", "0.7", "beta1", 0.7),
+        ("--beta2", "0.8", "beta2", 0.8),
+        ("--epsilon", "1e-3", "epsilon", 1e-3),
+        ("--history", "7", "history", 7),
+        ("--weight-decay", "0.1", "weight_decay", 0.1),
+        ("--shape", "square", "shape", "square"),
+        ("--style-size", "own", "style_size", "own"),
+        ("--denoise-final", "yes", "denoise_final", True),
+        ("--noise", "normal", "noise", "normal"),
+        ("--noise-center", "3", "noise_center", 3.0),
+        ("--noise-range", "2", "noise_range", 2.0),
+        ("--noise-share", "0.5", "noise_share", 0.5),
     ],
 )
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_flag_changes_its_setting_alone(calls, recipe, flag, value, setting, expected):
     call = calls("--recipe", recipe, flag, value)
-    assert call["recipe"].settings() == {**get_recipe(recipe).settings(), setting: expected}
+    # Where no network is named, the file of weights decides.
+    settings = {**get_recipe(recipe).settings(), "model": "vgg19", setting: expected}
+    assert call["recipe"].settings() == settings
+
+
+def test_every_setting_has_a_flag():
+    flags = [flag.setting for flag in cli.FLAGS.values()]
+    assert sorted(flags + ["initial"]) == sorted(get_recipe("mxnet-0.7").settings())
+
+
+def test_values_are_written_as_their_flags_take_them():
+    for recipe in RECIPES.values():
+        for flag in cli.FLAGS.values():
+            value = getattr(recipe, flag.setting)
+            assert flag.type(cli.write_value(value).replace("''", "")) == value
 
 
 def test_every_flag_of_the_originals_is_there():
@@ -296,9 +337,9 @@ def test_a_signal_before_the_first_step_saves_nothing(pictures, vgg19_file, tmp_
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
         "import os, signal, sys, neural_style.transfer as t; from neural_style import cli\n"
-        "read = t._prepare_pictures\n"
+        "read = t.Pictures\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGINT); return read(*a)\n"
-        "t._prepare_pictures = kill\n"
+        "t.Pictures = kill\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)
@@ -312,7 +353,7 @@ def test_a_second_signal_ends_at_once(pictures, vgg19_file, tmp_path):
     code = (
         "import os, signal, sys, neural_style.transfer as t; from neural_style import cli\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT)\n"
-        "t._prepare_pictures = kill\n"
+        "t.Pictures = kill\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)

@@ -7,7 +7,7 @@ from numpy_vgg import NumpyVGG, gram, random_parameters
 from neural_style import networks
 from neural_style._mxnet import mx
 from neural_style.executors import FeatureExecutor, LossExecutor, TVGradientExecutor
-from neural_style.objectives import Term, gram_symbol, head_gradients, loss_symbol, represent
+from neural_style.objectives import FixedWeighting, Term, gram_symbol, loss_factors, loss_symbol, represent
 
 TINY = networks.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 TERMS = [Term("style", "relu1_1"), Term("style", "relu2_1"), Term("style", "relu3_1"), Term("content", "relu2_2")]
@@ -27,7 +27,7 @@ class Problem:
         network = networks.build_symbol(TINY, LAYERS)
         self.symbols = represent(TERMS, dict(zip(LAYERS, network)), {layer: TINY.channels(layer) for layer in LAYERS})
         _, activation_shapes, _ = network.infer_shape(data=self.image.shape)
-        self.factors = head_gradients(TERMS, dict(zip(LAYERS, activation_shapes)), CONTENT_WEIGHT, STYLE_WEIGHT)
+        self.factors = loss_factors(TERMS, dict(zip(LAYERS, activation_shapes)), CONTENT_WEIGHT, [STYLE_WEIGHT] * 3)
         self.vgg = NumpyVGG(TINY.blocks, arrays)
         self.targets = [self.represent(self.style if t.kind == "style" else self.content, t) for t in TERMS]
 
@@ -67,7 +67,9 @@ class Problem:
                 targets[term.target] = targets[term.target].expand_dims(0)
         image = mx.nd.array(self.image)
         symbol = loss_symbol(TERMS, self.symbols)
-        return image, LossExecutor(symbol, self.parameters, targets, self.factors, image, mx.cpu())
+        return image, LossExecutor(
+            symbol, self.parameters, targets, FixedWeighting(self.factors, mx.cpu()), image, mx.cpu()
+        )
 
 
 @pytest.fixture(params=[(8, 12), (9, 15), (4, 4)], ids=str)
@@ -157,10 +159,11 @@ def test_gram_by_fully_connected_is_exact_for_whole_numbers():
     np.testing.assert_array_equal(output, gram(activation[0]))
 
 
-def test_head_gradients_of_the_specification():
+def test_factors_of_the_specification():
     # A style layer of C channels on H x W positions has w / (C² · H · W), a content layer its weight.
     terms = [Term("style", "a"), Term("content", "b")]
-    assert head_gradients(terms, {"a": (1, 4, 5, 6)}, content_weight=10, style_weight=2) == [2 / (16 * 30), 10.0]
+    shapes = {"a": (1, 4, 5, 6), "b": (1, 7, 2, 3)}
+    assert loss_factors(terms, shapes, content_weight=10, style_weights=[2]) == [2 / (16 * 30), 10.0]
 
 
 @pytest.fixture

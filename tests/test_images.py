@@ -18,7 +18,7 @@ import skimage.io
 import tifffile
 from PIL import Image
 
-from neural_style import images
+from neural_style import images, units
 from neural_style.errors import ImageError, OutputError
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "golden")
@@ -569,7 +569,21 @@ def test_to_network():
     assert array.dtype == np.float32 and array.shape == (1, 3, 2, 3) and array.flags.c_contiguous
     np.testing.assert_array_equal(array[0, :, 0, 0], np.float32([-123.68, -116.779, -103.939]))
     np.testing.assert_array_equal(array[0, :, 1, 2], np.float32([256 - 123.68, 128 - 116.779, 64 - 103.939]))
-    np.testing.assert_array_equal(images.to_network(image, scale=2, means=(0, 1, 2))[0, :, 1, 2], [2, 0, -1.5])
+    levels = images.to_network(image, 255.0, units.UNITS["levels"])
+    np.testing.assert_array_equal(levels[0, :, 1, 2], np.float32([255, 127.5, 63.75]))
+    other = images.to_network(image, white=2, unit=units.Unit(4.0, (0, 1, 2)))
+    np.testing.assert_array_equal(other[0, :, 1, 2], np.float32([0.5, 0, -0.375]))
+
+
+@pytest.mark.parametrize("unit", units.UNITS.values(), ids=units.UNITS)
+def test_units_are_undone_and_bounded(unit):
+    picture = noise(5, 7)
+    # Grey levels are truncated, so half a level keeps rounding from taking one away.
+    array = images.to_network(picture / 255.0, 255.0, unit) + np.float32(0.5 / unit.levels)
+    np.testing.assert_array_equal(images.from_network(array, unit), picture)
+    for value, expected in ((unit.black, 0), (unit.white, 1)):
+        array = images.to_network(np.full((1, 1, 3), float(expected)), 255.0, unit)
+        np.testing.assert_allclose(array.ravel(), value, rtol=1e-6)
 
 
 def test_to_network_rounds_once():
@@ -586,8 +600,8 @@ def test_from_network_adds_means_clips_and_truncates():
     image = images.from_network(array)
     assert image.dtype == np.uint8 and image.shape == (1, 6, 3) and image.flags.c_contiguous
     np.testing.assert_array_equal(image[0, :, 0], [0, 0, 123, 255, 255, 255])
-    other = images.from_network(np.full((1, 3, 1, 1), 0.9, np.float32), means=(1, 2, 3))
-    np.testing.assert_array_equal(other[0, 0], [1, 2, 3])
+    other = images.from_network(np.full((1, 3, 1, 1), 0.9, np.float32), units.Unit(10.0, (1, 2, 3)))
+    np.testing.assert_array_equal(other[0, 0], [10, 11, 12])
 
 
 def test_from_network_leaves_its_argument_alone():

@@ -21,30 +21,47 @@ MAY_IMPORT = {
     "errors": set(),
     # They know none of the others.
     "devices": set(),
-    "images": set(),
+    "images": {"units"},
     "networks": set(),
     "objectives": set(),
-    "optimizers": set(),
+    "optimizers": {"lbfgs"},
     "painting": set(),
     "contact_sheet": set(),
     "recipes": set(),
+    "units": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     "weights": {"downloads", "networks"},
     "importers": {"networks", "weights"},
     "downloads": {"importers", "weights"},
     # Handed symbols and parameters; neither images nor weights.
     "executors": {"objectives"},
+    "lbfgs": set(),
+    "problem": {"executors", "images", "networks", "objectives", "units", "weights"},
     # The loop: neither job nor cli.
-    "transfer": {"devices", "executors", "images", "networks", "objectives", "optimizers", "recipes", "weights"},
+    "transfer": {"devices", "images", "optimizers", "problem", "recipes", "weights"},
     # The network in the box: pictures, teachers, scale, and the training that knows them.
-    "crops": {"images"},
-    "teachers": {"images", "networks", "weights"},
+    "crops": {"images", "units"},
+    "teachers": {"units", "networks", "weights"},
     "scales": {"executors", "networks"},
-    "distill": {"crops", "devices", "images", "networks", "scales", "teachers", "weights"},
+    "distill": {"crops", "devices", "units", "networks", "scales", "teachers", "weights"},
     "job": {"images", "recipes", "transfer"},
     # The borders.
     "console": {"job", "transfer"},
-    "cli": {"cli_demo", "cli_distill", "cli_weights", "console", "job", "networks", "recipes", "weights"},
+    "cli": {
+        "cli_demo",
+        "cli_distill",
+        "cli_recipes",
+        "cli_weights",
+        "console",
+        "job",
+        "networks",
+        "objectives",
+        "optimizers",
+        "recipes",
+        "units",
+        "weights",
+    },
+    "cli_recipes": {"cli", "recipes"},
     "cli_demo": {"console", "contact_sheet", "images", "job", "networks", "painting", "recipes", "weights"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
@@ -53,7 +70,7 @@ MAY_IMPORT = {
 }
 
 MAY_EXIT = {"cli", "__main__"}
-MAY_PRINT = {"cli", "cli_demo", "cli_weights"}
+MAY_PRINT = {"cli", "cli_demo", "cli_recipes", "cli_weights"}
 OPENS_NO_FILE = {"executors", "networks", "objectives", "optimizers", "recipes"}
 
 # Where the name that is imported is not that of the distribution.

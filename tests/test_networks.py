@@ -73,6 +73,37 @@ def test_an_unknown_layer_is_named(layer):
         networks.build_symbol(networks.ARCHITECTURES["vgg19"], ["relu1_1", layer])
 
 
+def test_layers_by_position_count_convolutions():
+    for name, fifth, thirteenth in (("vgg16", "relu3_1", "relu5_3"), ("vgg19", "relu3_1", "relu5_1")):
+        assert networks.ARCHITECTURES[name].resolve(["#5", "#13", "#1"]) == (fifth, thirteenth, "relu1_1")
+    with pytest.raises(SettingsError, match="tiny has no layer '#7'; it has 6 convolutions"):
+        TINY.resolve(["#7"])
+
+
+def test_a_convolution_that_a_block_lacks_is_replaced_by_its_last(caplog):
+    with caplog.at_level("INFO", "neural_style"):
+        assert TINY.resolve(["relu1_1", "relu3_2", "conv2_4"]) == ("relu1_1", "relu3_1", "conv2_3")
+    assert [record.getMessage() for record in caplog.records] == [
+        "tiny has no relu3_2; relu3_1 takes its place",
+        "tiny has no conv2_4; conv2_3 takes its place",
+    ]
+
+
+@pytest.mark.parametrize("layer", ["relu4_1", "relu1_5", "pool4", "#0", "#", "relu2_0"])
+def test_what_no_vgg_network_has_is_not_replaced(layer):
+    with pytest.raises(SettingsError, match=f"tiny has no layer '{layer}'"):
+        TINY.resolve([layer])
+
+
+def test_an_image_of_another_unit_is_brought_to_the_networks():
+    image = np.random.RandomState(0).uniform(0, 1, (1, 3, 4, 5))
+    offset = np.array([-3.0, -2.0, -1.0]).reshape((1, 3, 1, 1))
+    symbol = networks.bring_to_network(mx.sym.Variable("data"), 255.0)
+    assert symbol.infer_shape(data=image.shape)[1] == [image.shape]
+    (found,) = evaluate(symbol, {networks.OFFSET: offset}, image)
+    np.testing.assert_allclose(found, image * 255 + offset, rtol=1e-6)
+
+
 def test_unknown_pooling_and_no_layers_are_errors():
     with pytest.raises(SettingsError, match="pooling 'median'"):
         networks.build_symbol(TINY, ["relu1_1"], "median")

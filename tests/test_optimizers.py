@@ -6,18 +6,48 @@ import pytest
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.optimizers import OPTIMIZERS, make_optimizer
+from neural_style.recipes import RECIPES
 
 SHAPE = (1, 3, 4, 5)
 RATE, MOMENTUM, DECAY, DELAY, FACTOR = 0.1, 0.9, 0.01, 3, 0.5
+BETA1, BETA2, EPSILON = 0.8, 0.95, 0.03
+SETTINGS = dict(
+    learning_rate=RATE,
+    momentum=MOMENTUM,
+    beta1=BETA1,
+    beta2=BETA2,
+    epsilon=EPSILON,
+    weight_decay=DECAY,
+    schedule_delay=DELAY,
+    schedule_factor=FACTOR,
+    history=5,
+    a_setting_of_nobody=None,
+)
 
 
-def sgd(image, gradient, velocity, rate):
+class Given:
+    """An evaluation whose gradient is given."""
+
+    def __init__(self, gradient):
+        self.gradient = mx.nd.array(gradient)
+
+
+def sgd(image, gradient, velocity, rate, update):
     """Gradient descent with (heavy-ball) momentum and weight decay."""
     velocity = MOMENTUM * velocity - rate * (gradient + DECAY * image)
     return image + velocity, velocity
 
 
-def nag(image, gradient, velocity, rate):
+def adam(image, gradient, moments, rate, update):
+    """Kingma & Ba 2015, the last lines of section 2: epsilon is added to the root that is not corrected."""
+    first, second = moments if update > 1 else (0, 0)
+    gradient = gradient + DECAY * image
+    first, second = BETA1 * first + (1 - BETA1) * gradient, BETA2 * second + (1 - BETA2) * gradient**2
+    rate = rate * np.sqrt(1 - BETA2**update) / (1 - BETA1**update)
+    return image - rate * first / (np.sqrt(second) + EPSILON), (first, second)
+
+
+def nag(image, gradient, velocity, rate, update):
     """Nesterov's accelerated gradient in the form that evaluates the gradient at the look-ahead point.
 
     MXNet's kernel works in place, so that the velocity it keeps has the weight decay of the image after the update.
@@ -28,29 +58,58 @@ def nag(image, gradient, velocity, rate):
     return moved, before - rate * (gradient + DECAY * moved)
 
 
-@pytest.mark.parametrize("name, formula", [("sgd", sgd), ("nag", nag)])
-def test_updates_follow_the_formula_and_the_schedule(name, formula):
+@pytest.mark.parametrize("name, formula", [("sgd", sgd), ("nag", nag), ("adam", adam)])
+def test_steps_follow_the_formula_and_the_schedule(name, formula):
     if name == "nag" and mx.__version__.startswith("1.5."):
         pytest.skip("MXNet 1.5 has another kernel for NAG; the formula here is that of 1.9")
     rng = np.random.RandomState(0)
-    expected, velocity = rng.standard_normal(SHAPE), np.zeros(SHAPE)
+    expected, state = rng.standard_normal(SHAPE), np.zeros(SHAPE)
     image = mx.nd.array(expected)
-    optimizer = make_optimizer(name, image, RATE, MOMENTUM, DECAY, DELAY, FACTOR)
-    assert optimizer.learning_rate == RATE
+    optimizer = make_optimizer(name, image, SETTINGS)
+    assert optimizer.learning_rate == RATE and not optimizer.stalled
     for update in range(1, 9):
         gradient = rng.standard_normal(SHAPE)
         # The factor falls due when more than `DELAY` updates have been made with one rate.
         rate = RATE * FACTOR ** ((update - 1) // DELAY)
-        expected, velocity = formula(expected, gradient, velocity, rate)
-        optimizer.update(image, mx.nd.array(gradient))
+        expected, state = formula(expected, gradient, state, rate, update)
+        given = Given(gradient)
+        assert optimizer.step(image, lambda given=given: given) is given
         assert optimizer.learning_rate == pytest.approx(rate)
         np.testing.assert_allclose(image.asnumpy(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_every_optimizer_is_covered():
-    assert set(OPTIMIZERS) == {"sgd", "nag"}
+@pytest.mark.parametrize("scale", [1, 1e-25, 1e25])
+def test_a_normalized_step_has_the_deviation_of_the_rate(scale):
+    gradient = np.random.RandomState(0).standard_normal(SHAPE) * scale
+    image = mx.nd.zeros(SHAPE)
+    make_optimizer("normalized", image, SETTINGS).step(image, lambda: Given(gradient))
+    np.testing.assert_allclose(image.asnumpy(), -RATE * gradient / (gradient.std() + 1e-8), rtol=1e-5)
+
+
+def test_a_normalized_step_without_gradient_stays():
+    image = mx.nd.ones(SHAPE)
+    make_optimizer("normalized", image, SETTINGS).step(image, lambda: Given(np.zeros(SHAPE)))
+    np.testing.assert_array_equal(image.asnumpy(), 1)
+
+
+@pytest.mark.parametrize("name", ["sgd", "nag", "adam", "normalized"])
+def test_images_are_clipped_to_bounds_of_each_channel(name):
+    bounds = [mx.nd.array(b).reshape((1, 3, 1, 1)) for b in ([-1, -2, -3], [1, 2, 3])]
+    gradient = np.random.RandomState(0).choice([-1, 1], SHAPE) * 1e4
+    gradient[..., :2] *= 1e-9
+    image, free = mx.nd.zeros(SHAPE), mx.nd.zeros(SHAPE)
+    make_optimizer(name, image, dict(SETTINGS, learning_rate=5.0), bounds).step(image, lambda: Given(gradient))
+    make_optimizer(name, free, dict(SETTINGS, learning_rate=5.0)).step(free, lambda: Given(gradient))
+    limits = np.array([1, 2, 3]).reshape((1, 3, 1, 1))
+    np.testing.assert_array_equal(image.asnumpy(), np.clip(free.asnumpy(), -limits, limits))
+    assert (np.abs(image.asnumpy()) == limits).sum() >= image.size / 2
 
 
 def test_an_unknown_optimizer_is_named():
-    with pytest.raises(SettingsError, match="unknown optimizer 'sdg'; choose from sgd, nag"):
-        make_optimizer("sdg", mx.nd.zeros(SHAPE), RATE, MOMENTUM, DECAY, DELAY, FACTOR)
+    with pytest.raises(SettingsError, match="unknown optimizer 'sdg'; choose from sgd, nag, adam, normalized, lbfgs"):
+        make_optimizer("sdg", mx.nd.zeros(SHAPE), SETTINGS)
+
+
+def test_every_optimizer_heeds_settings_of_recipes():
+    for kind in OPTIMIZERS.values():
+        assert set(kind.heeds) <= set(RECIPES["mxnet-0.7"].settings())

@@ -5,39 +5,121 @@ import pytest
 
 from neural_style.errors import SettingsError
 from neural_style.networks import ARCHITECTURES, POOLINGS
+from neural_style.objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
-from neural_style.recipes import DEFAULT_RECIPE, RECIPES, get_recipe
+from neural_style.recipes import CHOSEN, DEFAULT_RECIPE, RECIPES, get_recipe
+from neural_style.units import UNITS
 
-# What the two programs do, in numbers, from their description; flags and constants alike.
-BOTH = dict(
-    model="vgg19",
-    pooling="avg",
-    content_layers=("relu4_2",),
-    style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
-    content_weight=10,
-    style_weight=1,
-    tv_weight=0.01,
-    learning_rate=0.001,
-    schedule_factor=0.9,
-    stop_eps=0.005,
-    max_steps=1000,
-    max_long_edge=600,
-    save_every=50,
-    remove_noise=0.02,
-    initial="noise",
-    noise_range=0.1,
-)
+# What the sources do, in numbers, from their descriptions. What of it the tests in test_recipe_computations see is
+# written down there a second time, as formulas.
+FIVE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 ORIGINALS = {
-    "mxnet-0.7": dict(BOTH, optimizer="sgd", momentum=0.9, weight_decay=0.0005, schedule_delay=80, denoise_final=True),
-    "mxnet-1.9": dict(
-        BOTH, optimizer="nag", momentum=0.95, weight_decay=0.0001, schedule_delay=75, denoise_final=False
+    "mxnet-0.7": dict(
+        model="vgg19",
+        pooling="avg",
+        content_layers=("relu4_2",),
+        style_layers=FIVE,
+        content_weight=10,
+        style_weight=1,
+        tv_weight=0.01,
+        white=256,
+        optimizer="sgd",
+        learning_rate=0.001,
+        momentum=0.9,
+        weight_decay=0.0005,
+        schedule_delay=80,
+        schedule_factor=0.9,
+        stop_eps=0.005,
+        max_steps=1000,
+        max_long_edge=600,
+        shape="content",
+        style_size="result",
+        save_every=50,
+        remove_noise=0.02,
+        denoise_final=True,
+        initial="noise",
+        noise="uniform",
+        noise_center=0,
+        noise_range=0.1,
+        noise_share=1,
+    ),
+    "gatys-2015": dict(
+        model="vgg19",
+        pooling="avg",
+        content_layers=("relu4_2",),
+        style_layers=FIVE,
+        tv_weight=0,
+        optimizer="lbfgs",
+        clip_gradient=False,
+        clip_pixels=False,
+        initial="noise",
+        noise="normal",
+        noise_share=1,
+    ),
+    "coursera": dict(
+        model="vgg19",
+        pooling="avg",
+        max_long_edge=400,
+        max_steps=200,
+        save_every=20,
+        optimizer="adam",
+        learning_rate=2,
+        weight_decay=0,
+        schedule_factor=1,
+        initial="noise",
+        noise="uniform",
+        noise_range=20,
+        noise_share=0.6,
+        stop_eps=0,
+    ),
+    "keras-vgg19": dict(
+        model="vgg19",
+        pooling="max",
+        content_layers=("relu5_2",),
+        style_layers=FIVE,
+        max_long_edge=512,
+        style_size="own",
+        max_steps=1200,
+        optimizer="adam",
+        initial="content",
+        clip_pixels=True,
+    ),
+    "tf-vgg16-adaptive": dict(
+        model="vgg16",
+        pooling="max",
+        content_layers=("#5",),
+        style_layers=tuple(f"#{position}" for position in range(1, 14)),
+        content_weight=1.5,
+        style_weight=10,
+        tv_weight=0.3,
+        max_long_edge=224,
+        shape="square",
+        max_steps=60,
+        initial="noise",
+        noise="uniform",
+        noise_center=128.5,
+        noise_range=0.5,
+        clip_pixels=True,
     ),
 }
+ORIGINALS["mxnet-1.9"] = dict(
+    ORIGINALS["mxnet-0.7"],
+    optimizer="nag",
+    momentum=0.95,
+    weight_decay=0.0001,
+    schedule_delay=75,
+    denoise_final=False,
+)
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
 def test_the_originals_numbers(name):
-    assert dict(get_recipe(name).settings()) == ORIGINALS[name]
+    settings = get_recipe(name).settings()
+    assert {setting: settings[setting] for setting in ORIGINALS[name]} == ORIGINALS[name]
+
+
+def test_every_recipe_is_covered():
+    assert set(ORIGINALS) == set(RECIPES)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -45,8 +127,11 @@ def test_a_recipe_is_complete_and_every_setting_has_a_source(recipe):
     assert set(recipe.sources) == set(recipe.settings())
     assert all(recipe.sources.values()) and recipe.summary
     architecture = ARCHITECTURES[recipe.model]
-    architecture.check(recipe.content_layers + recipe.style_layers)
-    assert recipe.pooling in POOLINGS and recipe.optimizer in OPTIMIZERS
+    layers = recipe.content_layers + recipe.style_layers
+    for layer, resolved in zip(layers, architecture.resolve(layers)):
+        assert resolved == layer or layer.startswith("#")
+    assert recipe.pooling in POOLINGS and recipe.optimizer in OPTIMIZERS and recipe.unit in UNITS
+    assert recipe.content_norm in CONTENT_NORMS and recipe.style_norm in STYLE_NORMS and recipe.tv_kind in TV_KINDS
 
 
 def test_the_default_is_the_early_program():
@@ -69,6 +154,11 @@ def test_overriding_changes_a_copy_and_says_so():
     assert changed.override(max_steps=1000) == recipe
 
 
+def test_a_network_that_is_named_counts_as_chosen_even_if_it_is_the_recipes():
+    recipe = get_recipe("mxnet-0.7")
+    assert recipe.override(model="vgg19").sources["model"] == CHOSEN != recipe.sources["model"]
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
@@ -86,6 +176,15 @@ def test_overriding_changes_a_copy_and_says_so():
         (dict(schedule_delay=0), "schedule delay is 0; it must be 1 or more"),
         (dict(schedule_factor=1.5), "schedule factor is 1.5; it must be more than 0 and at most 1"),
         (dict(momentum=1), "momentum is 1; it must be at least 0 and less than 1"),
+        (dict(beta2=1), "beta2 is 1; it must be at least 0 and less than 1"),
+        (dict(epsilon=0), "epsilon is 0; it must be more than 0"),
+        (dict(history=0), "history is 0; it must be 1 or more"),
+        (dict(noise_share=1.1), "noise share is 1.1; it must be at least 0 and at most 1"),
+        (dict(noise="pink"), "noise is 'pink'; it must be one of uniform, normal"),
+        (dict(style_size="big"), "style size is 'big'; it must be one of result, own"),
+        (dict(style_layer_weights=(1, 2)), "there are 2 style layer weights for 5 style layers"),
+        (dict(style_layer_weights=(-1,)), "style layer weights must be 0 or more each"),
+        (dict(style_layers=(), content_layers=()), "there are neither content layers nor style layers"),
         (dict(stepps=3), "a recipe has no setting 'stepps'; it has model, pooling"),
     ],
     ids=str,

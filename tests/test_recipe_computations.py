@@ -1,0 +1,108 @@
+"""Each recipe's objective, gradient and first steps against its source's, computed with PyTorch in float64."""
+
+import numpy as np
+import pytest
+from numpy_vgg import random_parameters
+
+from neural_style import networks
+from neural_style._mxnet import mx
+from neural_style.problem import Objective, Pictures, required_parameters, starting_image
+from neural_style.recipes import RECIPES
+from neural_style.transfer import stylize
+
+torch = pytest.importorskip("torch", reason="torch is not here: pip install torch, for the CPU")
+torch_recipes = pytest.importorskip("torch_recipes")
+
+# VGG's plans with few channels, so that every layer of every recipe exists.
+ARCHITECTURES = {
+    "vgg19": networks.Architecture("narrow19", ((2, 4), (2, 6), (4, 8), (4, 7), (4, 5))),
+    "vgg16": networks.Architecture("narrow16", ((2, 4), (2, 6), (3, 8), (3, 7), (3, 5))),
+}
+STEPS = 10
+# Where a step compares gradients or divides by small numbers, rounding grows from step to step.
+TOLERANCE = {"tf-vgg16-adaptive": 2e-3}
+
+
+class Case:
+    """One recipe on a small network, with pictures of its own, here and with PyTorch."""
+
+    def __init__(self, name):
+        recipe = RECIPES[name]
+        architecture = ARCHITECTURES[recipe.model]
+        networks.ARCHITECTURES[architecture.name] = architecture
+        self.recipe = recipe.override(model=architecture.name, max_long_edge=48, max_steps=STEPS, stop_eps=0.0)
+        rng = np.random.RandomState(7)
+        self.content = rng.randint(0, 256, (34, 48, 3)).astype("uint8")
+        self.style = rng.randint(0, 256, (48, 40, 3)).astype("uint8")
+        parameters = random_parameters(required_parameters(self.recipe))
+        self.weights = {key: mx.nd.array(value) for key, value in parameters.items()}
+        self.pictures = Pictures(self.content, self.style, None, self.recipe)
+        self.start = starting_image(self.recipe, 3, self.pictures)
+        self.source = torch_recipes.SOURCES[name]()
+        network = torch_recipes.Network(architecture.blocks, parameters, self.source.pooling)
+        self.source.targets(
+            network, *(torch.tensor(p.astype(float)) for p in (self.pictures.content, self.pictures.style))
+        )
+
+    def evaluate(self, image):
+        image = mx.nd.array(image)
+        objective = Objective(self.recipe, self.weights, self.pictures, image)
+        return objective, objective.evaluate()
+
+
+@pytest.fixture(params=RECIPES)
+def case(request):
+    case = Case(request.param)
+    yield case
+    del networks.ARCHITECTURES[case.recipe.model]
+
+
+def relative(one, two):
+    return np.linalg.norm(one - two) / np.linalg.norm(two)
+
+
+def points(case):
+    """The start, and a picture like those that a run comes to."""
+    rng = np.random.RandomState(8)
+    content, style = case.pictures.content, case.pictures.style[:, :, : case.pictures.content.shape[2]]
+    between = 0.7 * content + 0.3 * np.resize(style, content.shape) + 0.01 * rng.standard_normal(content.shape)
+    return [case.start.asnumpy(), between.astype("float32")]
+
+
+def test_objective_and_gradient(case):
+    for image in points(case):
+        objective, evaluation = case.evaluate(image)
+        x = torch.tensor(image.astype(float), requires_grad=True)
+        parts = [float(part.detach()) for part in getattr(case.source, "plain", case.source.parts)(x)]
+        values = evaluation.values.asnumpy()[:-1] * objective.factors
+        kinds = [name.split("_")[0] for name in objective.names]
+        found = [sum(v for v, k in zip(values, kinds) if k == kind) for kind in ("style", "content", "total")]
+        if case.recipe.adaptive:
+            parts = [w * part for w, part in zip((10.0, 1.5, 0.3), parts)]
+        np.testing.assert_allclose(found[: len(parts)], parts, rtol=1e-4)
+        assert evaluation.loss == pytest.approx(sum(parts), rel=1e-4)
+        assert relative(evaluation.gradient.asnumpy(), case.source.gradient(x).numpy()) < 1e-4
+
+
+def test_first_steps(case):
+    if case.recipe.optimizer == "lbfgs":
+        pytest.skip("its line search is compared with SciPy's in test_lbfgs")
+    images = []
+    stylize(
+        case.content,
+        case.style,
+        case.recipe,
+        weights=case.weights,
+        gpu=-1,
+        seed=3,
+        callback=lambda step, image: images.append(image.asnumpy()),
+    )
+    expected = torch_recipes.run(case.source, case.start.asnumpy().astype(float), STEPS)
+    assert len(images) == STEPS
+    moved = np.linalg.norm(expected[-1] - case.start.asnumpy())
+    for found, wanted in zip(images, expected):
+        assert np.linalg.norm(found - wanted) / moved < TOLERANCE.get(case.recipe.name, 1e-4)
+
+
+def test_every_recipe_has_a_source_here():
+    assert set(torch_recipes.SOURCES) == set(RECIPES)
