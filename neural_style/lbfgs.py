@@ -1,0 +1,375 @@
+"""Limited-memory BFGS on MXNet's arrays.
+
+Nocedal & Wright, Numerical Optimization, 2nd ed. (2006): the two-loop recursion is their algorithm 7.4, the line search
+their algorithms 3.5 and 3.6 with cubic interpolation. The line search's constants are those of the program L-BFGS-B
+(Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others run. Bounds are kept by
+projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
+
+Images and what is computed of them stay on the device in float32. The host reads a few numbers per evaluation, because
+the next step length depends on them.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._mxnet import mx
+from .errors import SettingsError
+
+# Of L-BFGS-B, subroutine lnsrlb: sufficient decrease, curvature, the relative width of a bracket that is not worth
+# dividing, and evaluations per line search.
+_DECREASE = 1e-3
+_CURVATURE = 0.9
+_WIDTH = 0.1
+_MOST_EVALUATIONS = 20
+
+# Of Moré & Thuente, ACM Trans. Math. Softw. 20 (1994) 286: how far beyond the last two points a minimum is looked for,
+# in distances between them, and what part of itself a bracket must shrink to in two trials.
+_NEAREST, _FARTHEST = 1.1, 4.0
+_SHRINKAGE = 0.66
+
+# Part of the way that is kept when a trial is not finite.
+_RETREAT = 0.1
+
+_EPS = float(np.finfo(np.float32).eps)
+
+
+class LBFGS:
+    """Minimises an objective of an image by L-BFGS with a strong Wolfe line search.
+
+    Parameters
+    ----------
+    image : mxnet.nd.NDArray
+        Float32, of any shape: what `step` will be given, or one of its shape and context.
+    history : int
+        Pairs of displacement and change of gradient to keep. Memory is that of 2 · history + 4 images, taken as the
+        history grows.
+    bounds : (float, float), optional
+        Lower and upper bound of every element.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Length of the last step in units of the quasi-Newton step, or of the gradient where there was no history; 0
+        before the first step and after one that found nothing.
+    stalled : bool
+        Whether the last step found no lower point, not even along the steepest descent: the image is at a minimum as
+        far as float32 can tell, or the objective is not finite. The image is then as it was before.
+
+    Raises
+    ------
+    SettingsError
+        If the history has no room for a pair, or the bounds none for an image.
+    """
+
+    def __init__(self, image, history=10, bounds=None):
+        if history < 1:
+            raise SettingsError(f"the history of L-BFGS is {history}; it must be 1 or more")
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise SettingsError(f"the bounds of L-BFGS are {bounds[0]} and {bounds[1]}; the first must be the lower")
+        self._history = history
+        self._bounds = bounds
+        self._size, self._ctx = image.size, image.context
+        # Where the step under way, or the next one, starts.
+        self._origin, self._gradient = self._new_array(), self._new_array()
+        self._direction, self._scratch = self._new_array(), self._new_array()
+        self.reset()
+
+    def reset(self):
+        """Start anew: for when the image or the objective was changed by other hands."""
+        self._evaluation = None
+        self._pairs = deque()
+        self.learning_rate = 0.0
+        self.stalled = False
+
+    def step(self, image, evaluate):
+        """Move the image to a lower point.
+
+        Parameters
+        ----------
+        image : mxnet.nd.NDArray
+            Changed in place, to trial points and in the end to the accepted one. The first step also projects it
+            between the bounds, before anything is evaluated.
+        evaluate : callable
+            Computes the objective of `image` as it is now. What it returns has ``gradient``, of the image's shape, an
+            NDArray that the next call may overwrite, and ``loss``, a float. Mostly called once per step, twice in the
+            first, and at most 41 times.
+
+        Returns
+        -------
+        object
+            What `evaluate` returned for the image before the step. Its loss has been read, its gradient may have been
+            overwritten.
+        """
+        image = image.reshape((-1,))
+        if self._evaluation is None:
+            self._project(image)
+            self._depart_from(image, evaluate())
+        before = self._evaluation
+        moved = self._descend(image, evaluate)
+        if not moved and self._pairs:
+            self._pairs.clear()
+            moved = self._descend(image, evaluate)
+        self.stalled = not moved
+        return before
+
+    def state(self):
+        """Give what `load` needs, with the image as it is now, to go on bit for bit.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            Loss and gradient are not in it: the step after `load` evaluates the image once more.
+        """
+        state = {"learning_rate": np.float64(self.learning_rate), "stalled": np.bool_(self.stalled)}
+        for i, pair in enumerate(self._pairs):
+            state[f"displacement_{i}"] = pair.displacement.asnumpy()
+            state[f"change_{i}"] = pair.change.asnumpy()
+            state[f"products_{i}"] = np.array([pair.curvature, pair.scale])
+        return state
+
+    def load(self, state):
+        """Go on from a `state`; the image must be as it was when the state was taken.
+
+        Raises
+        ------
+        SettingsError
+            If the state is that of an image with another number of elements.
+        """
+        self.reset()
+        self.learning_rate, self.stalled = float(state["learning_rate"]), bool(state["stalled"])
+        count = sum(name.startswith("displacement_") for name in state)
+        for i in range(max(0, count - self._history), count):
+            displacement, change = state[f"displacement_{i}"], state[f"change_{i}"]
+            if displacement.size != self._size:
+                raise SettingsError(
+                    f"the state of L-BFGS is that of an image with {displacement.size} elements, not {self._size}; "
+                    "resume with pictures of the same size"
+                )
+            displacement, change = (mx.nd.array(array, ctx=self._ctx) for array in (displacement, change))
+            self._pairs.append(_Pair(displacement, change, *map(float, state[f"products_{i}"])))
+
+    def _new_array(self):
+        return mx.nd.empty((self._size,), ctx=self._ctx)
+
+    def _depart_from(self, image, evaluation):
+        self._evaluation, self._loss = evaluation, float(evaluation.loss)
+        image.copyto(self._origin)
+        evaluation.gradient.reshape((-1,)).copyto(self._gradient)
+
+    def _descend(self, image, evaluate):
+        """Search along the quasi-Newton direction; where there is no lower point, put the image back and give False."""
+        self._aim()
+        slope, norm = _read(mx.nd.dot(self._gradient, self._direction), mx.nd.norm(self._direction))
+        found = None
+        if math.isfinite(self._loss) and -math.inf < slope < 0:
+            # As L-BFGS-B: a way of length 1 where no curvature is known, the quasi-Newton step where it is.
+            first = 1.0 if self._pairs else min(1.0, 1.0 / norm)
+            start = _Trial(0.0, self._loss, slope, 0.0, None)
+            found = _search(start, first, lambda length: self._try(image, evaluate, length, slope))
+        if found is None:
+            self._origin.copyto(image)
+            self.learning_rate = 0.0
+            return False
+        self.learning_rate = found.length
+        self._remember_way_to(image, found.evaluation)
+        self._depart_from(image, found.evaluation)
+        return True
+
+    def _aim(self):
+        """Set the direction: minus the gradient times the inverse Hessian, as far as the pairs know it."""
+        direction = self._direction
+        self._gradient.copyto(direction)
+        direction *= -1
+        if self._bounds is not None:
+            # What the gradient pushes against a bound is held there, and the others are a problem of their own.
+            free = self._free(self._origin, direction)
+            direction *= free
+        weights = []
+        for pair in reversed(self._pairs):
+            weights.append(mx.nd.dot(pair.displacement, direction) / pair.curvature)
+            direction -= mx.nd.broadcast_mul(pair.change, weights[-1], out=self._scratch)
+        if self._pairs:
+            direction *= self._pairs[-1].scale
+        for pair, weight in zip(self._pairs, reversed(weights)):
+            weight = weight - mx.nd.dot(pair.change, direction) / pair.curvature
+            direction += mx.nd.broadcast_mul(pair.displacement, weight, out=self._scratch)
+        if self._bounds is not None:
+            direction *= free
+            direction *= self._free(self._origin, direction)
+
+    def _try(self, image, evaluate, length, slope):
+        """Evaluate the image at a way along the direction."""
+        self._direction.copyto(image)
+        image *= length
+        image += self._origin
+        self._project(image)
+        evaluation = evaluate()
+        gradient = evaluation.gradient.reshape((-1,))
+        if self._bounds is None:
+            products = [mx.nd.dot(gradient, self._direction)]
+        else:
+            mx.nd.elemwise_sub(image, self._origin, out=self._scratch)
+            promise = mx.nd.dot(self._gradient, self._scratch)
+            mx.nd.elemwise_mul(self._direction, self._free(image, self._direction), out=self._scratch)
+            products = [mx.nd.dot(gradient, self._scratch), promise]
+        loss = float(evaluation.loss)
+        slope_there, promise = (_read(*products) + [length * slope])[:2]
+        return _Trial(length, loss, slope_there, promise, evaluation)
+
+    def _remember_way_to(self, image, evaluation):
+        """Make a pair of the way from the origin, in the origin's arrays, and give the origin new ones."""
+        displacement = mx.nd.elemwise_sub(image, self._origin, out=self._origin)
+        change = mx.nd.elemwise_sub(evaluation.gradient.reshape((-1,)), self._gradient, out=self._gradient)
+        if self._bounds is not None:
+            # Elements that a bound held tell nothing of the curvature among the others.
+            change *= displacement != 0
+        curvature, square, length = _read(
+            mx.nd.dot(displacement, change), mx.nd.dot(change, change), mx.nd.norm(displacement)
+        )
+        # Dennis & Schnabel, Numerical Methods for Unconstrained Optimization (1983), section 9.4, skip the update below
+        # √ε ‖s‖ ‖y‖; in float32 that would be most of what an ill-conditioned objective gives, so here it is ε.
+        if not _EPS * length * math.sqrt(square) < curvature < math.inf:
+            return
+        self._pairs.append(_Pair(displacement, change, curvature, curvature / square))
+        if len(self._pairs) > self._history:
+            oldest = self._pairs.popleft()
+            self._origin, self._gradient = oldest.displacement, oldest.change
+        else:
+            self._origin, self._gradient = self._new_array(), self._new_array()
+
+    def _project(self, image):
+        if self._bounds is not None:
+            mx.nd.clip(image, *self._bounds, out=image)
+
+    def _free(self, image, direction):
+        """Give 0 for elements that are at a bound and directed out of the box, 1 for the others."""
+        lower, upper = self._bounds
+        held = (image <= lower) * (direction < 0)
+        held += (image >= upper) * (direction > 0)
+        return 1 - held
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What one step told of the curvature: s, y, s·y, and s·y / y·y."""
+
+    displacement: object
+    change: object
+    curvature: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The objective at one point of a line search.
+
+    Attributes
+    ----------
+    length : float
+        Where, in units of the direction.
+    loss, slope : float
+        The objective and its derivative along the path there.
+    promise : float
+        The change of the objective had it gone on with the slope at the start.
+    evaluation : object
+    """
+
+    length: float
+    loss: float
+    slope: float
+    promise: float
+    evaluation: object
+
+    @property
+    def finite(self):
+        return math.isfinite(self.loss) and math.isfinite(self.slope)
+
+
+def _search(start, length, attempt):
+    """Find a point that satisfies the strong Wolfe conditions or, short of that, lies sufficiently lower.
+
+    Parameters
+    ----------
+    start : _Trial
+        At length 0, with a negative slope.
+    length : float
+        The first one to try.
+    attempt : callable
+        Gives the `_Trial` at a length.
+
+    Returns
+    -------
+    _Trial or None
+        Always the last that was made. None if no point with sufficient decrease was found.
+    """
+    # A minimum lies between `low`, the best point so far, and `high`; beyond `low` while there is no `high`.
+    low, high = start, None
+    widths = deque([math.inf, math.inf], maxlen=2)
+    for _ in range(_MOST_EVALUATIONS - 1):  # the last is left for going back to the best
+        trial = attempt(length)
+        if not trial.finite or trial.loss > start.loss + _DECREASE * trial.promise or trial.loss >= low.loss:
+            high = trial
+        elif abs(trial.slope) <= -_CURVATURE * start.slope:
+            return trial
+        else:
+            before, low = low, trial
+            if low.slope * (1.0 if high is None else high.length - low.length) >= 0:
+                high = before
+        if high is None:
+            length = _extrapolate(before, low)
+            continue
+        width = abs(high.length - low.length)
+        if width <= _WIDTH * max(low.length, high.length):
+            break
+        length = _interpolate(low, high, halve=width > _SHRINKAGE * widths[0])
+        widths.append(width)
+        if low is start and -length * start.slope < _EPS * abs(start.loss):
+            break  # what is promised there is less than float32 can tell
+    if low is start:
+        return None
+    return low if low is trial else _finite(attempt(low.length))
+
+
+def _finite(trial):
+    return trial if trial.finite else None
+
+
+def _extrapolate(before, last):
+    """Choose a length beyond two points with falling slopes."""
+    distance = last.length - before.length
+    farthest = last.length + _FARTHEST * distance
+    minimum = _cubic_minimum(before, last)
+    return min(max(minimum, last.length + _NEAREST * distance), farthest) if minimum > last.length else farthest
+
+
+def _interpolate(low, high, halve):
+    """Choose a length between two points."""
+    distance = high.length - low.length
+    if not high.finite:
+        return low.length + _RETREAT * distance
+    minimum = _cubic_minimum(low, high)
+    inside = 0 < (minimum - low.length) / distance < 1
+    return minimum if inside and not halve else low.length + distance / 2
+
+
+def _cubic_minimum(a, b):
+    """Give where the cubic through two losses with their slopes has its minimum, NaN if nowhere.
+
+    Nocedal & Wright (2006), equation 3.59.
+    """
+    distance = b.length - a.length
+    d1 = a.slope + b.slope - 3 * (b.loss - a.loss) / distance
+    discriminant = d1 * d1 - a.slope * b.slope
+    if not 0 <= discriminant < math.inf:
+        return math.nan
+    d2 = math.copysign(math.sqrt(discriminant), distance)
+    denominator = b.slope - a.slope + 2 * d2
+    return b.length - distance * (b.slope + d2 - d1) / denominator if denominator else math.nan
+
+
+def _read(*scalars):
+    """Read arrays of one element each, waiting for the device once."""
+    return mx.nd.concat(*scalars, dim=0).asnumpy().astype(float).tolist()
