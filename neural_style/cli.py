@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
 from . import __version__
+from .checkpoint_networks import is_checkpoint
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
 from .errors import NeuralStyleError
 from .networks import ARCHITECTURES, POOLINGS, STAND_INS
@@ -42,7 +43,16 @@ class Flag:
     @property
     def metavar(self):
         """What stands for the value in the help."""
-        return None if self.choices else {int: "N", float: "X", _yes_or_no: "yes|no"}.get(self.type, "X,...")
+        return None if self.choices else _METAVARS.get(self.type)
+
+
+def _model(word):
+    if word in ARCHITECTURES or is_checkpoint(word):
+        return word
+    raise argparse.ArgumentTypeError(
+        f"invalid choice: '{word}' (choose from {', '.join(ARCHITECTURES)}, or the prefix of a checkpoint: "
+        f"{word}-symbol.json is not there)"
+    )
 
 
 def _yes_or_no(word):
@@ -62,10 +72,19 @@ def _numbers(word):
         raise argparse.ArgumentTypeError(f"'{word}' is not a list of numbers with commas between them") from None
 
 
+_METAVARS = {
+    int: "N",
+    float: "X",
+    _yes_or_no: "yes|no",
+    _names: "LAYER,...",
+    _numbers: "X,...",
+    _model: "{" + ",".join(ARCHITECTURES) + "}|PREFIX",
+}
+
 # Of the original programs, in their order.
 _ORIGINAL_FLAGS = OrderedDict(
     [
-        ("--model", Flag("model", str, "network", tuple(ARCHITECTURES))),
+        ("--model", Flag("model", _model, "network, or the prefix of a checkpoint of MXNet's")),
         ("--stop-eps", Flag("stop_eps", float, "stop when the relative change of the image is less than this")),
         ("--content-weight", Flag("content_weight", float, "weight of the content loss")),
         ("--style-weight", Flag("style_weight", float, "weight of the style loss")),

@@ -20,7 +20,7 @@ class FeatureExecutor:
     symbol : mxnet.symbol.Symbol
         With the input ``data``.
     parameters : mapping of str to mxnet.nd.NDArray
-        All other arguments of the symbol, on `ctx`; more than those do no harm.
+        All other arguments and the auxiliary states of the symbol, on `ctx`; more than those do no harm.
     shape : tuple of int
         (1, 3, H, W) of the pictures.
     ctx : mxnet.Context
@@ -57,7 +57,7 @@ class LossExecutor:
     symbol : mxnet.symbol.Symbol
         A group of losses of shape (1,) with the input ``data``.
     parameters, targets : mapping of str to mxnet.nd.NDArray
-        The other arguments of the symbol, on `ctx`.
+        The other arguments and the auxiliary states of the symbol, on `ctx`.
     weigh : callable
         From the losses, (1,) each, to the head gradients of backward, (1,) each, on the device:
         `objectives.FixedWeighting` or `objectives.AdaptiveWeighting`.
@@ -131,4 +131,5 @@ def _bind(symbol, inputs, others, ctx, gradients=None):
         symbol = mx.sym.Group([symbol, mx.sym.Variable(_UNUSED) * 1])
         arguments[_UNUSED], gradients = mx.nd.zeros((1,), ctx=ctx), {_UNUSED: mx.nd.zeros((1,), ctx=ctx)}
     requests = {name: "write" if name in gradients else "null" for name in arguments}
-    return symbol.bind(ctx, args=arguments, args_grad=gradients, grad_req=requests)
+    states = {name: others[name] for name in symbol.list_auxiliary_states()}
+    return symbol.bind(ctx, args=arguments, args_grad=gradients, grad_req=requests, aux_states=states)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Tuple
 
 from ._mxnet import mx
+from .checkpoint_networks import CheckpointNetwork, is_checkpoint
 from .errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -155,11 +156,12 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None):
 
     Parameters
     ----------
-    architecture : Architecture
+    architecture : Architecture or checkpoint_networks.CheckpointNetwork
     layers : sequence of str
         Activations to give out, by their usual names.
     pooling : {"avg", "max"}
         Gatys et al. 2015 found average pooling to give slightly more appealing results; VGG was trained with maximum.
+        The network of a checkpoint keeps its own.
     prepare : callable, optional
         From the symbol ``data`` to what the first convolution takes; see `bring_to_network`.
 
@@ -175,6 +177,8 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None):
     """
     if not layers:
         raise SettingsError("at least one layer of the network must be asked for")
+    if isinstance(architecture, CheckpointNetwork):
+        return architecture.build(layers, prepare)
     architecture.check(layers)
     if pooling not in POOLINGS:
         raise SettingsError(f"unknown pooling '{pooling}'; choose from {', '.join(POOLINGS)}")
@@ -191,6 +195,28 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None):
             x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling, name=layer)
         activations[layer] = x
     return mx.sym.Group([activations[layer] for layer in layers])
+
+
+def get_network(model):
+    """Give the network that a recipe's model names: one of `ARCHITECTURES`, or that of a checkpoint.
+
+    Returns
+    -------
+    Architecture or checkpoint_networks.CheckpointNetwork
+
+    Raises
+    ------
+    SettingsError
+        If there is none, or the checkpoint's symbol cannot be used.
+    """
+    if model in ARCHITECTURES:
+        return ARCHITECTURES[model]
+    if is_checkpoint(model):
+        return CheckpointNetwork(model)
+    raise SettingsError(
+        f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}, or give the prefix of a checkpoint: "
+        f"{model}-symbol.json is not there"
+    )
 
 
 def bring_to_network(image, levels):

@@ -9,7 +9,7 @@ from . import images
 from ._mxnet import mx
 from .errors import ImageError, SettingsError
 from .executors import FeatureExecutor, LossExecutor, TVGradientExecutor
-from .networks import ARCHITECTURES, OFFSET, bring_to_network, build_symbol
+from .networks import OFFSET, bring_to_network, build_symbol, get_network
 from .objectives import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, Term, loss_factors, loss_symbol, represent
 from .units import RGB_MEANS, UNITS
 from .weights import check_shapes, find_weights, load_weights
@@ -25,7 +25,7 @@ def required_parameters(recipe):
     SettingsError
         If the recipe's network or one of its layers does not exist.
     """
-    return _architecture(recipe).parameter_shapes([term.layer for term in _terms(recipe)])
+    return get_network(recipe.model).parameter_shapes([term.layer for term in _terms(recipe)])
 
 
 def image_unit(recipe):
@@ -70,7 +70,7 @@ class Pictures:
         size = (edge, edge) if recipe.shape == "square" else images.long_edge_size(content.shape, edge)
         log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
         style_size = images.long_edge_size(style.shape, edge) if recipe.style_size == "own" else size
-        least = _architecture(recipe).minimum_side([term.layer for term in _terms(recipe)])
+        least = get_network(recipe.model).minimum_side([term.layer for term in _terms(recipe)])
         for what, (height, width) in (("picture", size), ("style", style_size)):
             if min(height, width) < least:
                 raise ImageError(
@@ -174,7 +174,7 @@ class Objective:
         self._ctx = image.context
         self._recipe = recipe
         self._image = image
-        architecture, terms = _architecture(recipe), _terms(recipe)
+        network, terms = get_network(recipe.model), _terms(recipe)
         layers = list(dict.fromkeys(term.layer for term in terms))
         unit = image_unit(recipe)
         parameters = _load_parameters(recipe, weights, self._ctx)
@@ -186,12 +186,12 @@ class Objective:
             def prepare(image):
                 return bring_to_network(image, unit.levels)
 
-        network = build_symbol(architecture, layers, recipe.pooling, prepare)
-        activations = {layer: network[i] for i, layer in enumerate(layers)}
-        representations = represent(terms, activations, {layer: architecture.channels(layer) for layer in layers})
+        symbol = build_symbol(network, layers, recipe.pooling, prepare)
+        activations = {layer: symbol[i] for i, layer in enumerate(layers)}
+        representations = represent(terms, activations, {layer: network.channels(layer) for layer in layers})
 
         def shapes(picture):
-            return dict(zip(layers, network.infer_shape(data=picture.shape)[1]))
+            return dict(zip(layers, symbol.infer_shape(data=picture.shape)[1]))
 
         here, there = shapes(pictures.content), shapes(pictures.style)
         shares = recipe.style_layer_weights or (1 / max(len(recipe.style_layers), 1),)
@@ -255,14 +255,8 @@ class Objective:
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
 
 
-def _architecture(recipe):
-    if recipe.model not in ARCHITECTURES:
-        raise SettingsError(f"unknown model '{recipe.model}'; choose from {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[recipe.model]
-
-
 def _terms(recipe):
-    resolve = _architecture(recipe).resolve
+    resolve = get_network(recipe.model).resolve
     return [Term("style", layer) for layer in resolve(recipe.style_layers)] + [
         Term("content", layer) for layer in resolve(recipe.content_layers)
     ]

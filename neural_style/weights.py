@@ -22,6 +22,7 @@ from typing import Optional, Tuple
 import numpy as np
 
 from ._mxnet import mx
+from .checkpoint_networks import find_checkpoint_weights, is_checkpoint
 from .downloads import KNOWN_FILES, cache_folder, git_blob_id
 from .errors import OutputError, SettingsError, WeightsError
 from .networks import ARCHITECTURES, STAND_INS
@@ -106,7 +107,7 @@ def find_weights(model, weights=None, models_dir=None):
     Parameters
     ----------
     model : str
-        Name of a network; ``<model>.params`` is looked for.
+        Name of a network; ``<model>.params`` is looked for. Or the prefix of a checkpoint, which has its own.
     weights : str or path-like, optional
         A file, which then is taken, or the bare name of another one in the same folders: ``gluon-vgg19``.
     models_dir : str or path-like, optional
@@ -123,6 +124,8 @@ def find_weights(model, weights=None, models_dir=None):
             return path
         if path.name != str(weights) or path.suffix:
             raise WeightsError(f"weights file {path} does not exist; check --weights")
+    if weights is None and is_checkpoint(model):
+        return find_checkpoint_weights(model)
     name = model if weights is None else str(weights)
     found = _look_for(name, models_dir)
     if found:

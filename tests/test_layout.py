@@ -22,7 +22,8 @@ MAY_IMPORT = {
     # They know none of the others.
     "devices": set(),
     "images": {"units"},
-    "networks": set(),
+    "networks": {"checkpoint_networks"},
+    "checkpoint_networks": set(),
     "objectives": set(),
     "optimizers": {"lbfgs"},
     "painting": set(),
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "recipes": set(),
     "units": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
-    "weights": {"downloads", "networks"},
+    "weights": {"checkpoint_networks", "downloads", "networks"},
     "importers": {"networks", "weights"},
     "downloads": {"importers", "weights"},
     # Handed symbols and parameters; neither images nor weights.
@@ -48,6 +49,7 @@ MAY_IMPORT = {
     # The borders.
     "console": {"job", "transfer"},
     "cli": {
+        "checkpoint_networks",
         "cli_demo",
         "cli_distill",
         "cli_recipes",

@@ -1,0 +1,211 @@
+"""Networks from MXNet's checkpoints: ``prefix-symbol.json`` and ``prefix-0000.params``, with layers by internal name.
+
+Any convolutional network will do, such as Inception or SqueezeNet, that takes a picture as RGB in grey levels less the
+means of `units.RGB_MEANS`; one that takes something else wants it folded into its first convolution.
+"""
+
+import json
+import logging
+import os
+import re
+from pathlib import Path
+
+from ._mxnet import mx
+from .errors import SettingsError, WeightsError
+
+log = logging.getLogger(__name__)
+
+_SYMBOL_SUFFIX = "-symbol.json"
+
+# The greatest side, in pixels, at which a network is tried for the least it works with.
+_LARGEST = 1024
+
+
+def is_checkpoint(model):
+    """Say whether a model is named by the prefix or a file of a checkpoint, and its symbol is there."""
+    return os.path.isfile(_prefix(model) + _SYMBOL_SUFFIX)
+
+
+def find_checkpoint_weights(model):
+    """Find the parameters of a checkpoint: those of the epoch that is named, else of the last one.
+
+    Raises
+    ------
+    WeightsError
+        If there are none.
+    """
+    if model.endswith(".params"):
+        if os.path.isfile(model):
+            return Path(model)
+        raise WeightsError(f"{model} does not exist; check --model")
+    prefix = Path(_prefix(model))
+    pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
+    found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
+    if not found:
+        raise WeightsError(
+            f"there are no parameters beside {prefix}{_SYMBOL_SUFFIX}; put {prefix.name}-0000.params there, or name a "
+            "file with --weights"
+        )
+    return found[-1]
+
+
+class CheckpointNetwork:
+    """A network of somebody else's, with the interface of `networks.Architecture`.
+
+    Batch normalisation takes the moments it has learnt, dropout drops nothing, and pooling stays as the network has it.
+
+    Parameters
+    ----------
+    model : str
+        The prefix of the checkpoint, or one of its files.
+
+    Attributes
+    ----------
+    name : str
+        The prefix.
+
+    Raises
+    ------
+    SettingsError
+        If the symbol cannot be read or has no single input beside its parameters.
+    """
+
+    def __init__(self, model):
+        self.name = _prefix(model)
+        path = self.name + _SYMBOL_SUFFIX
+        try:
+            # Read and written again, so that the attributes of older versions have the present names.
+            graph = json.loads(mx.sym.load(path).tojson())
+        except (mx.base.MXNetError, OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({reason})") from error
+        _freeze(graph)
+        self._nodes = graph["nodes"]
+        self._symbol = mx.sym.load_json(json.dumps(graph))
+        self._outputs = self._symbol.get_internals().list_outputs()
+
+    def resolve(self, layers):
+        """Name the activations that a recipe means.
+
+        Parameters
+        ----------
+        layers : sequence of str
+            Names of nodes, with or without ``_output``, or ``#5`` for the ReLU of the fifth convolution, counted in the
+            order of the file; where a convolution has none, it itself.
+
+        Returns
+        -------
+        tuple of str
+
+        Raises
+        ------
+        SettingsError
+            If the network has no such node.
+        """
+        return tuple(self._resolve(layer) for layer in layers)
+
+    def _resolve(self, layer):
+        if re.fullmatch(r"#[1-9]\d*", layer):
+            convolutions = [i for i, node in enumerate(self._nodes) if node["op"] == "Convolution"]
+            if int(layer[1:]) > len(convolutions):
+                raise SettingsError(f"{self.name} has no layer '{layer}'; it has {len(convolutions)} convolutions")
+            return self._activation_after(convolutions[int(layer[1:]) - 1])
+        for name in (layer, f"{layer}_output"):
+            if name in self._outputs and name not in self._symbol.list_inputs():
+                return layer[: -len("_output")] if layer.endswith("_output") else layer
+        names = [node["name"] for node in self._nodes if node["op"] in ("Activation", "Concat")]
+        raise SettingsError(
+            f"{self.name} has no layer '{layer}'; name others with --content-layers and --style-layers, such as "
+            f"{', '.join(names[:4])}, ... {names[-1] if names else self._nodes[-1]['name']}"
+        )
+
+    def _activation_after(self, index):
+        name = self._nodes[index]["name"]
+        while True:
+            users = [i for i, node in enumerate(self._nodes) if any(source[0] == index for source in node["inputs"])]
+            if len(users) != 1 or self._nodes[users[0]]["op"] not in ("Activation", "BatchNorm", "LeakyReLU"):
+                return name
+            index = users[0]
+            if self._nodes[index]["op"] != "BatchNorm":
+                return self._nodes[index]["name"]
+
+    def build(self, layers, prepare=None):
+        """Build the network up to some layers, as `networks.build_symbol` does."""
+        internals = self._symbol.get_internals()
+        symbol = mx.sym.Group([internals[self._output(layer)] for layer in layers])
+        data = mx.sym.Variable("data")
+        return symbol(**{self._input(symbol): data if prepare is None else prepare(data)})
+
+    def parameter_shapes(self, layers):
+        """Give the names and shapes of the parameters, moving moments among them, that `layers` depend on."""
+        symbol = self.build(layers)
+        arguments, _, states = symbol.infer_shape(data=(1, 3, _LARGEST, _LARGEST))
+        shapes = dict(zip(symbol.list_arguments(), arguments))
+        shapes.update(zip(symbol.list_auxiliary_states(), states))
+        del shapes["data"]
+        return shapes
+
+    def channels(self, layer):
+        """Give the number of channels of an activation.
+
+        Raises
+        ------
+        SettingsError
+            If it is not a map of (1, C, H, W).
+        """
+        _, (shape,), _ = self.build([layer]).infer_shape(data=(1, 3, _LARGEST, _LARGEST))
+        if len(shape) != 4:
+            raise SettingsError(
+                f"layer '{layer}' of {self.name} is of shape {shape}; choose one with a height and width"
+            )
+        return shape[1]
+
+    def minimum_side(self, layers):
+        """Give the least height and width, in pixels, with which every one of `layers` has at least one position."""
+        symbol = self.build(layers)
+        least, enough = 0, _LARGEST
+        while enough - least > 1:
+            side = (least + enough) // 2
+            least, enough = (least, side) if _works(symbol, side) else (side, enough)
+        return enough
+
+    def _output(self, layer):
+        return layer if layer in self._outputs else f"{layer}_output"
+
+    def _input(self, symbol):
+        """Find the argument that is no parameter: MXNet's layers name theirs after themselves."""
+        parameters = set()
+        for node in self._nodes:
+            if node["op"] != "null":
+                own = [self._nodes[source[0]] for source in node["inputs"]]
+                parameters |= {n["name"] for n in own if n["op"] == "null" and n["name"].startswith(node["name"] + "_")}
+        free = [name for name in symbol.list_arguments() if name not in parameters]
+        if "data" in free:
+            return "data"
+        if len(free) != 1:
+            raise SettingsError(f"{self.name} has no input called data, and {len(free)} that could be it")
+        return free[0]
+
+
+def _prefix(model):
+    model = os.fspath(model)
+    if model.endswith(_SYMBOL_SUFFIX):
+        return model[: -len(_SYMBOL_SUFFIX)]
+    return re.sub(r"-\d{4}\.params$", "", model)
+
+
+def _freeze(graph):
+    """Have nothing behave otherwise in training, which backward asks for."""
+    for node in graph["nodes"]:
+        if node["op"] == "BatchNorm":
+            node.setdefault("attrs", {})["use_global_stats"] = "True"
+        elif node["op"] == "Dropout":
+            node.setdefault("attrs", {})["p"] = "0"
+
+
+def _works(symbol, side):
+    try:
+        _, shapes, _ = symbol.infer_shape(data=(1, 3, side, side))
+    except mx.base.MXNetError:
+        return False
+    return all(min(shape) > 0 for shape in shapes)
