@@ -3,19 +3,64 @@
 from .cli import FLAGS, write_value
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
 
+# Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.
+_CONTENT = {"sum": "Σ ΔF²", "half": "½ Σ ΔF²", "mean": "Σ ΔF² / CM", "quarter-mean": "Σ ΔF² / 4CM"}
+_STYLE = {
+    "mean-per-position": "Σ ΔG² / C²M",
+    "gatys": "Σ ΔG² / 4C²M²",
+    "mean-of-means": "Σ ΔG² / C²M²",
+    "mean": "Σ ΔG² / C²",
+}
+_VARIATION = {"quadratic": "Σ Δ² / 16", "absolute": "Σ |Δ|", "mean-absolute": "mean |Δ|"}
+
+
+def _content(recipe):
+    return f"{write_value(recipe.content_weight)} × {_CONTENT[recipe.content_norm]} at {_layers(recipe.content_layers)}"
+
+
+def _style(recipe):
+    shares = recipe.style_layer_weights
+    layers = _layers(recipe.style_layers)
+    if len(shares) == 1 and shares[0] != 1:
+        layers += f", {shares[0]:g} each"
+    elif not shares:
+        layers += ", their mean"
+    return f"{write_value(recipe.style_weight)} × {_STYLE[recipe.style_norm]} at {layers}"
+
+
+def _variation(recipe):
+    if recipe.tv_weight <= 0:
+        return "none"
+    return f"{write_value(recipe.tv_weight)} × {_VARIATION[recipe.tv_kind]}"
+
+
+def _layers(layers):
+    named = [f"convolution {layer[1:]}" if layer.startswith("#") else layer for layer in layers]
+    return f"{named[0]} … {named[-1]}" if len(named) > 2 else " and ".join(named)
+
+
+def _start(recipe):
+    if recipe.initial == "content":
+        return "content"
+    noise = f"{recipe.noise} noise"
+    return noise if recipe.noise_share == 1 else f"{recipe.noise_share:g} {noise} + {1 - recipe.noise_share:g} content"
+
+
+def _optimizer(recipe):
+    name = recipe.optimizer if recipe.optimizer == "lbfgs" else f"{recipe.optimizer}, rate {recipe.learning_rate:g}"
+    return name + ("; parts divided by their values" if recipe.adaptive else "")
+
+
 # What tells recipes apart at a glance.
 _COLUMNS = (
     ("network", lambda r: f"{r.model}, {r.pooling} pooling"),
-    ("content", lambda r: f"{_layers(r.content_layers)}, {r.content_norm}"),
-    ("style", lambda r: f"{_layers(r.style_layers)}, {r.style_norm}"),
-    ("weights", lambda r: " : ".join(write_value(w) for w in (r.content_weight, r.style_weight, r.tv_weight))),
-    ("start", lambda r: _start(r)),
-    (
-        "optimizer",
-        lambda r: r.optimizer if r.optimizer == "lbfgs" else f"{r.optimizer}, rate {write_value(r.learning_rate)}",
-    ),
+    ("content", _content),
+    ("style", _style),
+    ("total variation", _variation),
+    ("start", _start),
+    ("optimizer", _optimizer),
     ("steps", lambda r: str(r.max_steps)),
-    ("size", lambda r: f"{r.max_long_edge} px" + (", square" if r.shape == "square" else "")),
+    ("long edge", lambda r: f"{r.max_long_edge}" + (", square" if r.shape == "square" else "")),
 )
 
 
@@ -28,15 +73,15 @@ def add_arguments(parser):
 
 def table():
     """Give the recipes side by side: a row of headings, then one row of str for each recipe."""
-    rows = [["recipe", "what it is"] + [heading for heading, _ in _COLUMNS]]
-    return rows + [[r.name, r.summary] + [describe(r) for _, describe in _COLUMNS] for r in RECIPES.values()]
+    rows = [["recipe"] + [heading for heading, _ in _COLUMNS]]
+    return rows + [[recipe.name] + [describe(recipe) for _, describe in _COLUMNS] for recipe in RECIPES.values()]
 
 
 def markdown():
     """Give `table` as Markdown, a recipe in each row."""
     headings, *rows = table()
     lines = [headings, ["---"] * len(headings)] + [[f"`{row[0]}`"] + row[1:] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line).replace("|Δ|", "\\|Δ\\|") + " |" for line in lines)
 
 
 def _run(args):
@@ -47,9 +92,10 @@ def _run(args):
     else:
         headings, *rows = table()
         for row in rows:
-            print(f"{row[0]}: {row[1]}" + (" (the default)" if row[0] == DEFAULT_RECIPE else ""))
-            for heading, value in list(zip(headings, row))[2:]:
-                print(f"    {heading:10} {value}")
+            summary = RECIPES[row[0]].summary
+            print(f"{row[0]}: {summary}" + (" (the default)" if row[0] == DEFAULT_RECIPE else ""))
+            for heading, value in list(zip(headings, row))[1:]:
+                print(f"    {heading:16} {value}")
         print("\n'neural-style recipes NAME' shows every setting with its source.")
     return 0
 
@@ -59,19 +105,6 @@ def _show(recipe):
     flags = {flag.setting: option for option, flag in FLAGS.items()}
     flags["initial"] = "--init"
     lines = [(flags[name], write_value(value), recipe.sources[name]) for name, value in recipe.settings().items()]
-    widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
+    width = max(len(flag) for flag, _, _ in lines)
     for flag, value, source in lines:
-        print(f"{flag:{widths[0]}}  {value:{min(widths[1], 28)}}  {source}")
-
-
-def _layers(layers):
-    if all(layer.startswith("#") for layer in layers) and len(layers) > 1:
-        return f"convolutions {layers[0][1:]} to {layers[-1][1:]}"
-    return " ".join(f"convolution {layer[1:]}" if layer.startswith("#") else layer for layer in layers)
-
-
-def _start(recipe):
-    if recipe.initial == "content":
-        return "content"
-    noise = f"{recipe.noise} noise"
-    return noise if recipe.noise_share == 1 else f"{recipe.noise_share:g} {noise}, {1 - recipe.noise_share:g} content"
+        print(f"{flag:{width}}  {value:18}  {source}")
