@@ -72,12 +72,20 @@ def _numbers(word):
         raise argparse.ArgumentTypeError(f"'{word}' is not a list of numbers with commas between them") from None
 
 
+def _counts(word):
+    try:
+        return tuple(int(number) for number in _names(word))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a list of whole numbers with commas between them") from None
+
+
 _METAVARS = {
     int: "N",
     float: "X",
     _yes_or_no: "yes|no",
     _names: "LAYER,...",
     _numbers: "X,...",
+    _counts: "N,...",
     _model: "{" + ",".join(ARCHITECTURES) + "}|PREFIX",
 }
 
@@ -141,6 +149,11 @@ _FURTHER_FLAGS = OrderedDict(
         ("--epsilon", Flag("epsilon", float, "what adam adds to the root of the second moment")),
         ("--history", Flag("history", int, "steps that lbfgs remembers")),
         ("--weight-decay", Flag("weight_decay", float, "pull towards zero, of sgd, nag and adam")),
+        (
+            "--pyramid",
+            Flag("pyramid", _counts, "most steps on smaller pictures before, from the smallest on; '' for none"),
+        ),
+        ("--pyramid-factor", Flag("pyramid_factor", float, "ratio of the sizes of one of them and the next")),
         ("--shape", Flag("shape", str, "proportions of the result", CHOICES["shape"])),
         (
             "--style-size",

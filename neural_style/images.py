@@ -222,6 +222,28 @@ def from_network(array, unit=UNITS["centred"]):
     return np.ascontiguousarray(np.clip(pixels + np.asarray(unit.means, np.float32), 0, 255).astype(np.uint8))
 
 
+def resize_image(array, size):
+    """Resize an image with cubic splines, for the next level of a pyramid.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        float32 (1, 3, H, W) in any unit.
+    size : (int, int)
+        Height and width in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (1, 3, height, width).
+    """
+    from skimage import transform
+
+    # (1, 3, H, W) -> (H, W, 3) -> (height, width, 3) -> (1, 3, height, width)
+    resized = transform.resize(array[0].transpose(1, 2, 0), tuple(size), order=3, preserve_range=True)
+    return resized.transpose(2, 0, 1)[np.newaxis].astype(np.float32, order="C")
+
+
 def denoise(image, weight):
     """Reduce total variation by Chambolle's method, as both original programs do before they save.
 

@@ -6,7 +6,9 @@ An optimizer is made for one image and has
   is and gives an object with its ``gradient``, an array that the next call overwrites, and its ``loss``, a float for
   which the device is waited for. What is returned is the evaluation at the image as it was before;
 - ``learning_rate``, the rate of the last step;
-- ``stalled``, whether it could not find anything better.
+- ``stalled``, whether it could not find anything better;
+- ``state()``, a dict of NumPy arrays and numbers, and ``load(state)``, with which a fresh one of the same settings goes
+  on bit for bit.
 """
 
 from collections import OrderedDict
@@ -58,6 +60,27 @@ class MXNetOptimizer:
         clip(image, self._bounds)
         return evaluation
 
+    def state(self):
+        """Give what `load` needs: moments, the number of updates, and where the schedule is."""
+        schedule = self._optimizer.lr_scheduler
+        state = {f"moment_{i}": moment.asnumpy() for i, moment in enumerate(self._moments())}
+        state.update(updates=self._optimizer.num_update, rate=schedule.base_lr, count=schedule.count)
+        return state
+
+    def load(self, state):
+        """Go on from a `state`, before the first step."""
+        for i, moment in enumerate(self._moments()):
+            moment[:] = mx.nd.array(state[f"moment_{i}"], ctx=moment.context)
+        # MXNet counts the first update from begin_num_update on.
+        self._optimizer.begin_num_update = self._optimizer.num_update = int(state["updates"])
+        self._optimizer.lr_scheduler.base_lr = float(state["rate"])
+        self._optimizer.lr_scheduler.count = int(state["count"])
+
+    def _moments(self):
+        if self._state is None:
+            return ()
+        return self._state if isinstance(self._state, (tuple, list)) else (self._state,)
+
 
 class NormalizedDescent:
     """Plain gradient descent whose step is the learning rate in standard deviations of the gradient.
@@ -89,6 +112,13 @@ class NormalizedDescent:
         image -= mx.nd.broadcast_mul(scaled, self.learning_rate * greatest / (deviation * greatest + 1e-8))
         clip(image, self._bounds)
         return evaluation
+
+    def state(self):
+        """Give what `load` needs: nothing, as every step starts anew."""
+        return {}
+
+    def load(self, state):
+        """Go on from a `state`."""
 
 
 # The least normal number of float32.

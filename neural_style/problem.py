@@ -28,6 +28,43 @@ def required_parameters(recipe):
     return get_network(recipe.model).parameter_shapes([term.layer for term in _terms(recipe)])
 
 
+def picture_size(content, recipe):
+    """Give height and width, in pixels, of what a recipe makes of a content picture (H, W, 3)."""
+    edge = recipe.max_long_edge
+    return (edge, edge) if recipe.shape == "square" else images.long_edge_size(content.shape, edge)
+
+
+def required_side(recipe):
+    """Give the least height and width, in pixels, that a recipe's network can take."""
+    return get_network(recipe.model).minimum_side([term.layer for term in _terms(recipe)])
+
+
+def load_parameters(recipe, weights, ctx):
+    """Load the parameters that a recipe's network needs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    weights : str, pathlib.Path or mapping of str to mxnet.nd.NDArray
+        The parameters themselves, or their file.
+    ctx : mxnet.Context
+
+    Returns
+    -------
+    dict of str to mxnet.nd.NDArray
+
+    Raises
+    ------
+    WeightsError, SettingsError
+        If the weights or the recipe cannot be used.
+    """
+    shapes = required_parameters(recipe)
+    if isinstance(weights, Mapping):
+        check_shapes(weights, shapes, "the given weights")
+        return {name: weights[name].as_in_context(ctx) for name in shapes}
+    return load_weights(find_weights(recipe.model, weights), shapes, ctx)
+
+
 def image_unit(recipe):
     """Give the `units.Unit` of a recipe.
 
@@ -66,11 +103,10 @@ class Pictures:
     """
 
     def __init__(self, content, style, initial, recipe):
-        edge = recipe.max_long_edge
-        size = (edge, edge) if recipe.shape == "square" else images.long_edge_size(content.shape, edge)
+        edge, size = recipe.max_long_edge, picture_size(content, recipe)
         log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
         style_size = images.long_edge_size(style.shape, edge) if recipe.style_size == "own" else size
-        least = get_network(recipe.model).minimum_side([term.layer for term in _terms(recipe)])
+        least = required_side(recipe)
         for what, (height, width) in (("picture", size), ("style", style_size)):
             if min(height, width) < least:
                 raise ImageError(
@@ -148,8 +184,8 @@ class Objective:
     Parameters
     ----------
     recipe : Recipe
-    weights : str, pathlib.Path or mapping of str to mxnet.nd.NDArray
-        The parameters of the recipe's network, or their file.
+    parameters : mapping of str to mxnet.nd.NDArray
+        Of the recipe's network, as `load_parameters` gives them.
     pictures : Pictures
     image : mxnet.nd.NDArray
         (1, 3, H, W) on the device that computes; read at every `evaluate` and never written.
@@ -166,18 +202,18 @@ class Objective:
 
     Raises
     ------
-    WeightsError, SettingsError
-        If the weights or the recipe cannot be used.
+    SettingsError
+        If the recipe cannot be used.
     """
 
-    def __init__(self, recipe, weights, pictures, image):
+    def __init__(self, recipe, parameters, pictures, image):
         self._ctx = image.context
         self._recipe = recipe
         self._image = image
         network, terms = get_network(recipe.model), _terms(recipe)
         layers = list(dict.fromkeys(term.layer for term in terms))
         unit = image_unit(recipe)
-        parameters = _load_parameters(recipe, weights, self._ctx)
+        parameters = dict(parameters)
         prepare = None
         if recipe.unit != "centred":
             offset = np.subtract(unit.means, RGB_MEANS).reshape((1, 3, 1, 1))
@@ -260,11 +296,3 @@ def _terms(recipe):
     return [Term("style", layer) for layer in resolve(recipe.style_layers)] + [
         Term("content", layer) for layer in resolve(recipe.content_layers)
     ]
-
-
-def _load_parameters(recipe, weights, ctx):
-    shapes = required_parameters(recipe)
-    if isinstance(weights, Mapping):
-        check_shapes(weights, shapes, "the given weights")
-        return {name: weights[name].as_in_context(ctx) for name in shapes}
-    return load_weights(find_weights(recipe.model, weights), shapes, ctx)

@@ -55,6 +55,10 @@ class Recipe:
     max_steps : int
     max_long_edge : int
         Long edge of the picture that is made, in pixels.
+    pyramid : tuple of int
+        Most steps on smaller pictures before those on the picture itself, from the smallest on; none for no such.
+    pyramid_factor : float
+        Ratio of the long edges of one picture and the next smaller one.
     shape : {"content", "square"}
         Proportions of the picture that is made.
     style_size : {"result", "own"}
@@ -109,6 +113,8 @@ class Recipe:
     stop_eps: float
     max_steps: int
     max_long_edge: int
+    pyramid: Tuple[int, ...]
+    pyramid_factor: float
     shape: str
     style_size: str
     save_every: int
@@ -137,6 +143,8 @@ class Recipe:
                 f"there are {len(self.style_layer_weights)} style layer weights for {len(self.style_layers)} style "
                 "layers; give one for each, or a single one"
             )
+        if not all(steps >= 1 for steps in self.pyramid):
+            raise SettingsError("the steps of a pyramid must be 1 or more each")
         if not self.content_layers and not self.style_layers:
             raise SettingsError("there are neither content layers nor style layers; name at least one")
         if self.content_weight == 0 and self.style_weight == 0:
@@ -186,6 +194,7 @@ _REQUIREMENTS = {
     "stop_eps": (lambda v: True, "a finite number"),
     "max_steps": (lambda v: v >= 0, "0 or more"),
     "max_long_edge": (lambda v: v >= 1, "1 or more"),
+    "pyramid_factor": (lambda v: v > 1, "more than 1"),
     "save_every": (lambda v: v >= 0, "0 or more"),
     "remove_noise": (lambda v: v >= 0, "0 or more"),
     "noise_center": (lambda v: True, "a finite number"),
@@ -227,6 +236,8 @@ _COMMON = dict(
     schedule_delay=(80, "not used, as the factor is 1"),
     schedule_factor=(1.0, _ABSENT),
     stop_eps=(0.0, _ABSENT),
+    pyramid=((), _ABSENT),
+    pyramid_factor=(2.0, "not used, as there is no pyramid"),
     shape=("content", _ABSENT),
     remove_noise=(0.0, _ABSENT),
     denoise_final=(False, _ABSENT),

@@ -12,7 +12,16 @@ from ._mxnet import mx
 from .devices import choose_device
 from .errors import SettingsError
 from .optimizers import OPTIMIZERS, make_optimizer
-from .problem import Objective, Pictures, image_unit, required_parameters, starting_image
+from .problem import (
+    Objective,
+    Pictures,
+    image_unit,
+    load_parameters,
+    picture_size,
+    required_parameters,
+    required_side,
+    starting_image,
+)
 from .recipes import CHOSEN, DEFAULT_RECIPE, Recipe, get_recipe
 from .weights import find_network
 
@@ -57,6 +66,8 @@ class Step:
         ‖old − new‖₂ / ‖new‖₂.
     evaluations : int
         How often the objective and its gradient were computed for it: once, but for L-BFGS.
+    level : int
+        Of the pyramid, 0 the smallest picture; 0 where there is no pyramid.
     """
 
     number: int
@@ -67,6 +78,28 @@ class Step:
     learning_rate: float
     relative_change: float
     evaluations: int
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run is between two steps: what it goes on from bit for bit, its inputs being the same.
+
+    Attributes
+    ----------
+    level : int
+        Of the pyramid.
+    image : numpy.ndarray
+        Float32 (1, 3, H, W) in the recipe's unit.
+    optimizer : dict of str to (numpy.ndarray or number)
+        What the optimizer's ``state`` gave.
+    history : list of Step
+    """
+
+    level: int
+    image: np.ndarray
+    optimizer: Dict[str, object]
+    history: List[Step]
 
 
 @dataclass(frozen=True)
@@ -127,6 +160,8 @@ def stylize(
     initial=None,
     callback=None,
     interrupt=None,
+    keep=None,
+    resume=None,
 ):
     """Repaint `content` in the style of `style`.
 
@@ -153,6 +188,11 @@ def stylize(
         (1, 3, H, W) in the recipe's unit that the next step overwrites. Reading it waits for the device.
     interrupt : threading.Event, optional
         Set it, from another thread or a signal handler, to stop after the step that is under way, or before the first.
+    keep : callable, optional
+        Called as ``keep(step, snapshot)`` after every step and `callback`; ``snapshot()`` gives the `RunState` then,
+        waiting for the device.
+    resume : RunState, optional
+        Of an earlier run with the same pictures, recipe, weights and seed, to go on from.
 
     Returns
     -------
@@ -172,13 +212,47 @@ def stylize(
         named = recipe.model if recipe.sources["model"] == CHOSEN else None
         model, weights = find_network(recipe.model, named)
         recipe = recipe.override(model=model)
-    pictures = Pictures(content, style, initial, recipe)
-    image = starting_image(recipe, seed, pictures).as_in_context(ctx)
-    objective = Objective(recipe, weights, pictures, image)
-    image, reason, history = _descend(objective, image, recipe, callback, interrupt)
-    image = image.asnumpy()
+    parameters = load_parameters(recipe, weights, ctx)
+    levels = _levels(recipe, content)
+    first, history, image, state = 0, [], None, None
+    if resume is not None:
+        first, history, image, state = resume.level, list(resume.history), resume.image, resume.optimizer
+
+    for number in range(first, len(levels)):
+        level = levels[number]
+        pictures = Pictures(content, style, initial, level)
+        size = pictures.content.shape[2:]
+        if image is None:
+            image = starting_image(level, seed, pictures)
+        elif image.shape[2:] != size:
+            image = mx.nd.array(images.resize_image(image, size))
+        else:
+            image = mx.nd.array(image)
+        image = image.as_in_context(ctx)
+        objective = Objective(level, parameters, pictures, image)
+        del pictures  # from here on, the memory is for the executors
+        descent = _Descent(objective, image, level, number, history, callback, keep, interrupt)
+        image, reason = descent.run(state)
+        image, state = image.asnumpy(), None
+        if reason in (StopReason.NOT_FINITE, StopReason.INTERRUPTED):
+            break
+    if number < len(levels) - 1:
+        image = images.resize_image(image, picture_size(content, recipe))
     log.info("%s", reason.value)
     return Result(image, finish_picture(image, recipe, last=True), reason, history, recipe, seed)
+
+
+def _levels(recipe, content):
+    """Give the recipes of a pyramid, from the smallest picture on, without those too small for the network."""
+    levels, edge = [recipe], float(recipe.max_long_edge)
+    for steps in reversed(recipe.pyramid):
+        edge /= recipe.pyramid_factor
+        level = recipe.override(max_long_edge=max(1, round(edge)), max_steps=steps)
+        if min(picture_size(content, level)) < required_side(level):
+            log.info("pictures of %d pixels and less are too small for the network and left out", level.max_long_edge)
+            break
+        levels.insert(0, level)
+    return levels
 
 
 def _check(recipe):
@@ -201,45 +275,78 @@ def _make_optimizer(recipe, image):
     return make_optimizer(recipe.optimizer, image, recipe.settings(), bounds)
 
 
-def _descend(objective, image, recipe, callback, interrupt):
-    optimizer = _make_optimizer(recipe, image)
-    evaluations = 0
+class _Descent:
+    """The steps on one level."""
 
-    def evaluate():
-        nonlocal evaluations
-        evaluations += 1
-        return objective.evaluate()
+    def __init__(self, objective, image, recipe, level, history, callback, keep, interrupt):
+        self._objective = objective
+        self._image = image
+        self._recipe = recipe
+        self._level = level
+        self._history = history
+        self._callback = callback
+        self._keep = keep
+        self._interrupt = interrupt
+        self._optimizer = _make_optimizer(recipe, image)
 
-    previous = image.copy()
-    history = []
-    for number in range(1, recipe.max_steps + 1):
-        if interrupt is not None and interrupt.is_set():
-            return image, StopReason.INTERRUPTED, history
-        image.copyto(previous)
+    def run(self, state=None):
+        """Go until there is a reason to stop; give the image and the reason."""
+        image, optimizer, history, recipe = self._image, self._optimizer, self._history, self._recipe
+        begun = sum(step.level < self._level for step in history)
+        if state is not None:
+            optimizer.load(state)
         evaluations = 0
-        evaluation = optimizer.step(image, evaluate)
-        change = mx.nd.norm(previous - image).reshape((1,))
-        size = mx.nd.norm(image).reshape((1,))
-        # The step's only wait for the device, if the optimizer has none.
-        values = mx.nd.concat(evaluation.values, change, size, dim=0).asnumpy()
-        if not np.isfinite(values).all():
-            return previous, StopReason.NOT_FINITE, history
-        if optimizer.stalled:
-            return previous, StopReason.STALLED, history
-        step = _describe(number, values, objective, optimizer.learning_rate, evaluations)
-        history.append(step)
-        epoch_log.info("epoch %d, relative change %f", number - 1, step.relative_change)
-        if callback is not None:
-            callback(step, image)
-        if step.relative_change < recipe.stop_eps:
-            return image, StopReason.CONVERGED, history
-    return image, StopReason.STEP_LIMIT, history
 
+        def evaluate():
+            nonlocal evaluations
+            evaluations += 1
+            return self._objective.evaluate()
 
-def _describe(number, values, objective, learning_rate, evaluations):
-    parts = {name: float(v) * factor for name, v, factor in zip(objective.names, values, objective.factors)}
-    norm, change, size = values[-3:]
-    # In float32 like the original's, and 0 / 0 is an image that stays at zero: no change.
-    relative_change = float(change / size) if size > 0 else 0.0
-    loss = sum(parts.values())
-    return Step(number, parts, loss, float(norm), objective.clip_norm, learning_rate, relative_change, evaluations)
+        previous = image.copy()
+        while True:
+            steps = len(history) - begun
+            if steps and history[-1].relative_change < recipe.stop_eps:
+                return image, StopReason.CONVERGED
+            if steps >= recipe.max_steps:
+                return image, StopReason.STEP_LIMIT
+            if self._interrupt is not None and self._interrupt.is_set():
+                return image, StopReason.INTERRUPTED
+            image.copyto(previous)
+            evaluations = 0
+            evaluation = optimizer.step(image, evaluate)
+            change = mx.nd.norm(previous - image).reshape((1,))
+            size = mx.nd.norm(image).reshape((1,))
+            # The step's only wait for the device, if the optimizer has none.
+            values = mx.nd.concat(evaluation.values, change, size, dim=0).asnumpy()
+            if not np.isfinite(values).all():
+                return previous, StopReason.NOT_FINITE
+            if optimizer.stalled:
+                return previous, StopReason.STALLED
+            step = self._describe(values, evaluations)
+            history.append(step)
+            epoch_log.info("epoch %d, relative change %f", step.number - 1, step.relative_change)
+            if self._callback is not None:
+                self._callback(step, image)
+            if self._keep is not None:
+                self._keep(step, self._snapshot)
+
+    def _snapshot(self):
+        return RunState(self._level, self._image.asnumpy(), self._optimizer.state(), list(self._history))
+
+    def _describe(self, values, evaluations):
+        objective = self._objective
+        parts = {name: float(v) * factor for name, v, factor in zip(objective.names, values, objective.factors)}
+        norm, change, size = values[-3:]
+        # In float32 like the original's, and 0 / 0 is an image that stays at zero: no change.
+        relative_change = float(change / size) if size > 0 else 0.0
+        return Step(
+            number=len(self._history) + 1,
+            losses=parts,
+            loss=sum(parts.values()),
+            gradient_norm=float(norm),
+            clip_norm=objective.clip_norm,
+            learning_rate=self._optimizer.learning_rate,
+            relative_change=relative_change,
+            evaluations=evaluations,
+            level=self._level,
+        )

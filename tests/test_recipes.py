@@ -180,6 +180,8 @@ def test_a_network_that_is_named_counts_as_chosen_even_if_it_is_the_recipes():
         (dict(epsilon=0), "epsilon is 0; it must be more than 0"),
         (dict(history=0), "history is 0; it must be 1 or more"),
         (dict(noise_share=1.1), "noise share is 1.1; it must be at least 0 and at most 1"),
+        (dict(pyramid_factor=1), "pyramid factor is 1; it must be more than 1"),
+        (dict(pyramid=(5, 0)), "the steps of a pyramid must be 1 or more each"),
         (dict(noise="pink"), "noise is 'pink'; it must be one of uniform, normal"),
         (dict(style_size="big"), "style size is 'big'; it must be one of result, own"),
         (dict(style_layer_weights=(1, 2)), "there are 2 style layer weights for 5 style layers"),

@@ -9,7 +9,8 @@ from numpy_vgg import NumpyVGG, gram, random_parameters
 from neural_style import networks, transfer
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
-from neural_style.images import from_network, resize, to_network
+from neural_style.images import from_network, resize, resize_image, to_network
+from neural_style.optimizers import OPTIMIZERS
 from neural_style.problem import required_parameters
 from neural_style.recipes import get_recipe
 from neural_style.transfer import StopReason, stylize
@@ -260,3 +261,59 @@ def test_the_package_gives_its_interface_without_importing_mxnet_first():
     assert neural_style.get_recipe is get_recipe
     with pytest.raises(ImportError):
         from neural_style import nothing_like_it  # noqa: F401
+
+
+def test_a_pyramid_goes_from_small_to_large_and_carries_the_image_over(content, style, weights):
+    images = []
+    settings = dict(max_long_edge=48, pyramid=(2, 3), pyramid_factor=2.0, max_steps=2, initial="content")
+    result = run(content, style, weights, settings, callback=lambda step, image: images.append(image.asnumpy()))
+    assert [step.level for step in result.history] == [0, 0, 1, 1, 1, 2, 2]
+    assert [step.number for step in result.history] == [1, 2, 3, 4, 5, 6, 7]
+    assert [image.shape[2:] for image in images] == [(7, 12)] * 2 + [(14, 24)] * 3 + [(28, 48)] * 2
+    # The same levels by hand, each from the picture before.
+    alone = run(content, style, weights, dict(max_long_edge=12, max_steps=2, initial="content")).image
+    np.testing.assert_array_equal(alone, images[1])
+    step = images[2] - resize_image(images[1], (14, 24))
+    assert np.linalg.norm(step) / np.linalg.norm(images[2]) == pytest.approx(
+        result.history[2].relative_change, rel=1e-3
+    )
+    assert result.image.shape == (1, 3, 28, 48) and result.reason is StopReason.STEP_LIMIT
+
+
+def test_pictures_too_small_for_the_network_are_left_out_of_a_pyramid(content, style, weights):
+    result = run(content, style, weights, dict(max_long_edge=20, pyramid=(2, 2, 2), max_steps=1))
+    assert [step.level for step in result.history] == [0, 0, 1]
+
+
+def test_a_pyramid_that_is_interrupted_gives_a_picture_of_the_full_size(content, style, weights):
+    interrupt = threading.Event()
+    settings = dict(max_long_edge=48, pyramid=(2,), max_steps=2)
+    result = run(content, style, weights, settings, interrupt=interrupt, callback=lambda *_: interrupt.set())
+    assert result.reason is StopReason.INTERRUPTED and result.image.shape == (1, 3, 28, 48)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("at", [1, 4, 7])
+def test_a_run_goes_on_bit_for_bit_from_any_step(content, style, weights, optimizer, at):
+    states = []
+    settings = dict(
+        optimizer=optimizer,
+        clip_gradient=optimizer != "lbfgs",
+        max_steps=6,
+        pyramid=(3,),
+        schedule_delay=2,
+        learning_rate=0.01,
+    )
+    settings.update(max_long_edge=32)
+    whole = run(content, style, weights, settings, keep=lambda step, snapshot: states.append(snapshot()))
+    resumed = run(content, style, weights, settings, resume=states[at])
+    np.testing.assert_array_equal(resumed.image, whole.image)
+    assert [step.loss for step in resumed.history] == [step.loss for step in whole.history]
+    assert resumed.reason is whole.reason
+
+
+def test_l_bfgs_refuses_a_gradient_that_is_not_the_objectives(content, style, weights):
+    with pytest.raises(SettingsError, match="lbfgs .* must not be shortened; give --clip-gradient no with it"):
+        run(content, style, weights, dict(optimizer="lbfgs"))
+    with pytest.raises(SettingsError, match="lbfgs .* must not be reweighted; give --adaptive no with it"):
+        run(content, style, weights, dict(optimizer="lbfgs", clip_gradient=False, adaptive=True))
