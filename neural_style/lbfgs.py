@@ -30,6 +30,11 @@ _MOST_EVALUATIONS = 20
 _NEAREST, _FARTHEST = 1.1, 4.0
 _SHRINKAGE = 0.66
 
+# Part of the loss that the first step without a history would take away, had the objective no curvature. It knows no
+# unit, neither of the image nor of the loss, and can be seen in float32. L-BFGS-B's way of length 1 takes three to six
+# evaluations more on a small picture, and the more the larger the picture is.
+_FIRST = 0.1
+
 # Part of the way that is kept when a trial is not finite.
 _RETREAT = 0.1
 
@@ -44,8 +49,8 @@ class LBFGS:
     image : mxnet.nd.NDArray
         Float32, of any shape: what `step` will be given, or one of its shape and context.
     history : int
-        Pairs of displacement and change of gradient to keep. Memory is that of 2 · history + 4 images, taken as the
-        history grows.
+        Pairs of displacement and change of gradient to keep; the default is SciPy's. Memory is that of 2 · history + 4
+        images, taken as the history grows, and of a few more for a moment where there are bounds.
     bounds : (float, float), optional
         Lower and upper bound of every element.
 
@@ -94,8 +99,8 @@ class LBFGS:
             between the bounds, before anything is evaluated.
         evaluate : callable
             Computes the objective of `image` as it is now. What it returns has ``gradient``, of the image's shape, an
-            NDArray that the next call may overwrite, and ``loss``, a float. Mostly called once per step, twice in the
-            first, and at most 41 times.
+            NDArray that the next call may overwrite, and ``loss``, a float. Mostly called once per step, once more in
+            the first after the start, `reset` or `load`, and at most 41 times.
 
         Returns
         -------
@@ -108,10 +113,16 @@ class LBFGS:
             self._project(image)
             self._depart_from(image, evaluate())
         before = self._evaluation
-        moved = self._descend(image, evaluate)
-        if not moved and self._pairs:
-            self._pairs.clear()
+        if self._pairs:
+            scale = self._pairs[-1].scale
+            moved = self._descend(image, evaluate, 1.0)
+            if not moved:
+                self._pairs.clear()
+                moved = self._descend(image, evaluate, scale)
+        else:
             moved = self._descend(image, evaluate)
+        if not moved:
+            self.learning_rate = 0.0
         self.stalled = not moved
         return before
 
@@ -159,19 +170,22 @@ class LBFGS:
         image.copyto(self._origin)
         evaluation.gradient.reshape((-1,)).copyto(self._gradient)
 
-    def _descend(self, image, evaluate):
+    def _descend(self, image, evaluate, length=None):
         """Search along the quasi-Newton direction; where there is no lower point, put the image back and give False."""
         self._aim()
-        slope, norm = _read(mx.nd.dot(self._gradient, self._direction), mx.nd.norm(self._direction))
-        found = None
-        if math.isfinite(self._loss) and -math.inf < slope < 0:
-            # As L-BFGS-B: a way of length 1 where no curvature is known, the quasi-Newton step where it is.
-            first = 1.0 if self._pairs else min(1.0, 1.0 / norm)
-            start = _Trial(0.0, self._loss, slope, 0.0, None)
-            found = _search(start, first, lambda length: self._try(image, evaluate, length, slope))
+        (slope,) = _read(mx.nd.dot(self._gradient, self._direction))
+        if not (math.isfinite(self._loss) and -math.inf < slope < 0):
+            return False
+        if length is None:
+            length = _FIRST * abs(self._loss) / -slope or 1.0
+            if self._bounds is not None:
+                # Not so far either that most elements are at a bound, where the path tells nothing any more.
+                width = self._bounds[1] - self._bounds[0]
+                length = min(length, _FIRST * width * math.sqrt(self._size / -slope))
+        start = _Trial(0.0, self._loss, slope, 0.0, self._evaluation)
+        found = _search(start, length, lambda trial_length: self._try(image, evaluate, trial_length, slope))
         if found is None:
             self._origin.copyto(image)
-            self.learning_rate = 0.0
             return False
         self.learning_rate = found.length
         self._remember_way_to(image, found.evaluation)
@@ -201,7 +215,7 @@ class LBFGS:
             direction *= self._free(self._origin, direction)
 
     def _try(self, image, evaluate, length, slope):
-        """Evaluate the image at a way along the direction."""
+        """Move the image this far along the direction, which starts with `slope`, and evaluate it there."""
         self._direction.copyto(image)
         image *= length
         image += self._origin
@@ -209,15 +223,15 @@ class LBFGS:
         evaluation = evaluate()
         gradient = evaluation.gradient.reshape((-1,))
         if self._bounds is None:
-            products = [mx.nd.dot(gradient, self._direction)]
+            promise = length * slope
+            (slope,) = _read(mx.nd.dot(gradient, self._direction))
         else:
+            # The path bends where an element reaches a bound and stays there.
             mx.nd.elemwise_sub(image, self._origin, out=self._scratch)
             promise = mx.nd.dot(self._gradient, self._scratch)
             mx.nd.elemwise_mul(self._direction, self._free(image, self._direction), out=self._scratch)
-            products = [mx.nd.dot(gradient, self._scratch), promise]
-        loss = float(evaluation.loss)
-        slope_there, promise = (_read(*products) + [length * slope])[:2]
-        return _Trial(length, loss, slope_there, promise, evaluation)
+            promise, slope = _read(promise, mx.nd.dot(gradient, self._scratch))
+        return _Trial(length, float(evaluation.loss), slope, promise, evaluation)
 
     def _remember_way_to(self, image, evaluation):
         """Make a pair of the way from the origin, in the origin's arrays, and give the origin new ones."""
@@ -226,14 +240,13 @@ class LBFGS:
         if self._bounds is not None:
             # Elements that a bound held tell nothing of the curvature among the others.
             change *= displacement != 0
-        curvature, square, length = _read(
-            mx.nd.dot(displacement, change), mx.nd.dot(change, change), mx.nd.norm(displacement)
-        )
+        products = ((displacement, change), (change, change), (displacement, displacement))
+        curvature, change_square, way_square = _read(*(mx.nd.dot(a, b) for a, b in products))
         # Dennis & Schnabel, Numerical Methods for Unconstrained Optimization (1983), section 9.4, skip the update below
         # √ε ‖s‖ ‖y‖; in float32 that would be most of what an ill-conditioned objective gives, so here it is ε.
-        if not _EPS * length * math.sqrt(square) < curvature < math.inf:
+        if not _EPS * math.sqrt(way_square * change_square) < curvature < math.inf:
             return
-        self._pairs.append(_Pair(displacement, change, curvature, curvature / square))
+        self._pairs.append(_Pair(displacement, change, curvature, curvature / change_square))
         if len(self._pairs) > self._history:
             oldest = self._pairs.popleft()
             self._origin, self._gradient = oldest.displacement, oldest.change
@@ -254,7 +267,10 @@ class LBFGS:
 
 @dataclass(frozen=True)
 class _Pair:
-    """What one step told of the curvature: s, y, s·y, and s·y / y·y."""
+    """What one step told of the curvature: s, y, and on the host s·y and s·y / y·y.
+
+    The last is the size of the inverse Hessian along the change (Nocedal & Wright (2006), equation 7.20).
+    """
 
     displacement: object
     change: object

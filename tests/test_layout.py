@@ -73,7 +73,7 @@ MAY_IMPORT = {
 
 MAY_EXIT = {"cli", "__main__"}
 MAY_PRINT = {"cli", "cli_demo", "cli_recipes", "cli_weights"}
-OPENS_NO_FILE = {"executors", "networks", "objectives", "optimizers", "recipes"}
+OPENS_NO_FILE = {"executors", "lbfgs", "networks", "objectives", "optimizers", "recipes"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}
