@@ -51,8 +51,8 @@ class LBFGS:
     history : int
         Pairs of displacement and change of gradient to keep; the default is SciPy's. Memory is that of 2 · history + 4
         images, taken as the history grows, and of a few more for a moment where there are bounds.
-    bounds : (float, float), optional
-        Lower and upper bound of every element.
+    bounds : tuple of mxnet.nd.NDArray, optional
+        Least and greatest values, of a shape that broadcasts to the image's.
 
     Attributes
     ----------
@@ -72,11 +72,14 @@ class LBFGS:
     def __init__(self, image, history=10, bounds=None):
         if history < 1:
             raise SettingsError(f"the history of L-BFGS is {history}; it must be 1 or more")
-        if bounds is not None and not bounds[0] < bounds[1]:
-            raise SettingsError(f"the bounds of L-BFGS are {bounds[0]} and {bounds[1]}; the first must be the lower")
+        if bounds is not None:
+            width = bounds[1] - bounds[0]
+            if not width.min().asscalar() > 0:
+                raise SettingsError("a lower bound of L-BFGS is not less than the upper one; exchange them")
+            self._width = float(width.mean().asscalar())
         self._history = history
         self._bounds = bounds
-        self._size, self._ctx = image.size, image.context
+        self._shape, self._size, self._ctx = image.shape, image.size, image.context
         # Where the step under way, or the next one, starts.
         self._origin, self._gradient = self._new_array(), self._new_array()
         self._direction, self._scratch = self._new_array(), self._new_array()
@@ -180,8 +183,7 @@ class LBFGS:
             length = _FIRST * abs(self._loss) / -slope or 1.0
             if self._bounds is not None:
                 # Not so far either that most elements are at a bound, where the path tells nothing any more.
-                width = self._bounds[1] - self._bounds[0]
-                length = min(length, _FIRST * width * math.sqrt(self._size / -slope))
+                length = min(length, _FIRST * self._width * math.sqrt(self._size / -slope))
         start = _Trial(0.0, self._loss, slope, 0.0, self._evaluation)
         found = _search(start, length, lambda trial_length: self._try(image, evaluate, trial_length, slope))
         if found is None:
@@ -255,13 +257,15 @@ class LBFGS:
 
     def _project(self, image):
         if self._bounds is not None:
-            mx.nd.clip(image, *self._bounds, out=image)
+            image = image.reshape(self._shape)
+            mx.nd.broadcast_maximum(image, self._bounds[0], out=image)
+            mx.nd.broadcast_minimum(image, self._bounds[1], out=image)
 
     def _free(self, image, direction):
         """Give 0 for elements that are at a bound and directed out of the box, 1 for the others."""
-        lower, upper = self._bounds
-        held = (image <= lower) * (direction < 0)
-        held += (image >= upper) * (direction > 0)
+        image = image.reshape(self._shape)
+        held = mx.nd.broadcast_lesser_equal(image, self._bounds[0]).reshape((-1,)) * (direction < 0)
+        held += mx.nd.broadcast_greater_equal(image, self._bounds[1]).reshape((-1,)) * (direction > 0)
         return 1 - held
 
 

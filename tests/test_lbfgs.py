@@ -12,7 +12,7 @@ from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.lbfgs import LBFGS
-from neural_style.objectives import Term, head_gradients, loss_symbol, represent
+from neural_style.objectives import FixedWeighting, Term, loss_factors, loss_symbol, represent
 
 MOST_EVALUATIONS = 41  # the start's, and two line searches of 20
 
@@ -42,9 +42,14 @@ class Objective:
         return Evaluation(self.losses[-1], self.gradient)
 
 
+def box(bounds, image):
+    """Give bounds as L-BFGS takes them."""
+    return bounds and tuple(mx.nd.full((1,) * image.ndim, bound) for bound in bounds)
+
+
 def descend(objective, evaluations, history=10, bounds=None):
     """Run until so many evaluations were made or nothing lower is found."""
-    optimizer = LBFGS(objective.image, history, bounds)
+    optimizer = LBFGS(objective.image, history, box(bounds, objective.image))
     while len(objective.losses) < evaluations and not optimizer.stalled:
         before = len(objective.losses)
         optimizer.step(objective.image, objective)
@@ -133,16 +138,15 @@ class StyleObjective:
         network = networks.build_symbol(SMALL, LAYERS)
         symbols = represent(TERMS, dict(zip(LAYERS, network)), {layer: SMALL.channels(layer) for layer in LAYERS})
         _, shapes, _ = network.infer_shape(data=(1, 3, 48, 64))
-        self.factors = head_gradients(TERMS, dict(zip(LAYERS, shapes)), content_weight=10, style_weight=1)
+        self.factors = loss_factors(TERMS, dict(zip(LAYERS, shapes)), 10, [1] * 4)
         targets = {}
         for kind, picture in zip(("content", "style"), pictures):
             read = FeatureExecutor(mx.sym.Group(symbols), parameters, picture.shape, mx.cpu()).read(picture)
             targets.update((term.target, array) for term, array in zip(TERMS, read) if term.kind == kind)
         noise = mx.nd.array(rng.uniform(-0.1, 0.1, (1, 3, 48, 64)))
         self.image = noise if initial == "noise" else pictures[0].copy()
-        self.executor = LossExecutor(
-            loss_symbol(TERMS, symbols), parameters, targets, self.factors, self.image, mx.cpu()
-        )
+        weigh = FixedWeighting(self.factors, mx.cpu())
+        self.executor = LossExecutor(loss_symbol(TERMS, symbols), parameters, targets, weigh, self.image, mx.cpu())
         self.losses = []
 
     @staticmethod
@@ -261,7 +265,7 @@ def test_at_a_minimum_it_stalls_at_once():
 def test_where_nothing_lower_is_found_the_image_is_put_back(honest_steps, bounds):
     """From some step on every other point is higher, whatever the gradient says."""
     objective = Objective(rosenbrock, np.tile([-1.2, 1.0], 3))
-    optimizer = LBFGS(objective.image, 10, bounds)
+    optimizer = LBFGS(objective.image, 10, box(bounds, objective.image))
     for _ in range(honest_steps):
         optimizer.step(objective.image, objective)
     kept, evaluations = objective.image.asnumpy(), len(objective.losses)
@@ -310,9 +314,19 @@ def test_bounds_are_those_of_scipy(condition, bound, seed):
 
 
 def test_the_image_is_brought_between_the_bounds_first():
-    objective = Objective(rosenbrock, [-7.0, 9.0])
-    LBFGS(objective.image, bounds=(-2, 2)).step(objective.image, objective)
-    np.testing.assert_array_equal(objective.points[0], [-2, 2])
+    """And stays there; each channel has bounds of its own."""
+
+    def function(x):
+        return ((x - 9) ** 2).sum(), 2 * (x - 9)
+
+    lower, upper = (mx.nd.array(values).reshape((1, 3, 1, 1)) for values in ([-1, -2, -3], [1, 2, 3]))
+    objective = Objective(function, np.full((1, 3, 2, 2), -7.0))
+    optimizer = LBFGS(objective.image, bounds=(lower, upper))
+    while not optimizer.stalled:
+        optimizer.step(objective.image, objective)
+    expected = np.array([1, 2, 3])[:, None, None] * np.ones((1, 3, 2, 2))
+    np.testing.assert_array_equal(objective.points[0], -expected)
+    np.testing.assert_array_equal(objective.image.asnumpy(), expected)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4, 12])
@@ -325,11 +339,11 @@ def test_a_run_that_is_resumed_goes_on_bit_for_bit(steps, bounds):
         return loss, gradient.reshape(x.shape)
 
     objective = Objective(function, start)
-    optimizer = LBFGS(objective.image, 5, bounds)
+    optimizer = LBFGS(objective.image, 5, box(bounds, objective.image))
     for _ in range(steps):
         optimizer.step(objective.image, objective)
     resumed = Objective(function, objective.image.asnumpy())
-    again = LBFGS(resumed.image, 5, bounds)
+    again = LBFGS(resumed.image, 5, box(bounds, resumed.image))
     again.load(optimizer.state())
     assert (again.learning_rate, again.stalled) == (optimizer.learning_rate, optimizer.stalled)
     for _ in range(10):
@@ -362,8 +376,8 @@ def test_what_makes_no_sense_is_refused():
     image = mx.nd.zeros((1, 3, 2, 2))
     with pytest.raises(SettingsError, match="history of L-BFGS is 0; it must be 1 or more"):
         LBFGS(image, history=0)
-    with pytest.raises(SettingsError, match="bounds of L-BFGS are 1 and -1; the first must be the lower"):
-        LBFGS(image, bounds=(1, -1))
+    with pytest.raises(SettingsError, match="a lower bound of L-BFGS is not less than the upper one"):
+        LBFGS(image, bounds=box((1, -1), image))
     objective = Objective(rosenbrock, [-1.2, 1.0])
     state = descend(objective, 5).state()
     with pytest.raises(SettingsError, match="an image with 2 elements, not 12; resume with pictures of the same size"):
