@@ -140,8 +140,8 @@ ARCHITECTURES = OrderedDict(
         Architecture("vgg19", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))),
         Architecture("vgg16", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))),
         # VGG-19 at a quarter of its channels (the plan of Wang et al., Collaborative Distillation, CVPR 2020); what
-        # `distill` trains and models/ carries.
-        Architecture("vgg19-compact", ((2, 16), (2, 32), (4, 64), (4, 128), (4, 128))),
+        # `distill` trains and models/ carries. No style or content layer lies beyond conv5_1, so it ends there.
+        Architecture("vgg19-compact", ((2, 16), (2, 32), (4, 64), (4, 128), (1, 128))),
     )
 )
 

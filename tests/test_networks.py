@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from numpy_vgg import NumpyVGG, random_parameters
@@ -6,6 +8,7 @@ from neural_style import networks
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor
+from neural_style.weights import read_index
 
 TINY = networks.Architecture("tiny", ((2, 4), (3, 6), (1, 5)))
 
@@ -109,3 +112,9 @@ def test_unknown_pooling_and_no_layers_are_errors():
         networks.build_symbol(TINY, ["relu1_1"], "median")
     with pytest.raises(SettingsError, match="at least one layer"):
         networks.build_symbol(TINY, [])
+
+
+def test_the_network_in_the_box_has_every_parameter_that_its_table_names():
+    path = os.path.join(os.path.dirname(__file__), "..", "models", "vgg19-compact.params")
+    carried = {name: entry.shape for name, entry in read_index(path).items()}
+    assert carried == networks.ARCHITECTURES["vgg19-compact"].parameter_shapes(["pool5"])
