@@ -27,7 +27,8 @@ import numpy as np
 from ._mxnet import mx
 from .crops import NOISY, Pictures, find_pictures
 from .devices import choose_device
-from .errors import OutputError, SettingsError, WeightsError
+from .errors import SettingsError, WeightsError
+from .files import output_error, replacing
 from .networks import ARCHITECTURES, build_symbol
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
@@ -474,13 +475,11 @@ def save_checkpoint(path, trainer, lessons, best, settings):
     arrays["best_step"] = np.array(best["step"])
     arrays.update((f"best:{name}", value) for name, value in best["weights"].items())
 
-    def save(beside):
-        with open(beside, "wb") as file:
+    try:
+        with replacing(path) as beside, open(beside, "wb") as file:
             np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-
-    _write(path, save)
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def load_checkpoint(path):
@@ -497,17 +496,3 @@ def load_checkpoint(path):
 
 def _part(arrays, kind):
     return OrderedDict((name[len(kind) + 1 :], value) for name, value in arrays.items() if name.startswith(kind + ":"))
-
-
-def _write(path, save):
-    """Have `save` write a file beside `path` and move it there, so that a half-written one is never found."""
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{os.getpid()}-{name}")
-    try:
-        save(beside)
-        os.replace(beside, path)
-    except (OSError, mx.MXNetError) as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
-    finally:
-        if os.path.exists(beside):
-            os.remove(beside)

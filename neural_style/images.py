@@ -8,19 +8,17 @@ Pillow and scikit-image are imported by the functions that need them: scikit-ima
 everything else here, and saving or `check_output` does without.
 """
 
-import contextlib
-import errno
 import io
 import logging
 import os
 import stat
-import uuid
 import warnings
 from collections import OrderedDict
 
 import numpy as np
 
 from .errors import ImageError, OutputError
+from .files import check_writable, output_error, write_whole
 from .units import UNITS
 
 logger = logging.getLogger(__name__)
@@ -55,14 +53,6 @@ _UPRIGHT = {
     6: lambda a: np.rot90(a, -1),
     7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
     8: lambda a: np.rot90(a),
-}
-
-_ADVICE = {
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ENOTDIR: "a part of its path is a file; choose another folder",
-    errno.EACCES: "make it writable or choose another place",
-    errno.EPERM: "make it writable or choose another place",
-    errno.ENOSPC: "free some space or choose another place",
 }
 
 
@@ -270,11 +260,7 @@ def denoise(image, weight):
 
 
 def check_output(path):
-    """Find out whether a picture can be saved at `path`, before there is one.
-
-    The folder is made if it is missing, as saving will need it. Whether it can be written to is tried with a temporary
-    file rather than read from permissions, which do not tell for root, on network drives and on read-only systems. If
-    the answer is no, nothing is left behind. A disk that fills up meanwhile is not foreseen.
+    """Find out whether a picture can be saved at `path`, before there is one, as `files.check_writable` does.
 
     Parameters
     ----------
@@ -283,37 +269,18 @@ def check_output(path):
     Raises
     ------
     OutputError
-        If the suffix is not one of `FORMATS`, `path` is a folder or a device, its folder cannot be made or written to,
-        a file of that name is write-protected, or the name is too long.
+        If the suffix is not one of `FORMATS`; also all that `files.check_writable` finds.
     """
     path = os.fspath(path)
     _format(path)
-    target = os.path.realpath(path)  # a symbolic link stays, and what it points to is replaced
-    made = []
-    try:
-        _make_folders(os.path.dirname(target), made)
-        if _existing_mode(target) is not None:
-            if not os.path.isfile(target):
-                kind = "a folder" if os.path.isdir(target) else "a device or pipe"
-                raise OutputError(f"{path}: is {kind}; give the name of a file")
-            # Replacing needs no permission on the file itself, but who write-protected it meant it.
-            with open(target, "r+b"):
-                pass
-        with _temporary_beside(target) as temporary, open(temporary, "xb"):
-            pass
-    except OSError as error:
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
-        raise _output_error(path, error) from error
+    check_writable(path)
 
 
 def save_image(path, image, quality=95):
     """Save a picture; the suffix decides the format, see `FORMATS`.
 
     The folder is made if it is missing. The file appears whole or not at all, and an older one of that name stays as
-    it was until then: a temporary file in the same folder is written, flushed to the disk and moved into place. A new
-    file has the usual permissions, a replaced one keeps its own; a symbolic link stays and its target is replaced.
+    it was until then, see `files.replacing`.
 
     Parameters
     ----------
@@ -341,21 +308,11 @@ def save_image(path, image, quality=95):
     if name == "JPEG":
         options = dict(options, quality=quality)
     encoded = io.BytesIO()  # encoding to the file would hide why writing fails
-    target = os.path.realpath(path)
     try:
         Image.fromarray(np.ascontiguousarray(image)).save(encoded, name, **options)
-        mode = _existing_mode(target)
-        with _temporary_beside(target) as temporary:
-            with open(temporary, "xb") as file:
-                file.write(encoded.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            if mode is not None:
-                with contextlib.suppress(OSError):  # a file system without permissions must not cost the picture
-                    os.chmod(temporary, stat.S_IMODE(mode))
-            os.replace(temporary, target)
+        write_whole(path, encoded.getbuffer())
     except OSError as error:
-        raise _output_error(path, error) from error
+        raise output_error(path, error) from error
 
 
 def _open(path):
@@ -509,42 +466,3 @@ def _format(path):
         wrong = f"has the unknown suffix '{suffix}'" if suffix else "has no suffix"
         raise OutputError(f"{path}: {wrong}; use one of {known}")
     return FORMATS[suffix.lower()]
-
-
-def _make_folders(folder, made):
-    """Make a folder and those above it; each one that was missing is added to the list `made` once it is there."""
-    missing = []
-    while not os.path.lexists(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    for folder in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # somebody else was faster
-            os.mkdir(folder)
-            made.append(folder)
-
-
-def _existing_mode(path):
-    """Give the mode of a file, None if there is none."""
-    try:
-        return os.stat(path).st_mode
-    except FileNotFoundError:
-        return None
-
-
-@contextlib.contextmanager
-def _temporary_beside(path):
-    """Give a name in the folder of `path` that nobody else uses; what bears it at the end is removed.
-
-    Not `tempfile`, whose files are readable by their owner alone, whatever the umask says.
-    """
-    temporary = os.path.join(os.path.dirname(path), f".neural-style-{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-    finally:  # also after Ctrl-C; after a success it has been moved away
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-
-
-def _output_error(path, error):
-    advice = _ADVICE.get(error.errno, "choose another place")
-    return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")

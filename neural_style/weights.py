@@ -25,6 +25,7 @@ from ._mxnet import mx
 from .checkpoint_networks import find_checkpoint_weights, is_checkpoint
 from .downloads import KNOWN_FILES, cache_folder, git_blob_id
 from .errors import OutputError, SettingsError, WeightsError
+from .files import replacing
 from .networks import ARCHITECTURES, STAND_INS
 
 log = logging.getLogger(__name__)
@@ -302,22 +303,17 @@ def save_weights(path, params):
         If the file cannot be written.
     """
     path = Path(path)
-    # Beside the target, so that the move is within one file system, and of a name that is never searched for.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb"):
-            pass
-        mx.nd.save(str(part), {f"arg:{name}": mx.nd.array(value, dtype="float32") for name, value in params.items()})
-        read_index(part)  # MXNet does not look whether the last bytes reached the disk
-        os.replace(part, path)
+        with replacing(path) as part:
+            with open(part, "wb"):  # MXNet does not say why it cannot
+                pass
+            mx.nd.save(part, {f"arg:{name}": mx.nd.array(value, dtype="float32") for name, value in params.items()})
+            read_index(part)  # nor does it look whether the last bytes reached the disk
     except OSError as error:
         raise OutputError(f"weights cannot be written to {path} ({error.strerror}); choose another place") from error
     except (WeightsError, mx.MXNetError) as error:
         raise OutputError(f"weights were not written completely to {path}; is there space left?") from error
-    finally:
-        if part.exists():
-            part.unlink()
 
 
 def describe_weights(path):

@@ -18,7 +18,7 @@ import skimage.io
 import tifffile
 from PIL import Image
 
-from neural_style import images, units
+from neural_style import files, images, units
 from neural_style.errors import ImageError, OutputError
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "golden")
@@ -869,7 +869,7 @@ def test_missing_permission_is_found_and_leaves_nothing(tmp_path, monkeypatch, r
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return open(name, mode)
 
-    monkeypatch.setattr(images, "open", refuse, raising=False)
+    monkeypatch.setattr(files, "open", refuse, raising=False)
     with pytest.raises(OutputError) as caught:
         images.check_output(path)
     assert str(caught.value) == (

@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "errors": set(),
     # They know none of the others.
     "devices": set(),
-    "images": {"units"},
+    "files": set(),
+    "images": {"files", "units"},
     "networks": {"checkpoint_networks"},
     "checkpoint_networks": set(),
     "objectives": set(),
@@ -31,7 +32,7 @@ MAY_IMPORT = {
     "recipes": set(),
     "units": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
-    "weights": {"checkpoint_networks", "downloads", "networks"},
+    "weights": {"checkpoint_networks", "downloads", "files", "networks"},
     "importers": {"networks", "weights"},
     "downloads": {"importers", "weights"},
     # Handed symbols and parameters; neither images nor weights.
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     "crops": {"images", "units"},
     "teachers": {"units", "networks", "weights"},
     "scales": {"executors", "networks"},
-    "distill": {"crops", "devices", "units", "networks", "scales", "teachers", "weights"},
+    "distill": {"crops", "devices", "files", "units", "networks", "scales", "teachers", "weights"},
     "job": {"images", "recipes", "transfer"},
     # The borders.
     "console": {"job", "transfer"},
