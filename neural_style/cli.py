@@ -182,6 +182,7 @@ _COMMANDS = OrderedDict(
     [
         ("demo", "repaint a photograph of scikit-image's in the style of a painting of this program's own"),
         ("recipes", "list the recipes, or every setting of one with its source"),
+        ("show", "tell how a picture was made, as a command line that makes it again"),
         ("weights", "list, fetch, verify and import network parameters"),
         ("distill", "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"),
     ]
@@ -236,16 +237,20 @@ def _add_flags(parser, flags, recipe=None):
         )
 
 
+# How a shell writes an empty list.
+_NOTHING = "''"
+
+
 def _describe_default(setting, recipes):
     values = OrderedDict()
     for name in recipes:
         values.setdefault(write_value(getattr(RECIPES[name], setting)), []).append(name)
     first, *others = values
-    what = first
+    what = first or _NOTHING
     if setting == "model" and first in STAND_INS:
         what += f", or {STAND_INS[first]} where the weights of {first} are not found"
     # The help is not to be mistaken for a format by argparse.
-    described = [what] + [f"{value} in {', '.join(values[value])}" for value in others]
+    described = [what] + [f"{value or _NOTHING} in {', '.join(values[value])}" for value in others]
     return ("default: " + "; ".join(described)).replace("%", "%%")
 
 
@@ -254,7 +259,7 @@ def write_value(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ",".join(write_value(one) for one in value) or "''"
+        return ",".join(write_value(one) for one in value)
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
@@ -267,7 +272,40 @@ def override_recipe(name, args):
         If a value makes no sense.
     """
     given = {flag.setting: getattr(args, _destination(option), None) for option, flag in FLAGS.items()}
+    if getattr(args, "init", None) in CHOICES["initial"]:
+        given["initial"] = args.init
     return get_recipe(name).override(**{setting: value for setting, value in given.items() if value is not None})
+
+
+def write_flags(recipe):
+    """Give the flags that make of the recipe with its name this one: the reverse of `override_recipe`.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    list of str
+        Words of a command line, without ``--recipe`` itself.
+    """
+    usual, options, words = get_recipe(recipe.name).settings(), flags_of_settings(), []
+    for setting, value in recipe.settings().items():
+        if value != usual[setting]:
+            words += write_flag(options[setting], write_value(value))
+    return words
+
+
+def flags_of_settings():
+    """Give the flag of every setting, by its name."""
+    return dict({flag.setting: option for option, flag in FLAGS.items()}, initial="--init")
+
+
+def write_flag(option, value):
+    """Give the words of a command line that give `option` a value."""
+    word = str(value)
+    # argparse takes a word that begins with a hyphen for a flag
+    return [f"{option}={word}"] if word.startswith("-") else [option, word]
 
 
 def _destination(option):
@@ -380,11 +418,7 @@ def main(argv=None):
 
 def _run_stylize(args):
     recipe = override_recipe(args.recipe, args)
-    initial = None
-    if args.init in ("noise", "content"):
-        recipe = recipe.override(initial=args.init)
-    elif args.init is not None:
-        initial = args.init
+    initial = None if args.init in CHOICES["initial"] else args.init
 
     # The heavy imports come when the arguments are known to be good.
     from .job import Outputs

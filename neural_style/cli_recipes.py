@@ -1,6 +1,6 @@
 """``neural-style recipes``: the named settings, side by side or one by one with their sources."""
 
-from .cli import FLAGS, write_value
+from .cli import flags_of_settings, write_value
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
 
 # Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.
@@ -102,9 +102,10 @@ def _run(args):
 
 def _show(recipe):
     print(f"{recipe.name}: {recipe.summary}\n")
-    flags = {flag.setting: option for option, flag in FLAGS.items()}
-    flags["initial"] = "--init"
-    lines = [(flags[name], write_value(value), recipe.sources[name]) for name, value in recipe.settings().items()]
+    flags = flags_of_settings()
+    lines = [
+        (flags[name], write_value(value) or "''", recipe.sources[name]) for name, value in recipe.settings().items()
+    ]
     width = max(len(flag) for flag, _, _ in lines)
     for flag, value, source in lines:
         print(f"{flag:{width}}  {value:18}  {source}")

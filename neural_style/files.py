@@ -1,7 +1,8 @@
-"""Write files so that they appear whole or not at all, and find out beforehand whether they can be."""
+"""Write files so that they appear whole or not at all, find out beforehand whether they can be, tell them apart."""
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import uuid
@@ -105,6 +106,20 @@ def output_error(path, error):
     """Word an OSError that came while `path` was written as an OutputError, which the caller raises."""
     advice = _ADVICE.get(error.errno, "choose another place")
     return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
+
+
+def sha256(path):
+    """Give the SHA-256 of a file, 64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+    """
+    sha = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            sha.update(block)
+    return sha.hexdigest()
 
 
 def _make_folders(folder, made):

@@ -36,6 +36,11 @@ FORMATS = OrderedDict(
     ]
 )
 
+# What a saved picture can tell of itself: names of PNG's tEXt chunks, which Exif and TIFF have too, under these tags.
+METADATA = ("Software", "Comment")
+_SOFTWARE, _IMAGE_DESCRIPTION = 305, 270  # TIFF 6.0, and the first of them Exif 2.32 in its own directory of tags
+_EXIF_DIRECTORY, _USER_COMMENT, _ASCII = 0x8769, 0x9286, b"ASCII\0\0\0"  # Exif 2.32, 4.6.5 and table 9
+
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in either byte order
 
 # TIFF 6.0: tags, and values of PhotometricInterpretation, PlanarConfiguration and ExtraSamples
@@ -276,7 +281,7 @@ def check_output(path):
     check_writable(path)
 
 
-def save_image(path, image, quality=95):
+def save_image(path, image, quality=95, metadata=None):
     """Save a picture; the suffix decides the format, see `FORMATS`.
 
     The folder is made if it is missing. The file appears whole or not at all, and an older one of that name stays as
@@ -290,13 +295,16 @@ def save_image(path, image, quality=95):
     quality : int
         Of JPEG, 1 to 95; without effect on the others. The originals left it to the library, which chose 75 and halved
         the resolution of colour.
+    metadata : mapping of str to str, optional
+        ASCII text under keys of `METADATA`: PNG gets them as tEXt chunks, JPEG as Exif Software and UserComment, TIFF
+        as Software and ImageDescription. The pixels are the same with and without.
 
     Raises
     ------
     OutputError
         If the file cannot be written; also all that `check_output` finds.
     ValueError
-        If `image` is not uint8 (H, W, 3).
+        If `image` is not uint8 (H, W, 3), or `metadata` not ASCII.
     """
     from PIL import Image
 
@@ -307,12 +315,82 @@ def save_image(path, image, quality=95):
     name, options = _format(path)
     if name == "JPEG":
         options = dict(options, quality=quality)
+    options = dict(options, **_metadata_options(name, metadata or {}))
     encoded = io.BytesIO()  # encoding to the file would hide why writing fails
     try:
         Image.fromarray(np.ascontiguousarray(image)).save(encoded, name, **options)
         write_whole(path, encoded.getbuffer())
     except OSError as error:
         raise output_error(path, error) from error
+
+
+def read_metadata(path):
+    """Read what `save_image` wrote as metadata.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A picture of any origin.
+
+    Returns
+    -------
+    dict of str to str
+        Those of `METADATA` that are there.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, cannot be opened, is empty, or is not a picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    path = os.fspath(path)
+    with _open(path) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(file) as picture:
+                found = _find_metadata(picture)
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{path}: is not a picture of a known format; give a PNG, JPEG or TIFF") from error
+        except Exception as error:  # on damaged files, decoders raise anything from SyntaxError to struct.error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(f"{path}: its metadata cannot be read ({reason}); it may be damaged") from error
+    return {key: value for key, value in zip(METADATA, found) if isinstance(value, str)}
+
+
+def _metadata_options(name, metadata):
+    """Give the options of Pillow's encoder called `name` that write `metadata`."""
+    from PIL import Image, PngImagePlugin
+
+    software, comment = (metadata.get(key, "") for key in METADATA)
+    (software + comment).encode("ascii")  # what Exif's and TIFF's fields hold
+    if not metadata:
+        return {}
+    if name == "PNG":
+        chunks = PngImagePlugin.PngInfo()
+        for key in METADATA:
+            chunks.add_text(key, metadata.get(key, ""))
+        return {"pnginfo": chunks}
+    if name == "TIFF":
+        return {"tiffinfo": {_SOFTWARE: software, _IMAGE_DESCRIPTION: comment}}
+    exif = Image.Exif()
+    exif[_SOFTWARE] = software
+    exif[_EXIF_DIRECTORY] = {_USER_COMMENT: _ASCII + comment.encode("ascii")}
+    return {"exif": exif.tobytes()}
+
+
+def _find_metadata(picture):
+    """Give software and comment of a Pillow image, None where there is none."""
+    if picture.format == "TIFF":
+        return picture.tag_v2.get(_SOFTWARE), picture.tag_v2.get(_IMAGE_DESCRIPTION)
+    if picture.format == "PNG":
+        picture.load()  # chunks may stand after the pixels
+        return tuple(picture.info.get(key) for key in METADATA)
+    exif = picture.getexif()
+    comment = exif.get_ifd(_EXIF_DIRECTORY).get(_USER_COMMENT)
+    if isinstance(comment, bytes):
+        comment = comment[len(_ASCII) :].decode("ascii", "replace") if comment.startswith(_ASCII) else None
+    return exif.get(_SOFTWARE), comment
 
 
 def _open(path):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from .errors import OutputError
 from .images import check_output, read_image, save_image
+from .provenance import describe_picture, describe_run, to_metadata
 from .recipes import DEFAULT_RECIPE, get_recipe
-from .transfer import DEFAULT_SEED, StopReason, finish_picture, stylize
+from .transfer import DEFAULT_SEED, StopReason, choose_network, finish_picture, stylize
+from .weights import find_weights
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ def repaint(
     callback=None,
     interrupt=None,
 ):
-    """Read the pictures, stylise, and save the results.
+    """Read the pictures, stylise, and save the results, each with the settings of the run in its metadata.
 
     A picture on the way that cannot be saved is logged and does not end the run.
 
@@ -108,13 +110,27 @@ def repaint(
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
     outputs.check([content, style, initial], recipe.save_every > 0)
     pictures = [read_image(path) if path else None for path in (content, style, initial)]
+    if weights is None:
+        recipe, weights = choose_network(recipe)
+    elif isinstance(weights, (str, os.PathLike)):
+        weights = find_weights(recipe.model, weights)
+    run = describe_run(recipe, seed, gpu, weights, content, style, initial)
+
+    def save(path, picture, steps, reason=None):
+        save_image(path, picture, metadata=to_metadata(describe_picture(run, steps, reason, picture.shape)))
+        log.info("saved %s", path)
 
     def watch(step, image):
         if step.relative_change < recipe.stop_eps:
             return
         saved = None
         if recipe.save_every and step.number % recipe.save_every == 0:
-            saved = _save_on_the_way(outputs.on_the_way(step.number), finish_picture(image, recipe, last=False))
+            saved = outputs.on_the_way(step.number)
+            try:
+                save(saved, finish_picture(image, recipe, last=False), step.number)
+            except OutputError as error:
+                log.warning("%s", error)
+                saved = None
             log.info("after %d steps: %s", step.number, _describe_objective(step))
         if callback is not None:
             callback(step, image, saved)
@@ -131,8 +147,7 @@ def repaint(
         interrupt=interrupt,
     )
     if result.history or result.reason is StopReason.STEP_LIMIT:
-        save_image(outputs.final, result.picture)
-        log.info("saved %s", outputs.final)
+        save(outputs.final, result.picture, len(result.history), result.reason)
     return result
 
 
@@ -142,13 +157,3 @@ def _describe_objective(step):
         kind = name.split("_")[0] if name != "total_variation" else "total variation"
         parts[kind] = parts.get(kind, 0.0) + loss
     return f"objective {step.loss:.6g}; " + ", ".join(f"{kind} {loss:.6g}" for kind, loss in sorted(parts.items()))
-
-
-def _save_on_the_way(path, picture):
-    try:
-        save_image(path, picture)
-    except OutputError as error:
-        log.warning("%s", error)
-        return None
-    log.info("saved %s", path)
-    return path

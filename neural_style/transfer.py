@@ -209,9 +209,7 @@ def stylize(
     ctx = choose_device(gpu)
     _check(recipe)
     if weights is None:
-        named = recipe.model if recipe.sources["model"] == CHOSEN else None
-        model, weights = find_network(recipe.model, named)
-        recipe = recipe.override(model=model)
+        recipe, weights = choose_network(recipe)
     parameters = load_parameters(recipe, weights, ctx)
     levels = _levels(recipe, content)
     first, history, image, state = 0, [], None, None
@@ -240,6 +238,25 @@ def stylize(
         image = images.resize_image(image, picture_size(content, recipe))
     log.info("%s", reason.value)
     return Result(image, finish_picture(image, recipe, last=True), reason, history, recipe, seed)
+
+
+def choose_network(recipe):
+    """Find the weights of a recipe's network, or those of its stand-in if `Recipe.override` did not name it.
+
+    Returns
+    -------
+    recipe : Recipe
+        With the network that is to run.
+    weights : pathlib.Path
+
+    Raises
+    ------
+    WeightsError
+        If there are none.
+    """
+    named = recipe.model if recipe.sources["model"] == CHOSEN else None
+    model, weights = find_network(recipe.model, named)
+    return recipe.override(model=model), weights
 
 
 def _levels(recipe, content):

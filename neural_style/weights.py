@@ -8,7 +8,6 @@ The files are read here and not by ``mxnet.nd.load``, which takes sizes on trust
 amount of memory), reads the fully connected layers too, and needs MXNet before it can say that a file is a picture.
 """
 
-import hashlib
 import logging
 import math
 import os
@@ -25,7 +24,7 @@ from ._mxnet import mx
 from .checkpoint_networks import find_checkpoint_weights, is_checkpoint
 from .downloads import KNOWN_FILES, cache_folder, git_blob_id
 from .errors import OutputError, SettingsError, WeightsError
-from .files import replacing
+from .files import replacing, sha256
 from .networks import ARCHITECTURES, STAND_INS
 
 log = logging.getLogger(__name__)
@@ -277,14 +276,10 @@ def check_finite(arrays, source):
 
 def digest(path):
     """Give the SHA-256 of a file, 64 hexadecimal digits."""
-    sha = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                sha.update(block)
+        return sha256(path)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror})") from error
-    return sha.hexdigest()
 
 
 def save_weights(path, params):

@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "teachers": {"units", "networks", "weights"},
     "scales": {"executors", "networks"},
     "distill": {"crops", "devices", "files", "units", "networks", "scales", "teachers", "weights"},
-    "job": {"images", "recipes", "transfer"},
+    "provenance": {"files", "images", "recipes", "weights"},
+    "job": {"images", "provenance", "recipes", "transfer", "weights"},
     # The borders.
     "console": {"job", "transfer"},
     "cli": {
@@ -54,6 +55,7 @@ MAY_IMPORT = {
         "cli_demo",
         "cli_distill",
         "cli_recipes",
+        "cli_show",
         "cli_weights",
         "console",
         "job",
@@ -66,6 +68,7 @@ MAY_IMPORT = {
     },
     "cli_recipes": {"cli", "recipes"},
     "cli_demo": {"console", "contact_sheet", "images", "job", "networks", "painting", "recipes", "weights"},
+    "cli_show": {"cli", "files", "provenance", "recipes"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
     "nstyle": {"cli", "job", "recipes", "weights"},
@@ -73,7 +76,7 @@ MAY_IMPORT = {
 }
 
 MAY_EXIT = {"cli", "__main__"}
-MAY_PRINT = {"cli", "cli_demo", "cli_recipes", "cli_weights"}
+MAY_PRINT = {"cli", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
 OPENS_NO_FILE = {"executors", "lbfgs", "networks", "objectives", "optimizers", "recipes"}
 
 # Where the name that is imported is not that of the distribution.

@@ -1,0 +1,92 @@
+"""``neural-style show``: how a picture was made, as a command line that makes it again."""
+
+import json
+import shlex
+
+from .cli import write_flag, write_flags
+from .files import sha256
+from .provenance import read_record, recall_recipe
+from .recipes import DEFAULT_RECIPE
+
+
+def add_arguments(parser):
+    """Add the flags of the command to its parser."""
+    parser.epilog = (
+        "The first line is the command; the others are comments to a shell. A file that has changed since, or is gone, "
+        "is named. The result goes to the default output, add --output for another."
+    )
+    parser.add_argument("picture", metavar="PICTURE", help="a PNG, JPEG or TIFF that this program saved")
+    parser.add_argument("--json", action="store_true", help="print the whole record as JSON instead")
+    parser.set_defaults(run=_run)
+
+
+def _run(args):
+    record = read_record(args.picture)
+    if args.json:
+        print(json.dumps(record, indent=2))
+        return 0
+    recipe, strange = recall_recipe(record)
+    print(" ".join(map(shlex.quote, _command(record, recipe, write_flags(recipe)))))
+    for line in _describe(record, recipe, strange):
+        print("#", line)
+    return 0
+
+
+def _command(record, recipe, flags):
+    words = ["neural-style"]
+    words += write_flag("--content-image", record["content"]["file"])
+    words += write_flag("--style-image", record["style"]["file"])
+    if recipe.name != DEFAULT_RECIPE:
+        words += write_flag("--recipe", recipe.name)
+    if "--model" not in flags:
+        # Unnamed, the network could be another one where the weights of this are missing.
+        words += write_flag("--model", recipe.model)
+    words += flags
+    if record["weights"] and not record["weights"]["found"]:
+        words += write_flag("--weights", record["weights"]["file"])
+    if record["initial"]:
+        words += write_flag("--init", record["initial"]["file"])
+    if record["seed"]:
+        words += write_flag("--seed", record["seed"])
+    if record["gpu"] is not None:
+        words += write_flag("--gpu", record["gpu"])
+    return words
+
+
+def _describe(record, recipe, left_out):
+    width, height = record["size"]
+    steps = "1 step" if record["steps"] == 1 else f"{record['steps']} steps"
+    ends = {
+        None: f"on the way, after {steps}",
+        "CONVERGED": f"converged after {steps}",
+        "STEP_LIMIT": f"{steps}, which was the limit",
+        "INTERRUPTED": f"interrupted after {steps}",
+        "NOT_FINITE": f"the last good image, after {steps}",
+    }
+    yield (
+        f"{width} x {height} pixels, {ends.get(record['stop'], steps)}; recipe {record['recipe']}; neural-style "
+        + (record["program"])
+    )
+    for kind in ("content", "style", "initial"):
+        if record[kind]:
+            yield f"{kind} {record[kind]['file']}: {_compare(record[kind])}"
+    if record["weights"]:
+        yield f"weights of {recipe.model}: {record['weights']['file']}, SHA-256 {record['weights']['sha256']}"
+    else:
+        yield f"weights of {recipe.model}: from memory, so the command may compute with others"
+    if record["stop"] in (None, "INTERRUPTED"):
+        yield f"--max-num-epochs {record['steps']} ends the run where this picture was saved"
+    if record["seed"] is None:
+        yield "the noise was not seeded, so the command gives another picture"
+    if record["recipe"] != recipe.name:
+        yield f"this program has no recipe {record['recipe']}; the flags give its settings"
+    for name, value in left_out.items():
+        yield f"the command leaves out a setting that this program does not have: {name} = {json.dumps(value)}"
+
+
+def _compare(entry):
+    try:
+        same = sha256(entry["file"]) == entry["sha256"]
+    except OSError:
+        return f"not found here, SHA-256 {entry['sha256']}"
+    return "unchanged" if same else f"has changed, it was SHA-256 {entry['sha256']}"
