@@ -3,11 +3,10 @@
     python benchmarks/judge.py --judge VGG19.params --network NAME=FILE --network NAME=FILE --random 0 \
         --pair CONTENT STYLE --pair CONTENT STYLE --output DIR
 
-Every network repaints every pair with the same recipe, steps and seed. The judge then looks at the pictures: style is
-the mean over relu1_1, relu2_1, relu3_1 of |G - G_style|^2 / |G_style|^2, content is |F - F_content|^2 / |F_content|^2
-at relu3_3. Less is better. A file of full VGG-19 or of vgg19-compact runs as the recipe says; a narrow teacher (see
-`neural_style.teachers.Teacher`) gets its input convolution folded away, the spreads of vgg19-compact, and its own
-maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained (He et al. 2015).
+Every network repaints every pair with the same recipe, steps and seed. The judge then looks at the pictures; what it
+measures is defined in `neural_style.distances`. Less is better. A file of full VGG-19 or of vgg19-compact runs as the
+recipe says; a narrow teacher (see `neural_style.teachers.Teacher`) gets its input convolution folded away, the spreads
+of vgg19-compact, and its own maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained (He et al. 2015).
 """
 
 import argparse
@@ -18,42 +17,13 @@ import numpy as np
 
 from neural_style import images
 from neural_style._mxnet import mx
+from neural_style.distances import Judge
 from neural_style.distill import INPUT_SPREAD, start_params
-from neural_style.executors import FeatureExecutor
-from neural_style.networks import ARCHITECTURES, build_symbol
+from neural_style.networks import ARCHITECTURES
 from neural_style.recipes import DEFAULT_RECIPE, get_recipe
 from neural_style.scales import STUDENT, balance, rescale
 from neural_style.teachers import read_params
 from neural_style.transfer import stylize
-
-STYLE, CONTENT = ("relu1_1", "relu2_1", "relu3_1"), "relu3_3"
-
-
-class Judge:
-    """VGG-19 up to relu3_3, as the recipes run it."""
-
-    def __init__(self, path):
-        params = read_params(path)
-        shapes = ARCHITECTURES["vgg19"].parameter_shapes([CONTENT])
-        self.params = {name: mx.nd.array(params[name]) for name in shapes}
-        self.symbol = build_symbol(ARCHITECTURES["vgg19"], STYLE + (CONTENT,))
-
-    def _look(self, picture):
-        # (H, W, 3) -> Gram matrices and the activation of the content layer
-        image = images.to_network(picture)
-        executor = FeatureExecutor(self.symbol, self.params, image.shape, mx.cpu())
-        read = [array.asnumpy() for array in executor.read(image)]
-        flat = [array.reshape(array.shape[1], -1) for array in read[:-1]]
-        return [one.dot(one.T) for one in flat], read[-1]
-
-    def distances(self, picture, content, style):
-        """Give style and content distance; pictures as `images.resize` gives them, all of one size."""
-        (grams, shapes), (wanted, _), (_, kept) = (self._look(one) for one in (picture, style, content))
-        return np.mean([_relative(one, two) for one, two in zip(grams, wanted)]), _relative(shapes, kept)
-
-
-def _relative(one, two):
-    return float(np.square(one - two).sum() / np.square(two).sum())
 
 
 def random_vgg19(seed):
@@ -88,7 +58,6 @@ def main():
     parser.add_argument("--output", required=True, metavar="DIR", help="where the pictures go")
     args = parser.parse_args()
     os.makedirs(args.output, exist_ok=True)
-    judge = Judge(args.judge)
     recipe = get_recipe(args.recipe).override(
         max_steps=args.steps, max_long_edge=args.long_edge, stop_eps=0.0, save_every=0
     )
@@ -101,15 +70,14 @@ def main():
     print(f"{'pair':32} {'network':16} {'style':>8} {'content':>8} {'s/step':>7}")
     for number, ((content, style), size) in enumerate(zip(pairs, sizes)):
         name = "_".join(os.path.splitext(os.path.basename(path))[0] for path in args.pair[number])
-        small = [images.resize(picture, size) for picture in (content, style)]
+        judge = Judge("vgg19", args.judge, content, style, mx.cpu())
         for network, settings, params in networks:
             begun = time.time()
             result = stylize(content, style, recipe.override(**settings), weights=params, gpu=-1)
             took = (time.time() - begun) / args.steps
             images.save_image(os.path.join(args.output, f"{name}_{network}.png"), result.picture)
-            finished = images.resize(result.picture, size)
-            s, c = judge.distances(finished, *small)
-            print(f"{name:32} {network:16} {s:8.4f} {c:8.4f} {took:7.3f}", flush=True)
+            found = judge.measure(images.resize(result.picture, size))
+            print(f"{name:32} {network:16} {found.style:8.4f} {found.content:8.4f} {took:7.3f}", flush=True)
 
 
 if __name__ == "__main__":

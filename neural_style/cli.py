@@ -182,6 +182,7 @@ _COMMANDS = OrderedDict(
     [
         ("demo", "repaint a photograph of scikit-image's in the style of a painting of this program's own"),
         ("recipes", "list the recipes, or every setting of one with its source"),
+        ("compare", "tell how near two pictures are, or how near ours is to the original program's published one"),
         ("show", "tell how a picture was made, as a command line that makes it again"),
         ("weights", "list, fetch, verify and import network parameters"),
         ("distill", "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"),

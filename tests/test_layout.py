@@ -48,10 +48,14 @@ MAY_IMPORT = {
     "distill": {"crops", "devices", "files", "units", "networks", "scales", "teachers", "weights"},
     "provenance": {"files", "images", "recipes", "weights"},
     "job": {"images", "provenance", "recipes", "transfer", "weights"},
+    # They read pictures and results.
+    "distances": {"executors", "images", "networks", "weights"},
+    "compare": {"images"},
     # The borders.
     "console": {"job", "transfer"},
     "cli": {
         "checkpoint_networks",
+        "cli_compare",
         "cli_demo",
         "cli_distill",
         "cli_recipes",
@@ -67,6 +71,18 @@ MAY_IMPORT = {
         "weights",
     },
     "cli_recipes": {"cli", "recipes"},
+    "cli_compare": {
+        "compare",
+        "console",
+        "devices",
+        "distances",
+        "downloads",
+        "images",
+        "job",
+        "networks",
+        "recipes",
+        "weights",
+    },
     "cli_demo": {"console", "contact_sheet", "images", "job", "networks", "painting", "recipes", "weights"},
     "cli_show": {"cli", "files", "provenance", "recipes"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
@@ -76,7 +92,7 @@ MAY_IMPORT = {
 }
 
 MAY_EXIT = {"cli", "__main__"}
-MAY_PRINT = {"cli", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
+MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
 OPENS_NO_FILE = {"executors", "lbfgs", "networks", "objectives", "optimizers", "recipes"}
 
 # Where the name that is imported is not that of the distribution.

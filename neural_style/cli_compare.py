@@ -1,0 +1,193 @@
+"""``neural-style compare``: how near two pictures are, of any program; how near ours is to the published result."""
+
+import json
+from collections import OrderedDict
+
+from .console import repaint_visibly
+from .downloads import KNOWN_FILES, fetch, git_blob_id
+from .errors import ImageError, SettingsError
+from .networks import STAND_INS
+from .recipes import get_recipe
+from .weights import digest, find_network
+
+SCHEMA, VERSION = "neural-style/comparison", 1
+
+# What the originals' authors published: two inputs, and the result of the early program with its defaults.
+_ORIGINAL_RECIPE = "mxnet-0.7"
+_PUBLISHED = OrderedDict(content="IMG_4343.jpg", style="starry_night.jpg", published="4343_starry_night.jpg")
+
+_JUDGE = "vgg19"
+
+
+def add_arguments(parser):
+    """Add the flags of the command to its parser."""
+    recipe = get_recipe(_ORIGINAL_RECIPE)
+    parser.usage = (
+        "%(prog)s [flags] A B\n"
+        "       %(prog)s [flags] --content PICTURE --style PICTURE A B\n"
+        "       %(prog)s [flags] --original"
+    )
+    parser.epilog = (
+        "PSNR and SSIM tell pixels apart; the colour histogram distance, chi-square over CIELAB, goes from 0 to 1. "
+        "With content and style a network judges each picture: style is the mean over relu1_1, relu2_1, relu3_1 of "
+        "|G - Gs|^2 / |Gs|^2, content is |F - Fc|^2 / |Fc|^2 at relu3_3. Less is nearer."
+    )
+    parser.add_argument("pictures", nargs="*", metavar="A B", help="two pictures; B is brought to the size of A")
+    parser.add_argument("--content", metavar="PICTURE", help="what both are pictures of")
+    parser.add_argument("--style", metavar="PICTURE", help="what they took their style from")
+    parser.add_argument(
+        "--judge",
+        metavar="FILE",
+        help="weights of the network that judges, at least up to conv3_3 "
+        f"(default: {_JUDGE}, or {STAND_INS[_JUDGE]} where its weights are not found)",
+    )
+    parser.add_argument("--models-dir", metavar="DIR", help="folder where weights are looked for first")
+    parser.add_argument(
+        "--gpu", type=int, metavar="N", help="GPU to compute on, -1 for the CPU (default: as elsewhere)"
+    )
+    parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
+    original = parser.add_argument_group("the original program's published result")
+    original.add_argument(
+        "--original",
+        action="store_true",
+        help=f"make the published picture again, by recipe {_ORIGINAL_RECIPE}, and compare; the published files are "
+        "fetched where no flag names them",
+    )
+    original.add_argument("--published", metavar="PICTURE", help="the published result, A in the comparison")
+    original.add_argument(
+        "--output", metavar="FILE", default="output/original.png", help="our result, B (default: %(default)s)"
+    )
+    original.add_argument(
+        "--weights", metavar="FILE", help="parameters of the network that paints (default: as elsewhere)"
+    )
+    original.add_argument(
+        "--max-long-edge", type=int, default=recipe.max_long_edge, metavar="N", help="(default: %(default)s)"
+    )
+    original.add_argument(
+        "--max-num-epochs", type=int, default=recipe.max_steps, metavar="N", help="(default: %(default)s)"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(args):
+    _check(args)
+    notes = []
+    if args.original:
+        notes, code = _make_original(args)
+        if code:
+            return code
+    told = _compare(args, *args.pictures)
+    told["notes"] += notes
+    print(json.dumps(told, indent=2) if args.json else "\n".join(_describe(told)))
+    return 0
+
+
+def _check(args):
+    if args.original and args.pictures:
+        raise SettingsError("--original compares the published picture with ours; leave out the two pictures")
+    if not args.original:
+        if len(args.pictures) != 2:
+            raise SettingsError(f"two pictures are compared, not {len(args.pictures)}; give A and B, or --original")
+        if (args.content is None) != (args.style is None):
+            given, missing = ("--content", "--style") if args.content else ("--style", "--content")
+            raise SettingsError(f"{given} is of no use without {missing}; give both or neither")
+        if args.published or args.weights:
+            flag = "--published" if args.published else "--weights"
+            raise SettingsError(f"{flag} goes with --original; leave it out, or add that")
+
+
+def _make_original(args):
+    """Fill in the files that no flag names, and repaint; give notes for the reader and an exit code."""
+    recipe = get_recipe(_ORIGINAL_RECIPE).override(
+        max_long_edge=args.max_long_edge, max_steps=args.max_num_epochs, save_every=0
+    )
+    model, weights = find_network(recipe.model, weights=args.weights, models_dir=args.models_dir)
+
+    from .images import read_image
+    from .job import Outputs
+
+    notes = []
+    for kind, name in _PUBLISHED.items():
+        path = getattr(args, kind)
+        if path is None:
+            setattr(args, kind, str(fetch(name)))
+            continue
+        read_image(path)
+        if git_blob_id(path) != KNOWN_FILES[name].digest:
+            notes.append(f"{path} is not the published {name}")
+    if model != recipe.model:
+        notes.append(
+            f"the published picture is of {recipe.model}, ours of {model}: another network makes another picture"
+        )
+    args.pictures = [args.published, args.output]
+    outputs = Outputs.beside(args.output)
+    outputs.check([args.published], False)
+    code = repaint_visibly(
+        args.content, args.style, outputs, recipe.override(model=model), weights=weights, gpu=args.gpu
+    )
+    return notes, code
+
+
+def _compare(args, first, second):
+    """Give everything that there is to tell of two pictures, as JSON has it."""
+    # Where the network's weights are missing, that is said before any work.
+    judge = find_network(_JUDGE, weights=args.judge, models_dir=args.models_dir) if args.style else None
+
+    from .compare import compare_pictures, reconcile
+    from .images import read_image
+
+    a, b = read_image(first), read_image(second)
+    pictures = reconcile(a, b)
+    try:
+        comparison = compare_pictures(*pictures)
+        distances = _judge(args, judge, pictures) if judge else []
+    except ImageError as error:
+        raise ImageError(f"{first}: {error}") from error
+    told = OrderedDict(
+        schema=SCHEMA,
+        version=VERSION,
+        a=OrderedDict(file=str(first), size=[a.shape[1], a.shape[0]]),
+        b=OrderedDict(file=str(second), size=[b.shape[1], b.shape[0]]),
+        psnr=comparison.psnr,
+        ssim=comparison.ssim,
+        histogram=comparison.histogram,
+        judge=None,
+        notes=[],
+    )
+    for side, distance in zip("ab", distances):
+        told[side].update(style=distance.style, content=distance.content)
+    if judge:
+        model, path = judge
+        told["judge"] = OrderedDict(
+            model=model, file=str(path), sha256=digest(path), content=str(args.content), style=str(args.style)
+        )
+    if a.shape != b.shape:
+        told["notes"].append(
+            f"{second} is {b.shape[1]} x {b.shape[0]} pixels and was brought to {a.shape[1]} x {a.shape[0]}"
+        )
+    return told
+
+
+def _judge(args, judge, pictures):
+    from .devices import choose_device
+    from .distances import Judge
+    from .images import read_image
+
+    judge = Judge(*judge, read_image(args.content), read_image(args.style), choose_device(args.gpu))
+    return [judge.measure(picture) for picture in pictures]
+
+
+def _describe(told):
+    for side in "ab":
+        yield f"{side.upper()}: {told[side]['file']}, {told[side]['size'][0]} x {told[side]['size'][1]} pixels"
+    psnr = "equal" if told["psnr"] is None else f"{told['psnr']:.2f} dB"
+    yield f"{'PSNR':26} {psnr:>10}"
+    yield f"{'SSIM':26} {told['ssim']:10.4f}"
+    yield f"{'colour histogram distance':26} {told['histogram']:10.4f}"
+    if told["judge"]:
+        yield f"{'':26} {'A':>10} {'B':>10}"
+        for kind in ("style", "content"):
+            yield f"{kind + ' distance':26} {told['a'][kind]:10.4f} {told['b'][kind]:10.4f}"
+        yield f"judged by {told['judge']['model']}, {told['judge']['file']}, SHA-256 {told['judge']['sha256'][:16]}"
+    for note in told["notes"]:
+        yield f"note: {note}"
