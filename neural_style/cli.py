@@ -14,7 +14,7 @@ from typing import Callable, Optional, Tuple
 from . import __version__
 from .checkpoint_networks import is_checkpoint
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
-from .errors import NeuralStyleError
+from .errors import CheckpointError, NeuralStyleError, SettingsError
 from .networks import ARCHITECTURES, POOLINGS, STAND_INS
 from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from .optimizers import OPTIMIZERS
@@ -176,6 +176,21 @@ FLAGS = OrderedDict(list(_ORIGINAL_FLAGS.items()) + list(_FURTHER_FLAGS.items())
 _DEFAULT_OUTPUT = "output/out.jpg"
 _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 
+
+_CHECKPOINT_EVERY = 20
+
+# What may be given with --resume.
+_WITH_RESUME = (
+    "resume",
+    "output",
+    "output_dir",
+    "weights",
+    "models_dir",
+    "checkpoint",
+    "checkpoint_every",
+    "log_level",
+    "run",
+)
 
 # What each command does; it is in the module called cli_ and its name, which is imported when the command is given.
 _COMMANDS = OrderedDict(
@@ -365,6 +380,24 @@ def _make_main_parser():
         default="info",
         help="least severe messages to show (default: %(default)s)",
     )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep there what the run can go on from, also after Ctrl-C and SIGTERM",
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=int,
+        metavar="N",
+        help=f"steps between two checkpoints (default: {_CHECKPOINT_EVERY})",
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="go on from a checkpoint, bit for bit; pictures and settings come from it, and it is kept up to date "
+        "unless --checkpoint names another. Only --output, --output_dir, --weights, --models-dir, --checkpoint, "
+        "--checkpoint-every and --log-level can be given with it",
+    )
     group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
     _add_flags(group, _FURTHER_FLAGS)
     parser.set_defaults(run=_run_stylize)
@@ -417,7 +450,61 @@ def main(argv=None):
             return EXIT_INTERRUPTED
 
 
+def _resume(args):
+    """Go on from a checkpoint."""
+    usual = vars(_make_main_parser().parse_args([]))
+    for name, value in vars(args).items():
+        if value != usual[name] and name not in _WITH_RESUME:
+            raise SettingsError(
+                f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file"
+            )
+
+    from .checkpoints import load_checkpoint
+    from .job import Outputs
+    from .provenance import recall_recipe
+    from .weights import find_weights
+
+    checkpoint = load_checkpoint(args.resume)
+    recipe, strange = recall_recipe(checkpoint.run)
+    if strange:
+        raise CheckpointError(f"checkpoint {args.resume} has settings that this program does not know; use a later one")
+    outputs = _find_outputs(args) or Outputs(**checkpoint.outputs)
+    weights = checkpoint.run["weights"]
+    named = args.weights or (weights["file"] if weights and not weights["found"] else None)
+    return repaint_visibly(
+        checkpoint.inputs["content"],
+        checkpoint.inputs["style"],
+        outputs,
+        recipe,
+        weights=find_weights(recipe.model, named, args.models_dir),
+        gpu=checkpoint.run["gpu"],
+        seed=checkpoint.run["seed"],
+        initial=checkpoint.inputs["initial"],
+        checkpoint=args.checkpoint or args.resume,
+        checkpoint_every=_find_interval(args),
+        resume=checkpoint,
+    )
+
+
+def _find_interval(args):
+    if args.checkpoint_every is None:
+        return _CHECKPOINT_EVERY
+    if args.checkpoint_every < 1:
+        raise SettingsError(f"--checkpoint-every is {args.checkpoint_every}; it must be 1 or more")
+    return args.checkpoint_every
+
+
+def _find_outputs(args):
+    from .job import Outputs
+
+    if args.output_dir is not None:
+        return Outputs.in_folder(args.output_dir)
+    return Outputs.beside(args.output) if args.output is not None else None
+
+
 def _run_stylize(args):
+    if args.resume is not None:
+        return _resume(args)
     recipe = override_recipe(args.recipe, args)
     initial = None if args.init in CHOICES["initial"] else args.init
 
@@ -425,10 +512,10 @@ def _run_stylize(args):
     from .job import Outputs
     from .weights import find_network
 
-    folder = args.output_dir
-    if folder is None and args.output is None:
+    outputs = _find_outputs(args)
+    if outputs is None:
         folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
-    outputs = Outputs.in_folder(folder) if folder is not None else Outputs.beside(args.output or _DEFAULT_OUTPUT)
+        outputs = Outputs.beside(_DEFAULT_OUTPUT) if folder is None else Outputs.in_folder(folder)
     model, weights = find_network(recipe.model, args.model, args.weights, args.models_dir)
     return repaint_visibly(
         args.content_image,
@@ -439,4 +526,6 @@ def _run_stylize(args):
         gpu=args.gpu,
         seed=args.seed,
         initial=initial,
+        checkpoint=args.checkpoint,
+        checkpoint_every=_find_interval(args),
     )

@@ -41,7 +41,8 @@ def repaint_visibly(content, style, outputs, recipe, **more):
     from .transfer import StopReason
 
     interrupt = threading.Event()
-    with _progress(recipe.max_steps) as advance, _finishing_on_signals(interrupt):
+    done = len(more["resume"].state.history) if more.get("resume") else 0
+    with _progress(sum(recipe.pyramid) + recipe.max_steps, done) as advance, _finishing_on_signals(interrupt):
         result = repaint(content, style, outputs, recipe, callback=advance, interrupt=interrupt, **more)
     if result.reason is StopReason.NOT_FINITE:
         what = f"{outputs.final} holds the last good image" if result.history else "nothing is saved"
@@ -90,7 +91,7 @@ class _StderrHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def _progress(total):
+def _progress(total, done):
     """Give a callback that moves a progress bar on a terminal; elsewhere the original's log lines tell."""
     from .transfer import epoch_log
 
@@ -101,7 +102,7 @@ def _progress(total):
 
     epoch_log.disabled = True
     try:
-        with tqdm(total=total, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
+        with tqdm(total=total, initial=done, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
 
             def advance(step, image, saved):
                 bar.set_postfix_str(f"loss {step.loss:.4g}, relative change {step.relative_change:.6f}", refresh=False)

@@ -30,6 +30,10 @@ class SettingsError(NeuralStyleError):
     """A setting has a value that makes no sense, or that contradicts another."""
 
 
+class CheckpointError(NeuralStyleError):
+    """A checkpoint cannot be read, or is of another run than the one that is to go on."""
+
+
 class OutputError(NeuralStyleError):
     """A result cannot be written where it was asked for."""
 

@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from .checkpoints import Checkpoint, check_checkpoint, check_unchanged
 from .errors import OutputError
 from .images import check_output, read_image, save_image
 from .provenance import describe_picture, describe_run, to_metadata
@@ -44,6 +45,12 @@ class Outputs:
         """The names of MXNet's example from 0.8 on: no slash is added for pictures on the way, but for the last one."""
         return cls(folder + "/final.jpg", folder + "e_", ".jpg")
 
+    def absolute(self):
+        """Give the fields with absolute paths, which mean the same in another folder."""
+        # A prefix may end in a slash, which abspath would take away.
+        prefix = os.path.abspath(self.prefix + "_")[:-1]
+        return {"final": os.path.abspath(self.final), "prefix": prefix, "suffix": self.suffix}
+
     def on_the_way(self, steps):
         """Name the picture after so many steps."""
         return f"{self.prefix}{steps}{self.suffix}"
@@ -76,6 +83,9 @@ def repaint(
     initial=None,
     callback=None,
     interrupt=None,
+    checkpoint=None,
+    checkpoint_every=1,
+    resume=None,
 ):
     """Read the pictures, stylise, and save the results, each with the settings of the run in its metadata.
 
@@ -94,6 +104,12 @@ def repaint(
     callback : callable, optional
         Called as ``callback(step, image, saved)`` after every step but the one that converged, as in the original
         program; `saved` is the path of the picture that was saved after this step, or None.
+    checkpoint : str, optional
+        File to write a checkpoint to, from which the run can go on: after every `checkpoint_every` steps and when it is
+        interrupted. One that cannot be written is logged and does not end the run.
+    checkpoint_every : int
+    resume : checkpoints.Checkpoint, optional
+        To go on from; of the same pictures, recipe, weights and seed.
 
     Returns
     -------
@@ -104,10 +120,14 @@ def repaint(
     ------
     OutputError
         If a result cannot be written; found out before the first step wherever that is possible.
+    CheckpointError
+        If the checkpoint is of other pictures or weights.
     ImageError, WeightsError, DeviceError, SettingsError
         If the run cannot start.
     """
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, [content, style, initial])
     outputs.check([content, style, initial], recipe.save_every > 0)
     pictures = [read_image(path) if path else None for path in (content, style, initial)]
     if weights is None:
@@ -115,6 +135,11 @@ def repaint(
     elif isinstance(weights, (str, os.PathLike)):
         weights = find_weights(recipe.model, weights)
     run = describe_run(recipe, seed, gpu, weights, content, style, initial)
+    if resume is not None:
+        check_unchanged(resume.run, run)
+        run = resume.run  # so that the pictures carry the same settings, names of files included
+    inputs = {"content": content, "style": style, "initial": initial}
+    latest = None
 
     def save(path, picture, steps, reason=None):
         save_image(path, picture, metadata=to_metadata(describe_picture(run, steps, reason, picture.shape)))
@@ -135,6 +160,19 @@ def repaint(
         if callback is not None:
             callback(step, image, saved)
 
+    def write_checkpoint():
+        absolute = {kind: path and os.path.abspath(path) for kind, path in inputs.items()}
+        try:
+            Checkpoint(run, absolute, outputs.absolute(), latest()).save(checkpoint)
+        except OutputError as error:
+            log.warning("%s", error)
+
+    def keep(step, snapshot):
+        nonlocal latest
+        latest = snapshot
+        if step.number % checkpoint_every == 0:
+            write_checkpoint()
+
     result = stylize(
         pictures[0],
         pictures[1],
@@ -145,7 +183,12 @@ def repaint(
         initial=pictures[2],
         callback=watch,
         interrupt=interrupt,
+        keep=keep if checkpoint is not None else None,
+        resume=resume.state if resume is not None else None,
     )
+    if result.reason is StopReason.INTERRUPTED and latest is not None:
+        write_checkpoint()
+        log.info("saved %s, from which --resume goes on", checkpoint)
     if result.history or result.reason is StopReason.STEP_LIMIT:
         save(outputs.final, result.picture, len(result.history), result.reason)
     return result

@@ -150,6 +150,19 @@ def read_record(path):
     return record
 
 
+def check_run(run):
+    """Check what `describe_run` gave after it was read from a file.
+
+    Raises
+    ------
+    ValueError, TypeError, SettingsError
+        If it is not that.
+    """
+    _check(run, {key: kind for key, kind in _RECORD.items() if key not in _OF_A_PICTURE}, "the record")
+    _check_text(run)
+    recall_recipe(run)
+
+
 def recall_recipe(record):
     """Give the recipe that a record tells of, as this program has it.
 
@@ -216,6 +229,9 @@ _RECORD = {
     "stop": _optional(str),
     "size": [int],
 }
+
+
+_OF_A_PICTURE = ("steps", "stop", "size")
 
 
 def _check(value, expected, name):

@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "scales": {"executors", "networks"},
     "distill": {"crops", "devices", "files", "units", "networks", "scales", "teachers", "weights"},
     "provenance": {"files", "images", "recipes", "weights"},
-    "job": {"images", "provenance", "recipes", "transfer", "weights"},
+    "checkpoints": {"files", "provenance", "transfer"},
+    "job": {"checkpoints", "images", "provenance", "recipes", "transfer", "weights"},
     # They read pictures and results.
     "distances": {"executors", "images", "networks", "weights"},
     "compare": {"images"},
@@ -55,6 +56,7 @@ MAY_IMPORT = {
     "console": {"job", "transfer"},
     "cli": {
         "checkpoint_networks",
+        "checkpoints",
         "cli_compare",
         "cli_demo",
         "cli_distill",
@@ -66,6 +68,7 @@ MAY_IMPORT = {
         "networks",
         "objectives",
         "optimizers",
+        "provenance",
         "recipes",
         "units",
         "weights",
