@@ -1,0 +1,408 @@
+"""Exact tiling: the losses and the gradient of a picture of any size, from windows of bounded size.
+
+A Gram matrix and a squared difference are sums over positions, so they can be added up window by window, as long as
+every position is counted once and is computed as in the whole picture. A window is therefore larger than the tile that
+it is responsible for: around the tile's own positions it holds a halo as wide as the network sees, and where it ends at
+the picture's border the network's own zero padding stays. A first pass adds up the Gram matrices and the content
+losses; the gradient of the losses with respect to the *whole* picture's Gram matrices is what a second pass sends back
+through the network in each window, from its own positions alone. What arrives at the window's pixels, halo included, is
+added up to the gradient of the picture.
+
+All windows of a picture have one shape, so executors differ in what they crop and in nothing else: there are at most
+nine of them, three per axis (first, inner, last), and they share one memory pool and the same kernels.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Tuple
+
+import numpy as np
+
+from ._mxnet import mx
+from .errors import SettingsError
+from .executors import FeatureExecutor
+from .objectives import loss_symbol, represent
+
+
+@dataclass(frozen=True)
+class Span:
+    """One window along one axis of the picture, in pixels.
+
+    Attributes
+    ----------
+    begin, end : int
+        What the window covers.
+    own_begin, own_end : int
+        What it is responsible for; between 0 and the picture's length.
+    """
+
+    begin: int
+    end: int
+    own_begin: int
+    own_end: int
+
+    def positions(self, stride):
+        """Give the own positions of a layer as a slice of the whole picture's."""
+        return slice(self.own_begin // stride, self.own_end // stride)
+
+    def crop(self, stride):
+        """Give the own positions of a layer as a slice of the window's."""
+        return slice((self.own_begin - self.begin) // stride, (self.own_end - self.begin) // stride)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One window of the picture and the positions that are its own.
+
+    Attributes
+    ----------
+    rows, columns : Span
+    """
+
+    rows: Span
+    columns: Span
+
+    def pixels(self):
+        """Give the index of the window's pixels in a (1, 3, H, W) array."""
+        rows, columns = self.rows, self.columns
+        return (slice(None), slice(None), slice(rows.begin, rows.end), slice(columns.begin, columns.end))
+
+    def positions(self, stride):
+        """Give the index of the own positions in the whole (1, C, h, w) activation of a layer."""
+        return (slice(None), slice(None), self.rows.positions(stride), self.columns.positions(stride))
+
+    def shape(self, channels, stride):
+        """Give the shape (1, C, h, w) of the own positions of a layer."""
+        crops = (span.crop(stride) for span in (self.rows, self.columns))
+        return (1, channels) + tuple(crop.stop - crop.start for crop in crops)
+
+    @property
+    def crops(self):
+        """Own pixels within the window, per axis: what distinguishes the symbols of two tiles."""
+        return tuple((crop.start, crop.stop) for crop in (self.rows.crop(1), self.columns.crop(1)))
+
+    def crop(self, symbol, stride):
+        """Build the own positions of an activation of the window.
+
+        Parameters
+        ----------
+        symbol : mxnet.symbol.Symbol
+            (1, C, h, w).
+        stride : int
+            Pixels between two positions.
+
+        Returns
+        -------
+        mxnet.symbol.Symbol
+        """
+        crops = [span.crop(stride) for span in (self.rows, self.columns)]
+        if all(span.begin == span.own_begin and span.end == span.own_end for span in (self.rows, self.columns)):
+            return symbol
+        begin, end = zip(*((crop.start, crop.stop) for crop in crops))
+        return mx.sym.slice(symbol, begin=(None, None) + begin, end=(None, None) + end)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A picture cut into tiles; see `cut`.
+
+    Attributes
+    ----------
+    tiles : tuple of Tile
+        Every position of every layer is the own of exactly one.
+    window : tuple of int
+        (height, width) in pixels that all windows have.
+    """
+
+    tiles: Tuple[Tile, ...]
+    window: Tuple[int, int]
+
+
+def halo(architecture, layers):
+    """Give how many pixels beyond the ones it covers a position of the deepest of `layers` depends on.
+
+    A position of a layer of stride s covers s pixels per axis; each 3x3 convolution up to it adds one position of the
+    convolution's own stride on either side. Pooling of stride 2 and size 2 adds none.
+    """
+    deepest = max(architecture.layers.index(layer) for layer in layers)
+    return sum(architecture.stride(layer) for layer in architecture.layers[: deepest + 1] if layer.startswith("conv"))
+
+
+def alignment(architecture, layers):
+    """Give what the beginnings of windows and tiles are multiples of, in pixels.
+
+    With it, every pooling takes the same positions together in a window as in the whole picture.
+    """
+    return architecture.minimum_side(layers)
+
+
+def cut(architecture, layers, size, tile_size):
+    """Cut a picture into as few tiles of at most a size as possible, the windows being equal and as small as possible.
+
+    Tiles at the picture's border have no halo there, and are larger by as much.
+
+    Parameters
+    ----------
+    architecture : networks.Architecture
+    layers : sequence of str
+        Activations that losses are taken of.
+    size : tuple of int
+        (height, width) of the picture in pixels.
+    tile_size : int
+        Side in pixels of what an inner tile is responsible for, without its halo. Rounded down to a multiple of
+        `alignment`. A window exceeds it by `halo` on one side, `halo` rounded up to the alignment on the other, and by
+        less than the alignment, because the last window has to end where the picture ends, for the pooling to leave out
+        the same pixels.
+
+    Returns
+    -------
+    Tiling
+
+    Raises
+    ------
+    SettingsError
+        If `tile_size` is less than `alignment`.
+    """
+    align, reach = alignment(architecture, layers), halo(architecture, layers)
+    if tile_size < align:
+        raise SettingsError(f"--tile-size {tile_size} is too small; for these layers it must be at least {align} pixels")
+    rows, columns = (_cut_axis(length, tile_size // align * align, reach, align) for length in size)
+    tiles = tuple(Tile(row, column) for row, column in itertools.product(rows, columns))
+    return Tiling(tiles, tuple(spans[0].end - spans[0].begin for spans in (rows, columns)))
+
+
+def _cut_axis(length, largest_step, reach, align):
+    before = -(-reach // align) * align
+
+    def window(step):
+        least = step + before + reach
+        return least + (length - least) % align
+
+    if length <= window(largest_step):
+        return [Span(0, length, 0, length)]
+    count = 1 - (window(largest_step) - length) // largest_step
+    step = next(s for s in range(align, largest_step + 1, align) if (count - 1) * s + window(s) >= length)
+    spans = []
+    for i in range(count):
+        last = i == count - 1
+        # The last window is moved back to end with the picture, what it is responsible for is not.
+        begin = length - window(step) if last else i * step
+        own_begin, own_end = before + i * step, before + (i + 1) * step
+        spans.append(Span(begin, begin + window(step), own_begin if i else 0, length if last else own_end))
+    return spans
+
+
+def window_symbol(architecture, activations, terms, tile):
+    """Build what one tile contributes: per style term a Gram matrix, per content term a loss, of its own positions.
+
+    Parameters
+    ----------
+    architecture : networks.Architecture
+    activations : mapping of str to mxnet.symbol.Symbol
+        Layer name to its activation (1, C, h, w) of the window ``data``.
+    terms : sequence of objectives.Term
+    tile : Tile
+
+    Returns
+    -------
+    mxnet.symbol.Symbol
+        One output per term, (C, C) or (1,). The content's target variables are of the own positions.
+    """
+    own = _represent_own(architecture, activations, terms, tile)
+    return mx.sym.Group(
+        [symbol if term.kind == "style" else loss_symbol([term], [symbol]) for term, symbol in zip(terms, own)]
+    )
+
+
+def _represent_own(architecture, activations, terms, tile):
+    own = {layer: tile.crop(symbol, architecture.stride(layer)) for layer, symbol in activations.items()}
+    return represent(terms, own, {layer: architecture.channels(layer) for layer in activations})
+
+
+def read_tiled(architecture, activations, terms, parameters, picture, ctx, tile_size):
+    """Read the targets of a picture tile by tile.
+
+    Parameters
+    ----------
+    architecture : networks.Architecture
+    activations : mapping of str to mxnet.symbol.Symbol
+        Layer name to its activation (1, C, h, w) with the input ``data``: the outputs of `networks.build_symbol`.
+    terms : sequence of objectives.Term
+    parameters : mapping of str to mxnet.nd.NDArray
+        All other arguments of the activations, on `ctx`; more than those do no harm.
+    picture : mxnet.nd.NDArray or numpy.ndarray
+        Float32 (1, 3, H, W), on any context.
+    ctx : mxnet.Context
+    tile_size : int
+        See `cut`.
+
+    Returns
+    -------
+    list of mxnet.nd.NDArray
+        Per term, on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from what a
+        FeatureExecutor reads by float32 rounding alone.
+    """
+    layers = [term.layer for term in terms]
+    height, width = picture.shape[2:]
+    tiling = cut(architecture, layers, (height, width), tile_size)
+    targets = []
+    for term in terms:
+        channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
+        shape = (channels, channels) if term.kind == "style" else (1, channels, height // stride, width // stride)
+        targets.append(mx.nd.zeros(shape, ctx=ctx))
+    for _, tiles in _by_crops(tiling.tiles):
+        symbol = mx.sym.Group(_represent_own(architecture, activations, terms, tiles[0]))
+        reader = FeatureExecutor(symbol, parameters, (1, 3) + tiling.window, ctx)
+        for tile in tiles:
+            for term, target, read in zip(terms, targets, reader.read(picture[tile.pixels()])):
+                if term.kind == "style":
+                    target += read
+                else:
+                    target[tile.positions(architecture.stride(term.layer))] = read
+        # Executors of different crops do not share memory here: one has to be done before the next is bound.
+        mx.nd.waitall()
+        del reader
+    return targets
+
+
+def _by_crops(tiles):
+    groups = {}
+    for tile in tiles:
+        groups.setdefault(tile.crops, []).append(tile)
+    # The largest pool first: the others find their place in it.
+    return sorted(groups.items(), key=lambda group: -_area(group[0]))
+
+
+def _area(crops):
+    (top, bottom), (left, right) = crops
+    return (bottom - top) * (right - left)
+
+
+class TiledLossExecutor:
+    """The losses of an image and the gradient of their weighted sum, as `executors.LossExecutor`, tile by tile.
+
+    Bound on the image itself, which it reads at every `run` and never writes. The computation of every tile happens
+    twice, but for the last tile of the first pass, which is the first of the second.
+
+    Parameters
+    ----------
+    architecture : networks.Architecture
+    activations : mapping of str to mxnet.symbol.Symbol
+        Layer name to its activation (1, C, h, w) with the input ``data``: the outputs of `networks.build_symbol`. What
+        is done to ``data`` before the network must be done to each pixel alone.
+    terms : sequence of objectives.Term
+    parameters : mapping of str to mxnet.nd.NDArray
+        All other arguments of the activations, on `ctx`; more than those do no harm.
+    targets : mapping of str to mxnet.nd.NDArray
+        By `Term.target`, of the whole picture: (C, C) for style, (1, C, h, w) for content.
+    weigh : callable
+        From the losses, a list of (1,) NDArrays in the order of `terms`, to their head gradients, the same.
+    image : mxnet.nd.NDArray
+        Float32 (1, 3, H, W) on `ctx`.
+    ctx : mxnet.Context
+    tile_size : int
+        See `cut`.
+
+    Attributes
+    ----------
+    gradient : mxnet.nd.NDArray
+        Of the image's shape: the gradient of Σ factor · loss with respect to the image at the last `run`.
+    losses : list of mxnet.nd.NDArray
+        The losses at the last `run`, shape (1,) each, not multiplied by their factors.
+    """
+
+    def __init__(self, architecture, activations, terms, parameters, targets, weigh, image, ctx, tile_size):
+        tiling = cut(architecture, [term.layer for term in terms], image.shape[2:], tile_size)
+        window = (1, 3) + tiling.window
+        self._image, self._weigh = image, weigh
+        self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
+        self._data, self._data_gradient = mx.nd.zeros(window, ctx=ctx), mx.nd.zeros(window, ctx=ctx)
+
+        self._windows, shared = [], None
+        groups = _by_crops(tiling.tiles)
+        parts = _TargetParts(architecture, terms, targets, [tiles[0] for _, tiles in groups], ctx)
+        for _, tiles in groups:
+            symbol = window_symbol(architecture, activations, terms, tiles[0])
+            arguments = dict(parameters, data=self._data, **parts.views(tiles[0]))
+            shared = _bind(symbol, arguments, {"data": self._data_gradient}, ctx, shared)
+            self._windows += [(tile, shared) for tile in tiles]
+        self._parts = parts
+        self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in shared.outputs]
+
+        # The style's losses as functions of the whole picture's Gram matrices.
+        self._styles = [i for i, term in enumerate(terms) if term.kind == "style"]
+        self._style_losses, self._gram_gradients = None, []
+        if self._styles:
+            styles = [terms[i] for i in self._styles]
+            self._gram_gradients = [mx.nd.zeros(self._totals[i].shape, ctx=ctx) for i in self._styles]
+            arguments = {term.target: targets[term.target] for term in styles}
+            arguments.update((term.name, self._totals[i]) for i, term in zip(self._styles, styles))
+            gradients = {term.name: gradient for term, gradient in zip(styles, self._gram_gradients)}
+            symbol = loss_symbol(styles, [mx.sym.Variable(term.name) for term in styles])
+            self._style_losses = _bind(symbol, arguments, gradients, ctx)
+        self.losses = [mx.nd.zeros((1,), ctx=ctx) for _ in terms]
+
+    def run(self):
+        """Compute `losses` and `gradient` for the image as it is now. Does not wait for the device."""
+        for total in self._totals:
+            total[:] = 0
+        for tile, executor in self._windows:
+            for total, part in zip(self._totals, self._forward(tile, executor)):
+                total += part
+
+        self.losses = list(self._totals)
+        if self._style_losses is not None:
+            for i, loss in zip(self._styles, self._style_losses.forward(is_train=True)):
+                self.losses[i] = loss
+        heads = list(self._weigh(self.losses))
+        if self._style_losses is not None:
+            self._style_losses.backward([heads[i] for i in self._styles])
+            for i, gradient in zip(self._styles, self._gram_gradients):
+                heads[i] = gradient
+
+        self.gradient[:] = 0
+        for tile, executor in reversed(self._windows):
+            if (tile, executor) != self._windows[-1]:
+                self._forward(tile, executor)
+            executor.backward(heads)
+            pixels = tile.pixels()
+            self.gradient[pixels] = self.gradient[pixels] + self._data_gradient
+
+    def _forward(self, tile, executor):
+        self._data[:] = self._image[tile.pixels()]
+        self._parts.fill(tile)
+        return executor.forward(is_train=True)
+
+
+class _TargetParts:
+    """The content targets of the tile that is computed, in memory that all tiles share."""
+
+    def __init__(self, architecture, terms, targets, tiles, ctx):
+        self._items = []
+        for term in terms:
+            if term.kind == "content":
+                channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
+                largest = max(int(np.prod(tile.shape(channels, stride))) for tile in tiles)
+                self._items.append((term, channels, stride, targets[term.target], mx.nd.zeros((largest,), ctx=ctx)))
+
+    def views(self, tile):
+        """Give the arrays, by the names of the terms' targets, to bind an executor of a tile on."""
+        return {item[0].target: self._view(item, tile) for item in self._items}
+
+    def fill(self, tile):
+        """Copy the targets of a tile's own positions."""
+        for item in self._items:
+            _, _, stride, target, _ = item
+            self._view(item, tile)[:] = target[tile.positions(stride)]
+
+    @staticmethod
+    def _view(item, tile):
+        _, channels, stride, _, memory = item
+        shape = tile.shape(channels, stride)
+        return memory[: int(np.prod(shape))].reshape(shape)
+
+
+def _bind(symbol, arguments, gradients, ctx, shared=None):
+    arguments = {name: arguments[name] for name in symbol.list_arguments()}
+    requests = {name: "write" if name in gradients else "null" for name in arguments}
+    return symbol.bind(ctx, args=arguments, args_grad=gradients, grad_req=requests, shared_exec=shared)
