@@ -22,6 +22,7 @@ INSTALL_REQUIRES = [
     "pooch>=1.4",  # the first with retry_if_failed
     "requests>=2.20,<3",  # as MXNet asks for it
     "loky>=3.1",  # the first that knows the limits of cgroups v2
+    "psutil>=5.6",  # memory that the machine has available and that the process holds
     "tqdm>=4.41",
     # MXNet 1.x imports distutils, which left Python in 3.12 and which setuptools brings back.
     "setuptools>=65; python_version>='3.12'",

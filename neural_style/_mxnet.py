@@ -1,11 +1,13 @@
 """The one place that imports MXNet.
 
 ``from ._mxnet import mx`` costs nothing: MXNet itself is imported when the first of its attributes is used, so that
-``--help`` and bad arguments are answered at once. Importing it here, and only here, makes three things true:
+``--help`` and bad arguments are answered at once. Importing it here, and only here, makes four things true:
 
 - it finds ``numpy.bool``, which NumPy 1.24 removed and which MXNet 1.x uses while it is being imported;
 - it starts with one thread per physical core that this process may use. MXNet 1.x takes half of the processors it sees,
   which is half the speed on a machine without hyper-threading, and it reads the number only once, at import;
+- its operators share one scratch memory on the CPU, where executors would take turns with four of them, each growing to
+  the largest need. Operators run one after the other there in any case;
 - it does not announce every graph that oneDNN takes over.
 
 Environment variables that the user has set are left alone.
@@ -43,6 +45,7 @@ def _import_mxnet():
     if not any(name in os.environ for name in _THREAD_VARIABLES):
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+    os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
     lacks_bool = "bool" not in vars(np)
     if lacks_bool:
         np.bool = bool

@@ -149,7 +149,7 @@ ARCHITECTURES = OrderedDict(
 STAND_INS = {"vgg19": "vgg19-compact", "vgg16": "vgg19-compact"}
 
 
-def build_symbol(architecture, layers, pooling="avg", prepare=None):
+def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
     """Build the network up to the deepest of `layers`, with those activations as its outputs, in that order.
 
     No image size is part of the symbol: it can be bound with ``data`` of any (N, 3, H, W).
@@ -164,6 +164,9 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None):
         The network of a checkpoint keeps its own.
     prepare : callable, optional
         From the symbol ``data`` to what the first convolution takes; see `bring_to_network`.
+    trim : callable, optional
+        ``trim(layer, symbol)`` gives what the next block takes of the pooling `layer`; `tiling` cuts off there what no
+        loss depends on. What is given out is not trimmed.
 
     Returns
     -------
@@ -194,6 +197,8 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None):
         else:
             x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling, name=layer)
         activations[layer] = x
+        if trim is not None and layer.startswith("pool"):
+            x = trim(layer, x)
     return mx.sym.Group([activations[layer] for layer in layers])
 
 

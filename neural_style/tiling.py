@@ -21,6 +21,7 @@ import numpy as np
 from ._mxnet import mx
 from .errors import SettingsError
 from .executors import FeatureExecutor
+from .networks import build_symbol
 from .objectives import loss_symbol, represent
 
 
@@ -41,13 +42,14 @@ class Span:
     own_begin: int
     own_end: int
 
-    def positions(self, stride):
-        """Give the own positions of a layer as a slice of the whole picture's."""
-        return slice(self.own_begin // stride, self.own_end // stride)
+    def own(self, stride, start=0):
+        """Give the own positions of a layer, counted from pixel `start`, as a slice."""
+        return slice((self.own_begin - start) // stride, (self.own_end - start) // stride)
 
-    def crop(self, stride):
-        """Give the own positions of a layer as a slice of the window's."""
-        return slice((self.own_begin - self.begin) // stride, (self.own_end - self.begin) // stride)
+    def narrow(self, reach, align):
+        """Give the same span with no more of a halo than own positions depend on, `reach` pixels."""
+        begin = max(self.begin, self.own_begin - _round_up(reach, align))
+        return Span(begin, min(self.end, self.own_end + reach), self.own_begin, self.own_end)
 
 
 @dataclass(frozen=True)
@@ -62,44 +64,54 @@ class Tile:
     rows: Span
     columns: Span
 
+    @property
+    def spans(self):
+        """Both axes."""
+        return self.rows, self.columns
+
     def pixels(self):
         """Give the index of the window's pixels in a (1, 3, H, W) array."""
-        rows, columns = self.rows, self.columns
-        return (slice(None), slice(None), slice(rows.begin, rows.end), slice(columns.begin, columns.end))
+        return (slice(None), slice(None)) + tuple(slice(span.begin, span.end) for span in self.spans)
 
     def positions(self, stride):
         """Give the index of the own positions in the whole (1, C, h, w) activation of a layer."""
-        return (slice(None), slice(None), self.rows.positions(stride), self.columns.positions(stride))
+        return (slice(None), slice(None)) + tuple(span.own(stride) for span in self.spans)
 
     def shape(self, channels, stride):
         """Give the shape (1, C, h, w) of the own positions of a layer."""
-        crops = (span.crop(stride) for span in (self.rows, self.columns))
-        return (1, channels) + tuple(crop.stop - crop.start for crop in crops)
+        return (1, channels) + tuple(own.stop - own.start for own in (span.own(stride) for span in self.spans))
 
     @property
     def crops(self):
         """Own pixels within the window, per axis: what distinguishes the symbols of two tiles."""
-        return tuple((crop.start, crop.stop) for crop in (self.rows.crop(1), self.columns.crop(1)))
+        return tuple((span.own_begin - span.begin, span.own_end - span.begin) for span in self.spans)
+
+    def narrow(self, reach, align):
+        """Give the same tile with a window that has no more of a halo than own positions depend on."""
+        return Tile(*(span.narrow(reach, align) for span in self.spans))
 
     def crop(self, symbol, stride):
-        """Build the own positions of an activation of the window.
+        """Build the own positions of an activation (1, C, h, w) of the window."""
+        return _slice(symbol, self, [span.own(stride, span.begin) for span in self.spans], stride)
 
-        Parameters
-        ----------
-        symbol : mxnet.symbol.Symbol
-            (1, C, h, w).
-        stride : int
-            Pixels between two positions.
+    def trim(self, symbol, narrowed, stride):
+        """Build the part of an activation (1, C, h, w) of the window that a narrowed window covers."""
+        inner = [
+            slice((new.begin - old.begin) // stride, (new.end - old.begin) // stride)
+            for old, new in zip(self.spans, narrowed.spans)
+        ]
+        return _slice(symbol, self, inner, stride)
 
-        Returns
-        -------
-        mxnet.symbol.Symbol
-        """
-        crops = [span.crop(stride) for span in (self.rows, self.columns)]
-        if all(span.begin == span.own_begin and span.end == span.own_end for span in (self.rows, self.columns)):
-            return symbol
-        begin, end = zip(*((crop.start, crop.stop) for crop in crops))
-        return mx.sym.slice(symbol, begin=(None, None) + begin, end=(None, None) + end)
+
+def _slice(symbol, tile, inner, stride):
+    if all(part == slice(0, (span.end - span.begin) // stride) for part, span in zip(inner, tile.spans)):
+        return symbol
+    begin, end = zip(*((part.start, part.stop) for part in inner))
+    return mx.sym.slice(symbol, begin=(None, None) + begin, end=(None, None) + end)
+
+
+def _round_up(number, align):
+    return -(-number // align) * align
 
 
 @dataclass(frozen=True)
@@ -165,14 +177,16 @@ def cut(architecture, layers, size, tile_size):
     """
     align, reach = alignment(architecture, layers), halo(architecture, layers)
     if tile_size < align:
-        raise SettingsError(f"--tile-size {tile_size} is too small; for these layers it must be at least {align} pixels")
+        raise SettingsError(
+            f"--tile-size {tile_size} is too small; for these layers it must be at least {align} pixels"
+        )
     rows, columns = (_cut_axis(length, tile_size // align * align, reach, align) for length in size)
     tiles = tuple(Tile(row, column) for row, column in itertools.product(rows, columns))
     return Tiling(tiles, tuple(spans[0].end - spans[0].begin for spans in (rows, columns)))
 
 
 def _cut_axis(length, largest_step, reach, align):
-    before = -(-reach // align) * align
+    before = _round_up(reach, align)
 
     def window(step):
         least = step + before + reach
@@ -192,49 +206,77 @@ def _cut_axis(length, largest_step, reach, align):
     return spans
 
 
-def window_symbol(architecture, activations, terms, tile):
-    """Build what one tile contributes: per style term a Gram matrix, per content term a loss, of its own positions.
+def represent_own(architecture, terms, pooling, prepare, tile):
+    """Build what each term compares, as `objectives.represent`, of a tile's own positions.
+
+    Poolings halve the strides that are left to come, so less and less of the halo is needed: it is cut off after each.
 
     Parameters
     ----------
     architecture : networks.Architecture
-    activations : mapping of str to mxnet.symbol.Symbol
-        Layer name to its activation (1, C, h, w) of the window ``data``.
     terms : sequence of objectives.Term
+    pooling : str
+    prepare : callable or None
+        See `networks.build_symbol`. What it does must concern each pixel alone.
     tile : Tile
+
+    Returns
+    -------
+    list of mxnet.symbol.Symbol
+        With the input ``data``, the window (1, 3, h, w): per term (C, C) for style, (1, C, h', w') for content.
+    """
+    layers = list(dict.fromkeys(term.layer for term in terms))
+    align, reach = alignment(architecture, layers), halo(architecture, layers)
+    deepest = max(architecture.layers.index(layer) for layer in layers)
+    windows, narrowed, window = {}, {}, tile
+    for layer in architecture.layers[: deepest + 1]:
+        windows[layer] = window
+        if layer.startswith("pool"):
+            window = narrowed[layer] = window.narrow(reach - halo(architecture, [layer]), align)
+
+    def trim(layer, symbol):
+        if layer not in narrowed:
+            return symbol
+        return windows[layer].trim(symbol, narrowed[layer], architecture.stride(layer))
+
+    network = build_symbol(architecture, layers, pooling, prepare, trim)
+    own = {layer: windows[layer].crop(network[i], architecture.stride(layer)) for i, layer in enumerate(layers)}
+    return represent(terms, own, {layer: architecture.channels(layer) for layer in layers})
+
+
+def loss_parts(architecture, terms, pooling, prepare, tile):
+    """Build what one tile contributes: per style term a Gram matrix, per content term a loss, of its own positions.
+
+    Parameters are those of `represent_own`.
 
     Returns
     -------
     mxnet.symbol.Symbol
         One output per term, (C, C) or (1,). The content's target variables are of the own positions.
     """
-    own = _represent_own(architecture, activations, terms, tile)
+    own = represent_own(architecture, terms, pooling, prepare, tile)
     return mx.sym.Group(
         [symbol if term.kind == "style" else loss_symbol([term], [symbol]) for term, symbol in zip(terms, own)]
     )
 
 
-def _represent_own(architecture, activations, terms, tile):
-    own = {layer: tile.crop(symbol, architecture.stride(layer)) for layer, symbol in activations.items()}
-    return represent(terms, own, {layer: architecture.channels(layer) for layer in activations})
-
-
-def read_tiled(architecture, activations, terms, parameters, picture, ctx, tile_size):
+def read_tiled(architecture, terms, pooling, parameters, picture, ctx, tile_size, prepare=None):
     """Read the targets of a picture tile by tile.
 
     Parameters
     ----------
     architecture : networks.Architecture
-    activations : mapping of str to mxnet.symbol.Symbol
-        Layer name to its activation (1, C, h, w) with the input ``data``: the outputs of `networks.build_symbol`.
     terms : sequence of objectives.Term
+    pooling : str
     parameters : mapping of str to mxnet.nd.NDArray
-        All other arguments of the activations, on `ctx`; more than those do no harm.
+        The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     picture : mxnet.nd.NDArray or numpy.ndarray
         Float32 (1, 3, H, W), on any context.
     ctx : mxnet.Context
     tile_size : int
         See `cut`.
+    prepare : callable, optional
+        See `represent_own`.
 
     Returns
     -------
@@ -251,7 +293,7 @@ def read_tiled(architecture, activations, terms, parameters, picture, ctx, tile_
         shape = (channels, channels) if term.kind == "style" else (1, channels, height // stride, width // stride)
         targets.append(mx.nd.zeros(shape, ctx=ctx))
     for _, tiles in _by_crops(tiling.tiles):
-        symbol = mx.sym.Group(_represent_own(architecture, activations, terms, tiles[0]))
+        symbol = mx.sym.Group(represent_own(architecture, terms, pooling, prepare, tiles[0]))
         reader = FeatureExecutor(symbol, parameters, (1, 3) + tiling.window, ctx)
         for tile in tiles:
             for term, target, read in zip(terms, targets, reader.read(picture[tile.pixels()])):
@@ -287,12 +329,10 @@ class TiledLossExecutor:
     Parameters
     ----------
     architecture : networks.Architecture
-    activations : mapping of str to mxnet.symbol.Symbol
-        Layer name to its activation (1, C, h, w) with the input ``data``: the outputs of `networks.build_symbol`. What
-        is done to ``data`` before the network must be done to each pixel alone.
     terms : sequence of objectives.Term
+    pooling : str
     parameters : mapping of str to mxnet.nd.NDArray
-        All other arguments of the activations, on `ctx`; more than those do no harm.
+        The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     targets : mapping of str to mxnet.nd.NDArray
         By `Term.target`, of the whole picture: (C, C) for style, (1, C, h, w) for content.
     weigh : callable
@@ -302,6 +342,8 @@ class TiledLossExecutor:
     ctx : mxnet.Context
     tile_size : int
         See `cut`.
+    prepare : callable, optional
+        See `represent_own`.
 
     Attributes
     ----------
@@ -311,7 +353,7 @@ class TiledLossExecutor:
         The losses at the last `run`, shape (1,) each, not multiplied by their factors.
     """
 
-    def __init__(self, architecture, activations, terms, parameters, targets, weigh, image, ctx, tile_size):
+    def __init__(self, architecture, terms, pooling, parameters, targets, weigh, image, ctx, tile_size, prepare=None):
         tiling = cut(architecture, [term.layer for term in terms], image.shape[2:], tile_size)
         window = (1, 3) + tiling.window
         self._image, self._weigh = image, weigh
@@ -322,7 +364,7 @@ class TiledLossExecutor:
         groups = _by_crops(tiling.tiles)
         parts = _TargetParts(architecture, terms, targets, [tiles[0] for _, tiles in groups], ctx)
         for _, tiles in groups:
-            symbol = window_symbol(architecture, activations, terms, tiles[0])
+            symbol = loss_parts(architecture, terms, pooling, prepare, tiles[0])
             arguments = dict(parameters, data=self._data, **parts.views(tiles[0]))
             shared = _bind(symbol, arguments, {"data": self._data_gradient}, ctx, shared)
             self._windows += [(tile, shared) for tile in tiles]

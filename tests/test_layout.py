@@ -37,6 +37,8 @@ MAY_IMPORT = {
     "downloads": {"importers", "weights"},
     # Handed symbols and parameters; neither images nor weights.
     "executors": {"objectives"},
+    "tiling": {"executors", "networks", "objectives"},
+    "memory": {"tiling"},
     "lbfgs": set(),
     "problem": {"executors", "images", "networks", "objectives", "units", "weights"},
     # The loop: neither job nor cli.
@@ -96,7 +98,7 @@ MAY_IMPORT = {
 
 MAY_EXIT = {"cli", "__main__"}
 MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
-OPENS_NO_FILE = {"executors", "lbfgs", "networks", "objectives", "optimizers", "recipes"}
+OPENS_NO_FILE = {"executors", "lbfgs", "networks", "objectives", "optimizers", "recipes", "tiling"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}

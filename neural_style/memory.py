@@ -1,0 +1,260 @@
+"""Memory: what a gradient will need, what may be used, and the tile size that fits.
+
+What an executor allocates is read off MXNet's own plan: the symbol of the largest tile is bound for a few small tiles
+with the same halo, which touches no memory, and the plan is a polynomial of the tile's sides. What comes on top at run
+time was measured with MXNet 1.9.1 on the CPU and follows the largest activation; `estimate` says how. Nothing is run.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from ._mxnet import mx
+from .errors import SettingsError
+from .tiling import Span, Tile, alignment, cut, loss_parts
+
+_FLOAT = 4  # bytes
+
+# Tiles of these sides are bound to see how the plan grows: three for the coefficients of a quadratic polynomial. MXNet
+# tells a plan in whole MiB, so they are not too close to each other.
+_TRIAL_SIDES = (128, 320, 512)
+
+# Copies of the largest activation, and planes of float32 for input and its gradient, that oneDNN's operators hold while
+# they run: reorders between its blocked layouts and the plain one, with 3 channels padded to 16. Least squares give
+# 3.0 copies for VGG-19 and for vgg19-compact.
+_SCRATCH_COPIES, _SCRATCH_PLANES = 3, 2 * 16
+# Kernels that are compiled, thread stacks, the allocator's slack.
+_FIXED = 40 * 2**20
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
+
+def parse_size(text):
+    """Read a number of bytes.
+
+    Parameters
+    ----------
+    text : str
+        ``4GB``, ``512MiB``, ``1.5g``, ``3000000000``: a positive number and, optionally, k, M, G or T for powers of
+        1000 or Ki, Mi, Gi or Ti for powers of 1024, and a B; case does not matter.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    SettingsError
+        If it is anything else, or less than one byte.
+    """
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]i?)?b?\s*", text, re.ASCII | re.IGNORECASE)
+    size = int(float(match.group(1)) * _UNITS[(match.group(2) or "").lower()]) if match else 0
+    if size < 1:
+        raise SettingsError(f"'{text}' is no amount of memory; write it like 4GB, 512MiB or 1.5g")
+    return size
+
+
+def format_size(size):
+    """Write a number of bytes for people: ``2.4 GB``, ``310 MB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def available(ctx, limit=None):
+    """Give how many more bytes this process may use on a device.
+
+    On the CPU that is the least of what the machine has available and what the process's control groups leave, both
+    version 1 and 2; on a GPU what is free.
+
+    Parameters
+    ----------
+    ctx : mxnet.Context
+    limit : int, optional
+        Bytes that the user allows instead: on the CPU to the whole process, so that what it holds already is taken off;
+        on a GPU to what is still to come.
+
+    Returns
+    -------
+    int
+        Not less than 0.
+    """
+    if ctx.device_type == "gpu":
+        free, _ = mx.context.gpu_memory_info(ctx.device_id)
+        return int(free if limit is None else min(free, limit))
+    if limit is not None:
+        return max(0, limit - psutil.Process().memory_info().rss)
+    return max(0, min([psutil.virtual_memory().available] + _left_by_control_groups()))
+
+
+def _left_by_control_groups(processes=Path("/proc/self/cgroup"), mounts=Path("/sys/fs/cgroup")):
+    """Give what every control group that this process is in leaves it, in bytes; nothing where there are none.
+
+    The files are described in the Linux kernel's Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
+    """
+    try:
+        lines = processes.read_text().splitlines()
+    except OSError:
+        return []
+    left = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = mounts, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root, names = mounts / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # In a container the path is often the host's and does not exist here: then its last existing ancestor, the
+        # mount, is the container's own group. Every ancestor's limit holds, too.
+        group = root / path.lstrip("/")
+        for directory in [group, *group.parents]:
+            left += _left_in(directory, *names)
+            if directory == root:
+                break
+    return left
+
+
+def _left_in(directory, limit_name, usage_name, reclaimable):
+    try:
+        limit = (directory / limit_name).read_text().strip()
+        usage = int((directory / usage_name).read_text())
+        statistics = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return []
+    # Files that were read and are not in use count as usage but go when memory is wanted.
+    return [] if limit == "max" else [int(limit) - usage + int(statistics.get(reclaimable, 0))]
+
+
+def estimate(architecture, terms, pooling, parameters, size, tile_size=None, prepare=None, arrays=0):
+    """Estimate how many bytes losses and gradient of a picture take, targets included.
+
+    That is: MXNet's plan for the executor; three copies of the largest activation and 32 planes, which the CPU's
+    operators hold while they run; the parameters once more, in the kernels' layouts; content targets and gradient of
+    the whole picture; in tiles, a window's image, gradient and content targets; 40 MiB for the rest. What cuDNN's
+    convolutions take for their workspace on a GPU, up to 1 GiB, is not known beforehand and not in it.
+
+    Parameters
+    ----------
+    architecture : networks.Architecture
+    terms : sequence of objectives.Term
+    pooling : str
+    parameters : mapping of str to mxnet.nd.NDArray
+        The arguments of the network beside ``data``; only their shapes matter.
+    size : tuple of int
+        (height, width) of the picture in pixels.
+    tile_size : int, optional
+        See `tiling.cut`; if not given, the picture is computed whole.
+    prepare : callable, optional
+        See `tiling.represent_own`.
+    arrays : int
+        Further float32 arrays of the picture's size, three channels each, that whoever calls it holds: the image, the
+        optimizer's state, temporaries.
+
+    Returns
+    -------
+    int
+        Bytes beyond what the process holds when the parameters are loaded.
+    """
+    layers = list(dict.fromkeys(term.layer for term in terms))
+    tiling = cut(architecture, layers, size, max(size) if tile_size is None else tile_size)
+    window = tiling.window
+    tile = max(tiling.tiles, key=lambda tile: _area(tile.shape(1, 1)[2:]))
+    plan = _plan(architecture, terms, pooling, parameters, tile, prepare)
+
+    contents = [term.layer for term in terms if term.kind == "content"]
+    kept = sum(_activation_bytes(architecture, layer, size) for layer in contents)
+    kept += (1 + arrays) * 3 * _area(size) * _FLOAT
+    if tile_size is not None:
+        kept += sum(_activation_bytes(architecture, layer, window) for layer in contents) + 6 * _area(window) * _FLOAT
+    deepest = max(architecture.layers.index(layer) for layer in layers)
+    largest = max(_activation_bytes(architecture, layer, window) for layer in architecture.layers[: deepest + 1])
+    scratch = _SCRATCH_COPIES * largest + _SCRATCH_PLANES * _area(window) * _FLOAT
+    reordered = sum(array.size * _FLOAT for array in parameters.values())
+    return int(plan + kept + scratch + reordered + _FIXED)
+
+
+def choose_tile(architecture, terms, pooling, parameters, size, room, prepare=None, arrays=0):
+    """Choose the tile size with which losses and gradient of a picture fit.
+
+    Parameters
+    ----------
+    architecture, terms, pooling, parameters, size, prepare, arrays
+        See `estimate`.
+    room : int
+        Bytes that may be used; see `available`.
+
+    Returns
+    -------
+    int or None
+        None if the picture fits as a whole, else the largest tile size that fits.
+
+    Raises
+    ------
+    SettingsError
+        If not even the smallest fits.
+    """
+    layers = [term.layer for term in terms]
+    align = alignment(architecture, layers)
+
+    def needed(tile_size):
+        return estimate(architecture, terms, pooling, parameters, size, tile_size, prepare, arrays)
+
+    if needed(None) <= room:
+        return None
+    least = needed(align)
+    if least > room:
+        raise SettingsError(
+            f"a picture of {size[1]} x {size[0]} pixels needs at least {format_size(least)} of memory more, and "
+            f"{format_size(room)} may be used; allow more with --memory, or choose a smaller --max-long-edge"
+        )
+    # Memory grows with the tile, so the greatest that fits is found by halving.
+    fits, exceeds = 1, -(-max(size) // align) + 1
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
+        if needed(middle * align) <= room:
+            fits = middle
+        else:
+            exceeds = middle
+    return fits * align
+
+
+def _activation_bytes(architecture, layer, size):
+    stride = architecture.stride(layer)
+    return architecture.channels(layer) * (size[0] // stride) * (size[1] // stride) * _FLOAT
+
+
+def _area(size):
+    return size[0] * size[1]
+
+
+def _plan(architecture, terms, pooling, parameters, tile, prepare):
+    """Give the bytes that MXNet plans for a tile's executor.
+
+    An activation of a tile of h x w pixels with a halo has (h + a)(w + a) pixels, so that the plan, a sum of such, is
+    p + q (h + w) + r h w.
+    """
+    align = alignment(architecture, [term.layer for term in terms])
+    sides = [-(-side // align) * align for side in _TRIAL_SIDES]
+    plans = []
+    for side in sides:
+        spans = []
+        for span in tile.spans:
+            begin = span.own_begin - span.begin
+            spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
+        plans.append(_planned(loss_parts(architecture, terms, pooling, prepare, Tile(*spans)), spans, parameters))
+    r, twice_q, p = np.polyfit(sides, plans, 2)
+    height, width = tile.shape(1, 1)[2:]
+    return p + twice_q / 2 * (height + width) + r * height * width
+
+
+def _planned(symbol, spans, parameters):
+    names = symbol.list_arguments()
+    known = {name: parameters[name].shape for name in names if name in parameters}
+    shapes, _, _ = symbol.infer_shape(data=(1, 3) + tuple(span.end for span in spans), **known)
+    # Memory of an empty array is not there before it is written; neither is the executor's, on the CPU.
+    arguments = {name: mx.nd.empty(shape, ctx=mx.cpu()) for name, shape in zip(names, shapes)}
+    gradients = {"data": mx.nd.empty(arguments["data"].shape, ctx=mx.cpu())}
+    requests = {name: "write" if name == "data" else "null" for name in names}
+    executor = symbol.bind(mx.cpu(), arguments, gradients, requests)
+    return int(re.search(r"Total (\d+) MB allocated", executor.debug_str()).group(1)) * 2**20

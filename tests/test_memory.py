@@ -1,0 +1,202 @@
+"""Amounts of memory: what is read, what is left, what is estimated against what a process really took."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from neural_style import memory, networks
+from neural_style._mxnet import mx
+from neural_style.errors import SettingsError
+from neural_style.objectives import Term
+from neural_style.tiling import cut, loss_parts
+
+COMPACT = networks.ARCHITECTURES["vgg19-compact"]
+TERMS = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
+LAYERS = [term.layer for term in TERMS]
+MB = 2**20
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    return {name: mx.nd.empty(shape) for name, shape in COMPACT.parameter_shapes(LAYERS).items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4GB", 4 * 10**9),
+        ("4 gb", 4 * 10**9),
+        ("512MiB", 512 * 2**20),
+        ("1.5g", 1500 * 10**6),
+        (".5Ti", 2**39),
+        ("64k", 64000),
+        ("123", 123),
+        ("123B", 123),
+    ],
+)
+def test_sizes(text, size):
+    assert memory.parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "GB", "-1GB", "4XB", "1e9", "four", "0", "0.1", "4G B", "1..5g", "4GBs", "inf", "४GB"]
+)
+def test_sizes_that_make_no_sense(text):
+    with pytest.raises(SettingsError, match="is no amount of memory; write it like 4GB"):
+        memory.parse_size(text)
+
+
+@pytest.mark.parametrize(("size", "text"), [(2.44e9, "2.4 GB"), (310.4e6, "310 MB")])
+def test_sizes_in_messages(size, text):
+    assert memory.format_size(size) == text
+
+
+# What may be used.
+
+
+def write(directory, **files):
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (directory / name.replace("memory_", "memory.")).write_text(f"{text}\n")
+
+
+def left(tmp_path, groups):
+    processes = tmp_path / "processes"
+    processes.write_text(groups)
+    return memory._left_by_control_groups(processes, tmp_path / "mounts")
+
+
+def test_control_groups_of_version_2_with_their_ancestors(tmp_path):
+    mounts = tmp_path / "mounts"
+    write(mounts / "a" / "b", memory_max="max", memory_current=500, memory_stat="inactive_file 0")
+    write(mounts / "a", memory_max=1000, memory_current=700, memory_stat="anon 600\ninactive_file 100")
+    assert left(tmp_path, "0::/a/b\n") == [1000 - 700 + 100]
+
+
+def test_control_groups_of_version_1_in_a_container(tmp_path):
+    # The path is the host's; what is mounted here is the container's own group.
+    files = dict(memory_limit_in_bytes=900, memory_usage_in_bytes=300, memory_stat="total_inactive_file 50")
+    write(tmp_path / "mounts" / "memory", **files)
+    assert left(tmp_path, "7:cpu:/\n4:hugetlb,memory:/docker/f00\n0::/\n") == [900 - 300 + 50]
+
+
+def test_no_control_groups(tmp_path):
+    assert memory._left_by_control_groups(tmp_path / "missing", tmp_path) == []
+    assert left(tmp_path, "0::/a\n") == []
+
+
+def test_the_least_of_machine_and_groups_is_available(monkeypatch):
+    monkeypatch.setattr(memory, "_left_by_control_groups", lambda: [12345, 99999])
+    assert memory.available(mx.cpu()) == 12345
+    monkeypatch.setattr(memory, "_left_by_control_groups", lambda: [2**60])
+    assert 0 < memory.available(mx.cpu()) <= psutil.virtual_memory().total
+    monkeypatch.setattr(memory, "_left_by_control_groups", lambda: [-5])
+    assert memory.available(mx.cpu()) == 0
+
+
+def test_a_limit_is_the_whole_processs():
+    used = psutil.Process().memory_info().rss
+    assert memory.available(mx.cpu(), used + 10**9) == pytest.approx(10**9, abs=50 * MB)
+    assert memory.available(mx.cpu(), 1) == 0
+
+
+# What is needed.
+
+
+@pytest.mark.parametrize(("size", "tile_size"), [((300, 420), None), ((640, 400), 208), ((700, 900), 448)], ids=str)
+def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_size):
+    tiles = cut(COMPACT, LAYERS, size, tile_size or max(size)).tiles
+    tile = max(tiles, key=lambda tile: tile.shape(1, 1)[2] * tile.shape(1, 1)[3])
+    symbol = loss_parts(COMPACT, TERMS, "avg", None, tile)
+    window = (tile.rows.end - tile.rows.begin, tile.columns.end - tile.columns.begin)
+    arguments = dict(parameters, data=mx.nd.empty((1, 3) + window))
+    arguments[TERMS[-1].target] = mx.nd.empty(tile.shape(COMPACT.channels("relu4_2"), 8))
+    arguments = {name: arguments[name] for name in symbol.list_arguments()}
+    requests = {name: "write" if name == "data" else "null" for name in arguments}
+    executor = symbol.bind(mx.cpu(), arguments, {"data": mx.nd.empty((1, 3) + window)}, requests)
+    (planned,) = [int(line.split()[1]) for line in executor.debug_str().splitlines() if line.endswith("MB allocated")]
+    assert memory._plan(COMPACT, TERMS, "avg", parameters, tile, None) == pytest.approx(
+        planned * MB, rel=0.03, abs=4 * MB
+    )
+
+
+MEASURE = """
+import sys
+from neural_style import memory, networks
+from neural_style._mxnet import mx
+from neural_style.objectives import Term
+from neural_style.tiling import TiledLossExecutor, read_tiled
+
+def status(key):
+    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))
+
+name, height, width, tile_size = sys.argv[1], *map(int, sys.argv[2:])
+terms = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
+network = networks.ARCHITECTURES[name]
+shapes = network.parameter_shapes([term.layer for term in terms])
+mx.random.seed(0)
+parameters = {n: mx.nd.random.normal(0, 0.05, shape) for n, shape in shapes.items()}
+image = mx.nd.random.normal(0, 50, (1, 3, height, width))
+mx.nd.waitall()
+before = status("VmRSS")
+targets = read_tiled(network, terms, "avg", parameters, image, mx.cpu(), tile_size)
+named = {term.target: target for term, target in zip(terms, targets)}
+weigh = lambda losses: [mx.nd.full((1,), 1e-9) for _ in losses]
+executor = TiledLossExecutor(network, terms, "avg", parameters, named, weigh, image, mx.cpu(), tile_size)
+for _ in range(3):
+    executor.run()
+    mx.nd.waitall()
+whole = tile_size >= max(height, width)
+print(memory.estimate(network, terms, "avg", parameters, (height, width), None if whole else tile_size))
+print(status("VmHWM") - before)
+"""
+
+
+def measure(*arguments):
+    """Give estimate and peak in bytes, of a process of its own."""
+    command = [sys.executable, "-c", MEASURE, *map(str, arguments)]
+    root = Path(__file__).resolve().parent.parent
+    answer = subprocess.check_output(command, cwd=str(root), universal_newlines=True)
+    return tuple(map(int, answer.split()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+@pytest.mark.parametrize("arguments", [(400, 600, 600), (480, 720, 160)], ids=["whole", "tiles"])
+def test_the_estimate_is_what_a_process_takes(arguments):
+    # Nine executors that did not share their memory would take several times as much.
+    estimated, peak = measure("vgg19-compact", *arguments)
+    assert 0.7 * estimated < peak < 1.1 * estimated
+
+
+# What is chosen.
+
+
+def test_whole_where_it_fits_else_the_largest_tile(parameters):
+    def estimate(tile_size):
+        return memory.estimate(COMPACT, TERMS, "avg", parameters, (683, 1024), tile_size)
+
+    def choose(room):
+        return memory.choose_tile(COMPACT, TERMS, "avg", parameters, (683, 1024), room)
+
+    whole = estimate(None)
+    assert choose(whole) is None
+    tile_size = choose(whole * 0.5)
+    assert tile_size % 16 == 0 and 0 < estimate(tile_size) <= whole * 0.5 < estimate(tile_size + 16)
+    assert choose(whole * 0.4) < tile_size
+
+
+def test_what_the_caller_holds_counts(parameters):
+    arguments = (COMPACT, TERMS, "avg", parameters, (683, 1024))
+    more = memory.estimate(*arguments, arrays=5) - memory.estimate(*arguments)
+    assert more == 5 * 683 * 1024 * 3 * 4
+
+
+def test_too_little_for_any_tile(parameters):
+    with pytest.raises(SettingsError) as error:
+        memory.choose_tile(COMPACT, TERMS, "avg", parameters, (2731, 4096), 50 * 10**6)
+    message = str(error.value)
+    assert "4096 x 2731 pixels needs at least" in message and "50 MB may be used" in message
+    assert "--memory" in message and "--max-long-edge" in message and "\n" not in message
