@@ -9,7 +9,7 @@ through the network in each window, from its own positions alone. What arrives a
 added up to the gradient of the picture.
 
 All windows of a picture have one shape, so executors differ in what they crop and in nothing else: there are at most
-nine of them, three per axis (first, inner, last), and they share one memory pool and the same kernels.
+nine of them, three per axis (first, inner, last), and they share memory.
 """
 
 import itertools
@@ -360,16 +360,18 @@ class TiledLossExecutor:
         self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
         self._data, self._data_gradient = mx.nd.zeros(window, ctx=ctx), mx.nd.zeros(window, ctx=ctx)
 
-        self._windows, shared = [], None
         groups = _by_crops(tiling.tiles)
-        parts = _TargetParts(architecture, terms, targets, [tiles[0] for _, tiles in groups], ctx)
+        self._parts = _TargetParts(architecture, terms, targets, [tiles[0] for _, tiles in groups], ctx)
+        self._windows, first = [], None
         for _, tiles in groups:
             symbol = loss_parts(architecture, terms, pooling, prepare, tiles[0])
-            arguments = dict(parameters, data=self._data, **parts.views(tiles[0]))
-            shared = _bind(symbol, arguments, {"data": self._data_gradient}, ctx, shared)
-            self._windows += [(tile, shared) for tile in tiles]
-        self._parts = parts
-        self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in shared.outputs]
+            arguments = dict(parameters, data=self._data, **self._parts.views(tiles[0]))
+            # All share the first one's pool, and not each the one's before: what an executor has to add goes into the
+            # pool that it was given, and its own has no more than it uses.
+            executor = _bind(symbol, arguments, {"data": self._data_gradient}, ctx, first)
+            first = first or executor
+            self._windows += [(tile, executor) for tile in tiles]
+        self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
 
         # The style's losses as functions of the whole picture's Gram matrices.
         self._styles = [i for i, term in enumerate(terms) if term.kind == "style"]

@@ -29,6 +29,12 @@ def test_importing_the_package_does_not_import_mxnet_but_using_it_does():
     assert run(code)[0] == ["False", "True", "2.0"]
 
 
+def test_operators_share_their_scratch_memory_unless_the_user_says_otherwise():
+    code = "from neural_style._mxnet import mx; mx.nd; import os; print(os.environ['MXNET_CPU_TEMP_COPY'])"
+    assert run(code)[0] == ["1"]
+    assert run(code, MXNET_CPU_TEMP_COPY="3")[0] == ["3"]
+
+
 def test_the_version_can_be_asked_first():
     assert run("from neural_style._mxnet import mx; print(mx.__version__)")[0][0].startswith("1.")
 
