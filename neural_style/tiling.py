@@ -21,7 +21,7 @@ import numpy as np
 from ._mxnet import mx
 from .errors import SettingsError
 from .executors import FeatureExecutor
-from .networks import build_symbol
+from .networks import Architecture, build_symbol
 from .objectives import loss_symbol, represent
 
 
@@ -135,7 +135,14 @@ def halo(architecture, layers):
 
     A position of a layer of stride s covers s pixels per axis; each 3x3 convolution up to it adds one position of the
     convolution's own stride on either side. Pooling of stride 2 and size 2 adds none.
+
+    Raises
+    ------
+    SettingsError
+        If it is the network of a checkpoint: what its positions depend on is not known.
     """
+    if not isinstance(architecture, Architecture):
+        raise SettingsError(f"{architecture.name} cannot be computed in tiles, only whole; leave out --tile-size")
     deepest = max(architecture.layers.index(layer) for layer in layers)
     return sum(architecture.stride(layer) for layer in architecture.layers[: deepest + 1] if layer.startswith("conv"))
 
@@ -173,9 +180,9 @@ def cut(architecture, layers, size, tile_size):
     Raises
     ------
     SettingsError
-        If `tile_size` is less than `alignment`.
+        If `tile_size` is less than `alignment`, or it is the network of a checkpoint.
     """
-    align, reach = alignment(architecture, layers), halo(architecture, layers)
+    reach, align = halo(architecture, layers), alignment(architecture, layers)
     if tile_size < align:
         raise SettingsError(
             f"--tile-size {tile_size} is too small; for these layers it must be at least {align} pixels"

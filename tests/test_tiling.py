@@ -148,6 +148,14 @@ def test_a_tile_must_hold_a_position_of_every_layer():
     assert cut(VGG19, STYLES, (300, 300), 16).tiles
 
 
+def test_the_network_of_a_checkpoint_is_computed_whole(tmp_path):
+    x = mx.sym.Convolution(mx.sym.Variable("data"), num_filter=4, kernel=(5, 5), name="first")
+    x.save(str(tmp_path / "other-symbol.json"))
+    network = networks.get_network(str(tmp_path / "other"))
+    with pytest.raises(SettingsError, match="other cannot be computed in tiles.*--tile-size"):
+        cut(network, ["first"], (300, 300), 96)
+
+
 # Values.
 
 FULL = make_terms(STYLES, ["relu4_2"])
