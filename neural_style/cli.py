@@ -188,6 +188,8 @@ _WITH_RESUME = (
     "models_dir",
     "checkpoint",
     "checkpoint_every",
+    "tile_size",
+    "memory",
     "log_level",
     "run",
 )
@@ -381,6 +383,18 @@ def _make_main_parser():
         help="least severe messages to show (default: %(default)s)",
     )
     parser.add_argument(
+        "--tile-size",
+        type=int,
+        metavar="N",
+        help="compute in tiles of this many pixels, with the same result (default: whole if it fits into memory, else "
+        "the largest that do)",
+    )
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="what the program may use, such as 4GB or 512MiB (default: what the machine, or the container, has left)",
+    )
+    parser.add_argument(
         "--checkpoint",
         metavar="FILE",
         help="keep there what the run can go on from, also after Ctrl-C and SIGTERM",
@@ -395,8 +409,8 @@ def _make_main_parser():
         "--resume",
         metavar="FILE",
         help="go on from a checkpoint, bit for bit; pictures and settings come from it, and it is kept up to date "
-        "unless --checkpoint names another. Only --output, --output_dir, --weights, --models-dir, --checkpoint, "
-        "--checkpoint-every and --log-level can be given with it",
+        "unless --checkpoint names another. Only --output, --output_dir, --weights, --models-dir, --tile-size, "
+        "--memory, --checkpoint, --checkpoint-every and --log-level can be given with it",
     )
     group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
     _add_flags(group, _FURTHER_FLAGS)
@@ -461,6 +475,7 @@ def _resume(args):
 
     from .checkpoints import load_checkpoint
     from .job import Outputs
+    from .memory import parse_size
     from .provenance import recall_recipe
     from .weights import find_weights
 
@@ -482,6 +497,8 @@ def _resume(args):
         initial=checkpoint.inputs["initial"],
         checkpoint=args.checkpoint or args.resume,
         checkpoint_every=_find_interval(args),
+        tile_size=args.tile_size,
+        memory=None if args.memory is None else parse_size(args.memory),
         resume=checkpoint,
     )
 
@@ -510,6 +527,7 @@ def _run_stylize(args):
 
     # The heavy imports come when the arguments are known to be good.
     from .job import Outputs
+    from .memory import parse_size
     from .weights import find_network
 
     outputs = _find_outputs(args)
@@ -528,4 +546,6 @@ def _run_stylize(args):
         initial=initial,
         checkpoint=args.checkpoint,
         checkpoint_every=_find_interval(args),
+        tile_size=args.tile_size,
+        memory=None if args.memory is None else parse_size(args.memory),
     )

@@ -86,6 +86,8 @@ def repaint(
     checkpoint=None,
     checkpoint_every=1,
     resume=None,
+    tile_size=None,
+    memory=None,
 ):
     """Read the pictures, stylise, and save the results, each with the settings of the run in its metadata.
 
@@ -97,7 +99,7 @@ def repaint(
         Paths of pictures.
     outputs : Outputs
     recipe : Recipe or str
-    weights, gpu, seed, interrupt
+    weights, gpu, seed, interrupt, tile_size, memory
         As `transfer.stylize` takes them.
     initial : str, optional
         Path of a picture to start from.
@@ -185,6 +187,8 @@ def repaint(
         interrupt=interrupt,
         keep=keep if checkpoint is not None else None,
         resume=resume.state if resume is not None else None,
+        tile_size=tile_size,
+        memory=memory,
     )
     if result.reason is StopReason.INTERRUPTED and latest is not None:
         write_checkpoint()

@@ -180,6 +180,31 @@ def estimate(architecture, terms, pooling, parameters, size, tile_size=None, pre
     return int(plan + kept + scratch + reordered + _FIXED)
 
 
+def bound(architecture, terms, parameters, size, arrays=0):
+    """Give a number of bytes that a picture computed whole does not exceed, from shapes alone.
+
+    Every activation up to the deepest layer and its gradient, which MXNet's plan has at the worst, and what `estimate`
+    adds to the plan. `estimate` is nearer, but binds executors, which takes a second.
+
+    Parameters
+    ----------
+    architecture, terms, parameters, size, arrays
+        See `estimate`.
+
+    Returns
+    -------
+    int
+    """
+    layers = [term.layer for term in terms]
+    deepest = max(architecture.layers.index(layer) for layer in layers)
+    activations = [_activation_bytes(architecture, layer, size) for layer in architecture.layers[: deepest + 1]]
+    contents = [_activation_bytes(architecture, term.layer, size) for term in terms if term.kind == "content"]
+    kept = sum(contents) + (1 + arrays) * 3 * _area(size) * _FLOAT
+    scratch = _SCRATCH_COPIES * max(activations) + _SCRATCH_PLANES * _area(size) * _FLOAT
+    reordered = sum(array.size * _FLOAT for array in parameters.values())
+    return 2 * sum(activations) + kept + scratch + reordered + _FIXED
+
+
 def choose_tile(architecture, terms, pooling, parameters, size, room, prepare=None, arrays=0):
     """Choose the tile size with which losses and gradient of a picture fit.
 

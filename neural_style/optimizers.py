@@ -142,6 +142,8 @@ class OptimizerKind:
         ``make(image, bounds, **settings)``, the settings being those it heeds.
     heeds : tuple of str
         Names of settings of a recipe.
+    arrays : callable
+        From those settings to the number of arrays of the image's size that it holds.
     fixed_objective : bool
         Whether it compares values of the objective, so that the gradient must be that of one function, neither
         shortened nor of weights that change.
@@ -149,6 +151,7 @@ class OptimizerKind:
 
     make: Callable
     heeds: Tuple[str, ...]
+    arrays: Callable
     fixed_objective: bool = False
 
 
@@ -169,13 +172,19 @@ _ALL_OF_MXNET = ("learning_rate", "schedule_delay", "schedule_factor", "weight_d
 
 OPTIMIZERS = OrderedDict(
     [
-        ("sgd", OptimizerKind(_of_mxnet("SGD"), _ALL_OF_MXNET + ("momentum",))),
-        ("nag", OptimizerKind(_of_mxnet("NAG"), _ALL_OF_MXNET + ("momentum",))),
-        ("adam", OptimizerKind(_of_mxnet("Adam"), _ALL_OF_MXNET + ("beta1", "beta2", "epsilon"))),
-        ("normalized", OptimizerKind(NormalizedDescent, ("learning_rate",))),
-        ("lbfgs", OptimizerKind(_lbfgs, ("history",), fixed_objective=True)),
+        ("sgd", OptimizerKind(_of_mxnet("SGD"), _ALL_OF_MXNET + ("momentum",), lambda **_: 1)),
+        ("nag", OptimizerKind(_of_mxnet("NAG"), _ALL_OF_MXNET + ("momentum",), lambda **_: 1)),
+        ("adam", OptimizerKind(_of_mxnet("Adam"), _ALL_OF_MXNET + ("beta1", "beta2", "epsilon"), lambda **_: 2)),
+        ("normalized", OptimizerKind(NormalizedDescent, ("learning_rate",), lambda **_: 4)),
+        ("lbfgs", OptimizerKind(_lbfgs, ("history",), lambda history: 2 * history + 5, fixed_objective=True)),
     ]
 )
+
+
+def count_arrays(name, settings):
+    """Give the number of arrays of the image's size that an optimizer holds; as `make_optimizer` takes it."""
+    kind = OPTIMIZERS[name]
+    return kind.arrays(**{setting: settings[setting] for setting in kind.heeds})
 
 
 def make_optimizer(name, image, settings, bounds=None):

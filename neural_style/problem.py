@@ -7,14 +7,20 @@ import numpy as np
 
 from . import images
 from ._mxnet import mx
+from .checkpoint_networks import CheckpointNetwork
 from .errors import ImageError, SettingsError
 from .executors import FeatureExecutor, LossExecutor, TVGradientExecutor
+from .memory import available, bound, choose_tile, estimate, format_size
 from .networks import OFFSET, bring_to_network, build_symbol, get_network
 from .objectives import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, Term, loss_factors, loss_symbol, represent
+from .tiling import TiledLossExecutor, read_tiled
 from .units import RGB_MEANS, UNITS
 from .weights import check_shapes, find_weights, load_weights
 
 log = logging.getLogger(__name__)
+
+# Arrays of the image's size that the executor of total variation holds, by MXNet's plan.
+_TV_ARRAYS = {"quadratic": 3, "absolute": 7, "mean-absolute": 7}
 
 
 def required_parameters(recipe):
@@ -189,6 +195,13 @@ class Objective:
     pictures : Pictures
     image : mxnet.nd.NDArray
         (1, 3, H, W) on the device that computes; read at every `evaluate` and never written.
+    tile_size : int, optional
+        Compute in tiles of this side, in pixels; see `tiling.cut`. If not given, the picture is computed whole if it
+        fits into `room`, else in the largest tiles that do.
+    room : int, optional
+        Bytes that may be used. If not given, what the device and the process have left.
+    arrays : int
+        Arrays of the image's size that whoever moves the image holds.
 
     Attributes
     ----------
@@ -203,15 +216,14 @@ class Objective:
     Raises
     ------
     SettingsError
-        If the recipe cannot be used.
+        If the recipe cannot be used, or there is not enough memory.
     """
 
-    def __init__(self, recipe, parameters, pictures, image):
+    def __init__(self, recipe, parameters, pictures, image, tile_size=None, room=None, arrays=0):
         self._ctx = image.context
         self._recipe = recipe
         self._image = image
         network, terms = get_network(recipe.model), _terms(recipe)
-        layers = list(dict.fromkeys(term.layer for term in terms))
         unit = image_unit(recipe)
         parameters = dict(parameters)
         prepare = None
@@ -222,26 +234,28 @@ class Objective:
             def prepare(image):
                 return bring_to_network(image, unit.levels)
 
-        symbol = build_symbol(network, layers, recipe.pooling, prepare)
-        activations = {layer: symbol[i] for i, layer in enumerate(layers)}
-        representations = represent(terms, activations, {layer: network.channels(layer) for layer in layers})
-
-        def shapes(picture):
-            return dict(zip(layers, symbol.infer_shape(data=picture.shape)[1]))
-
-        here, there = shapes(pictures.content), shapes(pictures.style)
+        computation = _Computation(network, terms, recipe.pooling, parameters, prepare, self._ctx)
+        here, there = (computation.shapes(picture.shape) for picture in (pictures.content, pictures.style))
         shares = recipe.style_layer_weights or (1 / max(len(recipe.style_layers), 1),)
         shares = shares if len(shares) > 1 else shares * len(recipe.style_layers)
         style_weights = [recipe.style_weight * share for share in shares]
         factors = loss_factors(
             terms, here, recipe.content_weight, style_weights, recipe.content_norm, recipe.style_norm
         )
+        arrays += _TV_ARRAYS.get(recipe.tv_kind, 0) if recipe.tv_weight > 0 else 0
+        room = available(self._ctx) if room is None else room
+        tile = computation.choose_tile(terms, image.shape, tile_size, room, arrays)
         targets = {}
         for kind, picture in (("style", pictures.style), ("content", pictures.content)):
-            chosen = [(term, r) for term, r in zip(terms, representations) if term.kind == kind]
+            chosen = [term for term in terms if term.kind == kind]
+            # A style of its own size may need tiles where the image does not.
+            size = (
+                tile
+                if picture.shape == image.shape
+                else computation.choose_tile(chosen, picture.shape, tile_size, room)
+            )
             if chosen:
-                reader = FeatureExecutor(mx.sym.Group([r for _, r in chosen]), parameters, picture.shape, self._ctx)
-                targets.update(zip((term.target for term, _ in chosen), reader.read(picture)))
+                targets.update(computation.read(chosen, picture, size))
         for term in terms:
             positions, read_from = (np.prod(s[term.layer][2:]) for s in (here, there))
             if term.kind == "style" and positions != read_from:
@@ -253,7 +267,7 @@ class Objective:
             weigh = AdaptiveWeighting(terms, factors, kinds, self._ctx)
         else:
             weigh = FixedWeighting(factors, self._ctx)
-        self._losses = LossExecutor(loss_symbol(terms, representations), parameters, targets, weigh, image, self._ctx)
+        self._losses = computation.bind(targets, weigh, image, tile)
         self._variation = None
         self.names, self.factors = [term.name for term in terms], list(factors)
         if recipe.tv_weight > 0:
@@ -274,11 +288,12 @@ class Objective:
         self._losses.run()
         gradient = self._losses.gradient
         norm = mx.nd.norm(gradient).reshape((1,))
+        # From here on in place, because with pictures of any size every copy counts.
         if self._recipe.clip_gradient:
             # Computed on the device: asking whether the norm is above the bound would wait for it. A float32 quotient
             # is what the original's multiplication used, and multiplying with 1 changes nothing.
             shortening = mx.nd.minimum(self._bound / norm, 1.0).reshape((1, 1, 1, 1))
-            gradient = mx.nd.broadcast_mul(gradient, shortening)
+            mx.nd.broadcast_mul(gradient, shortening, out=gradient)
         parts = list(self._losses.losses)
         if self._variation is not None:
             self._variation.run()
@@ -286,9 +301,76 @@ class Objective:
             if self._recipe.adaptive:
                 factor = self._recipe.tv_weight / (self._variation.loss + ADAPTIVE_GUARD)
                 pull = mx.nd.broadcast_mul(pull, factor.reshape((1, 1, 1, 1)))
-            gradient = gradient + pull
+            gradient += pull
             parts.append(self._variation.loss)
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
+
+
+class _Computation:
+    """A network with its parameters: what reads targets and binds losses, whole or in tiles."""
+
+    def __init__(self, network, terms, pooling, parameters, prepare, ctx):
+        self._network = network
+        self._terms = terms
+        self._pooling = pooling
+        self._parameters = parameters
+        self._prepare = prepare
+        self._ctx = ctx
+        self._layers = list(dict.fromkeys(term.layer for term in terms))
+        self._symbol = build_symbol(network, self._layers, pooling, prepare)
+
+    def shapes(self, picture):
+        """Give the shape of every layer for one (1, 3, H, W) of a picture."""
+        return dict(zip(self._layers, self._symbol.infer_shape(data=picture)[1]))
+
+    def choose_tile(self, terms, picture, tile_size, room, arrays=0):
+        """Give the tile size for a picture, None to compute it whole; say so."""
+        if isinstance(self._network, CheckpointNetwork) or not terms:
+            if tile_size is not None and terms:
+                raise SettingsError(
+                    f"{self._network.name} is a checkpoint, which is computed whole; leave out --tile-size"
+                )
+            return None
+        size, known = picture[2:], (self._network, terms, self._pooling, self._parameters)
+        needed = bound(self._network, terms, self._parameters, size, arrays)
+        if tile_size is not None or needed > room:
+            if tile_size is None:
+                tile_size = choose_tile(*known, size, room, self._prepare, arrays)
+            needed = estimate(*known, size, tile_size, self._prepare, arrays)
+        log.info(
+            "%d x %d pixels are computed %s, for which %s of %s of memory suffice",
+            size[1],
+            size[0],
+            "whole" if tile_size is None else f"in tiles of {tile_size} pixels",
+            format_size(needed),
+            format_size(room),
+        )
+        return tile_size
+
+    def read(self, terms, picture, tile_size):
+        """Give the targets of some terms by their names."""
+        if tile_size is not None:
+            network, parameters = self._network, self._parameters
+            read = read_tiled(network, terms, self._pooling, parameters, picture, self._ctx, tile_size, self._prepare)
+        else:
+            symbol = mx.sym.Group(self._represent(terms))
+            read = FeatureExecutor(symbol, self._parameters, picture.shape, self._ctx).read(picture)
+        return {term.target: array for term, array in zip(terms, read)}
+
+    def bind(self, targets, weigh, image, tile_size):
+        """Give the executor of losses and gradient of an image."""
+        terms, parameters = self._terms, self._parameters
+        if tile_size is None:
+            symbol = loss_symbol(terms, self._represent(terms))
+            return LossExecutor(symbol, parameters, targets, weigh, image, self._ctx)
+        network, pooling, ctx = self._network, self._pooling, self._ctx
+        return TiledLossExecutor(
+            network, terms, pooling, parameters, targets, weigh, image, ctx, tile_size, self._prepare
+        )
+
+    def _represent(self, terms):
+        activations = {layer: self._symbol[i] for i, layer in enumerate(self._layers)}
+        return represent(terms, activations, {layer: self._network.channels(layer) for layer in self._layers})
 
 
 def _terms(recipe):

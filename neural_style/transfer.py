@@ -11,7 +11,8 @@ from . import images
 from ._mxnet import mx
 from .devices import choose_device
 from .errors import SettingsError
-from .optimizers import OPTIMIZERS, make_optimizer
+from .memory import available
+from .optimizers import OPTIMIZERS, count_arrays, make_optimizer
 from .problem import (
     Objective,
     Pictures,
@@ -28,6 +29,9 @@ from .weights import find_network
 log = logging.getLogger(__name__)
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
 epoch_log = logging.getLogger(__name__ + ".epochs")
+
+# Of the image's size, that the loop holds: the image, the one before, and room for what MXNet has not freed yet.
+_ARRAYS = 3
 
 # Left unseeded, a fresh MXNet process draws what seed 0 draws, so this is what the original programs started from.
 DEFAULT_SEED = 0
@@ -162,6 +166,8 @@ def stylize(
     interrupt=None,
     keep=None,
     resume=None,
+    tile_size=None,
+    memory=None,
 ):
     """Repaint `content` in the style of `style`.
 
@@ -193,6 +199,10 @@ def stylize(
         waiting for the device.
     resume : RunState, optional
         Of an earlier run with the same pictures, recipe, weights and seed, to go on from.
+    tile_size : int, optional
+        Compute in tiles of this side, in pixels, instead of choosing by the memory there is; see `tiling`.
+    memory : int, optional
+        Bytes that the process (on a GPU: what is still to come) may use, instead of all that is left.
 
     Returns
     -------
@@ -227,7 +237,8 @@ def stylize(
         else:
             image = mx.nd.array(image)
         image = image.as_in_context(ctx)
-        objective = Objective(level, parameters, pictures, image)
+        arrays = _ARRAYS + count_arrays(level.optimizer, level.settings())
+        objective = Objective(level, parameters, pictures, image, tile_size, available(ctx, memory), arrays)
         del pictures  # from here on, the memory is for the executors
         descent = _Descent(objective, image, level, number, history, callback, keep, interrupt)
         image, reason = descent.run(state)
@@ -274,7 +285,9 @@ def _levels(recipe, content):
 
 def _check(recipe):
     required_parameters(recipe)  # whether the network and its layers exist, before its weights are looked for
-    if recipe.optimizer in OPTIMIZERS and OPTIMIZERS[recipe.optimizer].fixed_objective:
+    if recipe.optimizer not in OPTIMIZERS:
+        raise SettingsError(f"unknown optimizer '{recipe.optimizer}'; choose from {', '.join(OPTIMIZERS)}")
+    if OPTIMIZERS[recipe.optimizer].fixed_objective:
         if recipe.clip_gradient or recipe.adaptive:
             what, flag = ("shortened", "--clip-gradient") if recipe.clip_gradient else ("reweighted", "--adaptive")
             raise SettingsError(
@@ -331,7 +344,8 @@ class _Descent:
             image.copyto(previous)
             evaluations = 0
             evaluation = optimizer.step(image, evaluate)
-            change = mx.nd.norm(previous - image).reshape((1,))
+            # The gradient has been used, so that its memory can take the difference.
+            change = mx.nd.norm(mx.nd.elemwise_sub(previous, image, out=evaluation.gradient)).reshape((1,))
             size = mx.nd.norm(image).reshape((1,))
             # The step's only wait for the device, if the optimizer has none.
             values = mx.nd.concat(evaluation.values, change, size, dim=0).asnumpy()

@@ -12,7 +12,7 @@ from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images import from_network, resize, resize_image, to_network
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.problem import required_parameters
-from neural_style.recipes import get_recipe
+from neural_style.recipes import RECIPES, get_recipe
 from neural_style.transfer import StopReason, stylize
 
 TINY = networks.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
@@ -317,3 +317,37 @@ def test_l_bfgs_refuses_a_gradient_that_is_not_the_objectives(content, style, we
         run(content, style, weights, dict(optimizer="lbfgs"))
     with pytest.raises(SettingsError, match="lbfgs .* must not be reweighted; give --adaptive no with it"):
         run(content, style, weights, dict(optimizer="lbfgs", clip_gradient=False, adaptive=True))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, monkeypatch):
+    """Step by step rounding grows; `test_tiling` compares gradients."""
+    thin = networks.Architecture("thin", ((2, 4), (2, 6), (4, 5), (4, 6), (2, 4)))
+    monkeypatch.setitem(networks.ARCHITECTURES, "thin", thin)
+    settings = get_recipe(name).override(model="thin", max_long_edge=250, max_steps=2, save_every=0)
+    parameters = random_parameters(required_parameters(settings))
+    parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
+    whole, tiled = (
+        stylize(content, style, settings, parameters, gpu=-1, tile_size=tile_size) for tile_size in (None, 32)
+    )
+    for one, other in zip(whole.history, tiled.history):
+        assert other.losses == pytest.approx(one.losses, rel=1e-5)
+    assert np.linalg.norm(tiled.image - whole.image) <= 1e-4 * np.linalg.norm(whole.image)
+
+
+def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, style, caplog, monkeypatch):
+    settings = get_recipe("mxnet-0.7").override(model="vgg19-compact", max_long_edge=400, max_steps=1, save_every=0)
+    parameters = random_parameters(required_parameters(settings))
+    parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
+    lines = {}
+    for megabytes in (4000, 110):
+        monkeypatch.setattr(transfer, "available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6)
+        caplog.clear()
+        with caplog.at_level("INFO", "neural_style.problem"):
+            stylize(content, style, settings, parameters, gpu=-1)
+        lines[megabytes] = [record.getMessage() for record in caplog.records if "computed" in record.getMessage()]
+    assert len(lines[4000]) == 1 and lines[4000][0].startswith("400 x 240 pixels are computed whole")
+    assert lines[110][0].startswith("400 x 240 pixels are computed in tiles of")
+    monkeypatch.undo()
+    with pytest.raises(SettingsError, match="needs at least .* allow more with --memory, or choose a smaller"):
+        stylize(content, style, settings, parameters, gpu=-1, memory=1000)
