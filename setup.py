@@ -31,8 +31,13 @@ INSTALL_REQUIRES = [
 EXTRAS_REQUIRE = {
     "torch": ["torch>=1.13"],  # .pth weights; the first whose torch.load can refuse everything but tensors
     "keras": ["h5py>=2.10"],  # .h5 weights
+    "report": [
+        "matplotlib>=3.5",  # the first with the registry of colour maps
+        "jinja2>=3",
+    ],
     # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
-    "test": ["pytest>=7", "h5py>=2.10"],
+    # Selenium drives a Chromium of the system; without one the tests of the pages in it are skipped.
+    "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4"],
     "lint": ["ruff>=0.17,<0.18"],  # a formatter changes its mind from one minor version to the next
 }
 
@@ -81,7 +86,7 @@ if __name__ == "__main__":
         python_requires=">=3.8,<3.13",
         packages=["neural_style"] + (["neural_style.models"] if SHIPPED_MODELS else []),
         package_dir={"neural_style.models": "models"} if SHIPPED_MODELS else {},
-        package_data={"neural_style.models": SHIPPED_MODELS},
+        package_data={"neural_style": ["pages/*"], "neural_style.models": SHIPPED_MODELS},
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS_REQUIRE,
         entry_points={"console_scripts": ["neural-style = neural_style.cli:main"]},

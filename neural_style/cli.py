@@ -377,6 +377,17 @@ def _make_main_parser():
         f"mxnet-1.9: {_DEFAULT_OUTPUT_DIRS['mxnet-1.9']})",
     )
     parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write an HTML page about the run: pictures, plots, settings (needs the extra 'report')",
+    )
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="keep every step and setting in a JSON file, readable during the run (default: with --report, trace.json "
+        "beside it)",
+    )
+    parser.add_argument(
         "--log-level",
         choices=["debug", "info", "warning", "error"],
         default="info",
@@ -538,7 +549,7 @@ def _run_stylize(args):
     return repaint_visibly(
         args.content_image,
         args.style_image,
-        outputs,
+        outputs.telling(args.report, args.trace),
         recipe.override(model=model),
         weights=weights,
         gpu=args.gpu,

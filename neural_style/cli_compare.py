@@ -1,11 +1,13 @@
 """``neural-style compare``: how near two pictures are, of any program; how near ours is to the published result."""
 
 import json
+import os
 from collections import OrderedDict
 
 from .console import repaint_visibly
 from .downloads import KNOWN_FILES, fetch, git_blob_id
-from .errors import ImageError, SettingsError
+from .errors import ImageError, OutputError, SettingsError
+from .files import check_writable
 from .networks import STAND_INS
 from .recipes import get_recipe
 from .weights import digest, find_network
@@ -46,6 +48,11 @@ def add_arguments(parser):
         "--gpu", type=int, metavar="N", help="GPU to compute on, -1 for the CPU (default: as elsewhere)"
     )
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="also write an HTML page with both pictures and maps of their differences (needs the extra 'report')",
+    )
     original = parser.add_argument_group("the original program's published result")
     original.add_argument(
         "--original",
@@ -76,8 +83,7 @@ def _run(args):
         notes, code = _make_original(args)
         if code:
             return code
-    told = _compare(args, *args.pictures)
-    told["notes"] += notes
+    told = _compare(args, *args.pictures, notes)
     print(json.dumps(told, indent=2) if args.json else "\n".join(_describe(told)))
     return 0
 
@@ -94,6 +100,14 @@ def _check(args):
         if args.published or args.weights:
             flag = "--published" if args.published else "--weights"
             raise SettingsError(f"{flag} goes with --original; leave it out, or add that")
+    if args.report:
+        from .report import require_packages
+
+        require_packages()
+        inputs = args.pictures + [args.content, args.style, args.published, args.output if args.original else None]
+        if os.path.realpath(args.report) in {os.path.realpath(path) for path in inputs if path}:
+            raise OutputError(f"{args.report}: is one of the pictures; choose another name for the report")
+        check_writable(args.report)
 
 
 def _make_original(args):
@@ -128,13 +142,14 @@ def _make_original(args):
     return notes, code
 
 
-def _compare(args, first, second):
-    """Give everything that there is to tell of two pictures, as JSON has it."""
+def _compare(args, first, second, notes):
+    """Give everything that there is to tell of two pictures, as JSON has it, and write it as a page if asked to."""
     # Where the network's weights are missing, that is said before any work.
     judge = find_network(_JUDGE, weights=args.judge, models_dir=args.models_dir) if args.style else None
 
     from .compare import compare_pictures, reconcile
     from .images import read_image
+    from .report import write_comparison_report
 
     a, b = read_image(first), read_image(second)
     pictures = reconcile(a, b)
@@ -161,10 +176,13 @@ def _compare(args, first, second):
         told["judge"] = OrderedDict(
             model=model, file=str(path), sha256=digest(path), content=str(args.content), style=str(args.style)
         )
+    told["notes"] = list(notes)
     if a.shape != b.shape:
         told["notes"].append(
             f"{second} is {b.shape[1]} x {b.shape[0]} pixels and was brought to {a.shape[1]} x {a.shape[0]}"
         )
+    if args.report:
+        write_comparison_report(args.report, told, *pictures, comparison)
     return told
 
 

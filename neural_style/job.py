@@ -1,15 +1,20 @@
 """A run from files to files: what the command line and the legacy API have in common."""
 
+import dataclasses
 import logging
 import os
 import re
 from dataclasses import dataclass
+from typing import Optional
 
 from .checkpoints import Checkpoint, check_checkpoint, check_unchanged
 from .errors import OutputError
+from .files import check_writable
 from .images import check_output, read_image, save_image
 from .provenance import describe_picture, describe_run, to_metadata
 from .recipes import DEFAULT_RECIPE, get_recipe
+from .report import require_packages, write_run_report
+from .trace import Trace
 from .transfer import DEFAULT_SEED, StopReason, choose_network, finish_picture, stylize
 from .weights import find_weights
 
@@ -26,11 +31,17 @@ class Outputs:
         The last picture.
     prefix, suffix : str
         Pictures on the way are called prefix + number of steps + suffix.
+    report : str or None
+        An HTML page about the run, see `report`.
+    trace : str or None
+        The same as data, see `trace`.
     """
 
     final: str
     prefix: str
     suffix: str
+    report: Optional[str] = None
+    trace: Optional[str] = None
 
     @classmethod
     def beside(cls, final):
@@ -51,12 +62,18 @@ class Outputs:
         prefix = os.path.abspath(self.prefix + "_")[:-1]
         return {"final": os.path.abspath(self.final), "prefix": prefix, "suffix": self.suffix}
 
+    def telling(self, report=None, trace=None):
+        """Give the same with a report, a trace or both; without a name, the trace stands beside the report."""
+        if report is not None and trace is None:
+            trace = os.path.join(os.path.dirname(report), "trace.json")
+        return dataclasses.replace(self, report=report, trace=trace)
+
     def on_the_way(self, steps):
         """Name the picture after so many steps."""
         return f"{self.prefix}{steps}{self.suffix}"
 
     def check(self, inputs, saves_on_the_way):
-        """Make sure that the pictures can be written and that none of them would replace an input.
+        """Make sure that the files can be written and that none of them would replace an input or another.
 
         Raises
         ------
@@ -65,6 +82,12 @@ class Outputs:
         check_output(self.final)
         if saves_on_the_way:
             check_output(self.on_the_way(0))
+        taken = {os.path.realpath(path) for path in [self.final, *inputs] if path}
+        for path in filter(None, (self.report, self.trace)):
+            if os.path.realpath(path) in taken:
+                raise OutputError(f"{path}: another file of this run has this name; choose another")
+            taken.add(os.path.realpath(path))
+            check_writable(path)
         way = re.compile(re.escape(os.path.realpath(self.prefix + "_")[:-1]) + r"\d+" + re.escape(self.suffix))
         for path in filter(None, inputs):
             real = os.path.realpath(path)
@@ -90,6 +113,8 @@ def repaint(
     memory=None,
 ):
     """Read the pictures, stylise, and save the results, each with the settings of the run in its metadata.
+
+    Where `outputs` names them, a trace is kept up to date while the run goes on, and a report is written at its end.
 
     A picture on the way that cannot be saved is logged and does not end the run.
 
@@ -124,10 +149,14 @@ def repaint(
         If a result cannot be written; found out before the first step wherever that is possible.
     CheckpointError
         If the checkpoint is of other pictures or weights.
+    DependencyError
+        If a report is asked for and the packages that draw it are missing.
     ImageError, WeightsError, DeviceError, SettingsError
         If the run cannot start.
     """
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    if outputs.report:
+        require_packages()
     if checkpoint is not None:
         check_checkpoint(checkpoint, [content, style, initial])
     outputs.check([content, style, initial], recipe.save_every > 0)
@@ -142,12 +171,15 @@ def repaint(
         run = resume.run  # so that the pictures carry the same settings, names of files included
     inputs = {"content": content, "style": style, "initial": initial}
     latest = None
+    trace = Trace(outputs.trace, run, recipe.sources) if outputs.trace else None
 
     def save(path, picture, steps, reason=None):
         save_image(path, picture, metadata=to_metadata(describe_picture(run, steps, reason, picture.shape)))
         log.info("saved %s", path)
 
     def watch(step, image):
+        if trace is not None:
+            trace.add_step(step, image)
         if step.relative_change < recipe.stop_eps:
             return
         saved = None
@@ -155,12 +187,16 @@ def repaint(
             saved = outputs.on_the_way(step.number)
             try:
                 save(saved, finish_picture(image, recipe, last=False), step.number)
+                if trace is not None:
+                    trace.add_picture(step.number, saved)
             except OutputError as error:
                 log.warning("%s", error)
                 saved = None
             log.info("after %d steps: %s", step.number, _describe_objective(step))
         if callback is not None:
             callback(step, image, saved)
+        if trace is not None:
+            trace.update()
 
     def write_checkpoint():
         absolute = {kind: path and os.path.abspath(path) for kind, path in inputs.items()}
@@ -193,8 +229,17 @@ def repaint(
     if result.reason is StopReason.INTERRUPTED and latest is not None:
         write_checkpoint()
         log.info("saved %s, from which --resume goes on", checkpoint)
+    saved = None
     if result.history or result.reason is StopReason.STEP_LIMIT:
-        save(outputs.final, result.picture, len(result.history), result.reason)
+        saved = outputs.final
+        save(saved, result.picture, len(result.history), result.reason)
+    if trace is not None:
+        trace.finish(result.reason, saved)
+        trace.write()
+        log.info("saved %s", outputs.trace)
+    if outputs.report:
+        write_run_report(outputs.report, trace.read())
+        log.info("saved %s", outputs.report)
     return result
 
 

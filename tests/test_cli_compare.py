@@ -122,9 +122,9 @@ def test_original_with_the_full_network_and_files_at_hand(files, published, vgg1
     notes = [line for line in out.splitlines() if line.startswith("note: ")]
     assert published == []
     assert notes == [
-        f"note: {files}/ours.png is 26 x 40 pixels and was brought to 20 x 16",
         f"note: {files}/style.png is not the published IMG_4343.jpg",
         f"note: {files}/b.jpg is not the published 4343_starry_night.jpg",
+        f"note: {files}/ours.png is 26 x 40 pixels and was brought to 20 x 16",
     ]
     assert "judged by vgg19, " in out
 

@@ -1,0 +1,13 @@
+"use strict";
+const iterates = JSON.parse(document.getElementById("iterates").textContent);
+const slider = document.getElementById("slider");
+const show = () => {
+  const { text, picture } = iterates[slider.value];
+  const image = document.getElementById("iterate");
+  image.src = picture;
+  image.alt = "The picture at " + text;
+  document.getElementById("caption").textContent = text;
+  slider.setAttribute("aria-valuetext", text);
+};
+slider.addEventListener("input", show);
+show(); // a browser that reloads the page may have kept the slider where it was

@@ -1,0 +1,166 @@
+"""The trace of a run: everything that is known of it, step by step, as JSON that can be read while the run goes on.
+
+The file is one JSON object of schema ``neural-style/trace``, version 1; docs/trace.md describes it key by key. It is
+rewritten as a whole, beside and then moved into place, so that whoever opens it finds valid JSON at any moment, and a
+kill costs only what came after the last writing.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import platform
+import time
+from collections import OrderedDict
+from datetime import datetime, timezone
+
+from ._mxnet import mx
+from .errors import OutputError
+from .files import output_error, write_whole
+
+log = logging.getLogger(__name__)
+
+SCHEMA, VERSION = "neural-style/trace", 1
+
+# A reader waits at most so long for news, unless writing takes so long that it would cost more than this share of the
+# run.
+PAUSE_SECONDS, GREATEST_SHARE = 2.0, 0.01
+
+_PACKAGES = ("numpy", "scipy", "scikit-image", "pillow")
+
+
+class Trace:
+    """Collects what happens in a run and keeps a file up to date.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, in a folder that exists.
+    run : dict
+        Of `provenance.describe_run`.
+    sources : mapping of str to str
+        Where each setting comes from.
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(self, path, run, sources, clock=time.monotonic):
+        self.path = os.fspath(path)
+        self._clock = clock
+        self._begun = self._step_begun = clock()
+        self._write_from = clock()
+        self._rows = []
+        self._head = OrderedDict(
+            schema=SCHEMA,
+            version=VERSION,
+            program=run["program"],
+            started=_now(),
+            updated=None,
+            seconds=0.0,
+            stop=None,
+            stop_text=None,
+            result=None,
+            pictures=[],
+            recipe=run["recipe"],
+            settings=OrderedDict(
+                (name, OrderedDict(value=value, source=sources.get(name, "")))
+                for name, value in run["settings"].items()
+            ),
+            **OrderedDict((name, run[name]) for name in ("seed", "weights", "content", "style", "initial")),
+            versions=_versions(),
+            machine=_machine(),
+        )
+
+    def add_step(self, step, image):
+        """Add a step that is done.
+
+        Parameters
+        ----------
+        step : transfer.Step
+        image : mxnet.nd.NDArray
+            Only its device and shape are looked at.
+        """
+        seconds = round(self._clock() - self._step_begun, 6)
+        self._rows.append(json.dumps(dict(dataclasses.asdict(step), seconds=seconds)))
+        if len(self._rows) == 1:
+            self._head["machine"]["device"] = str(image.context)
+
+    def add_picture(self, steps, path):
+        """Add a picture on the way, after so many steps."""
+        self._head["pictures"].append(OrderedDict(step=steps, file=os.path.abspath(path)))
+
+    def finish(self, reason, result):
+        """Add how the run ended.
+
+        Parameters
+        ----------
+        reason : transfer.StopReason
+        result : str or None
+            The last picture's file, if there is one.
+        """
+        self._head.update(
+            stop=reason.name, stop_text=reason.value, result=None if result is None else os.path.abspath(result)
+        )
+
+    def update(self):
+        """Bring the file up to date if it is time to, and let the next step begin. A failure is logged alone."""
+        begun = self._clock()
+        if begun >= self._write_from:
+            try:
+                self.write()
+            except OutputError as error:
+                log.warning("%s", error)
+            self._write_from = begun + max(PAUSE_SECONDS, (self._clock() - begun) / GREATEST_SHARE)
+        self._step_begun = self._clock()
+
+    def write(self):
+        """Bring the file up to date.
+
+        Raises
+        ------
+        OutputError
+        """
+        self._head.update(updated=_now(), seconds=round(self._clock() - self._begun, 3))
+        # The steps are text already, because turning each into JSON again at every writing would cost more and more.
+        head = json.dumps(self._head, indent=1)[:-2]
+        text = head + ',\n "steps": [' + ",".join("\n  " + row for row in self._rows) + "\n ]\n}\n"
+        try:
+            write_whole(self.path, text.encode("ascii"))
+        except OSError as error:
+            raise output_error(self.path, error) from error
+
+    def read(self):
+        """Give what the file holds after the next writing, as a dict."""
+        return dict(self._head, steps=[json.loads(row) for row in self._rows])
+
+
+def _now():
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _versions():
+    from importlib import metadata
+
+    versions = OrderedDict([("python", platform.python_version()), ("mxnet", mx.__version__)])
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def _machine():
+    return OrderedDict(system=platform.platform(), processor=_processor(), processors=os.cpu_count(), device=None)
+
+
+def _processor():
+    """Give the processor's name; which kernels MXNet takes depends on it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
