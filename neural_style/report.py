@@ -249,6 +249,11 @@ class _Line:
         self.colour, self.width, self.dashes = colour, width, dashes
         self.variable = _VARIABLES[colour]
 
+    def ends(self, numbers):
+        """Give step and value where the line begins and where it ends; a part may be missing from some steps."""
+        known = [(number, value) for number, value in zip(numbers, self.values) if math.isfinite(value)]
+        return known[0], known[-1]
+
 
 def _plot(key, title, numbers, lines, log):
     """Draw lines over the steps; give what the template shows of a plot."""
@@ -287,15 +292,14 @@ def _plot(key, title, numbers, lines, log):
             _label_log_axis(axes)
         drawing = io.StringIO()
         figure.savefig(drawing, format="svg", metadata={"Date": None})
-    first = drawn[0].values if drawn else [math.nan]
-    alternative = f"{title}: {lines[0].name} from {first[0]:.3g} at step {numbers[0]} to {first[-1]:.3g} at step " + (
-        str(numbers[-1])
-    )
+    alternative = f"{title}: nothing to draw"
+    if drawn:
+        (begin, first), (end, last) = drawn[0].ends(numbers)
+        alternative = f"{title}: {drawn[0].name} from {first:.3g} at step {begin} to {last:.3g} at step {end}"
     return {
-        "key": key,
         "title": title,
         "log": log,
-        "lines": [(line.name, line.variable, bool(line.dashes), line.values[-1]) for line in drawn],
+        "lines": [(line.name, line.variable, bool(line.dashes), line.ends(numbers)[1][1]) for line in drawn],
         "svg": _inline(drawing.getvalue(), key, alternative),
     }
 

@@ -250,15 +250,23 @@ def test_names_are_text_and_never_markup(make, browse, tmp_path):
         (3, lambda number: dict(clip_norm=None, relative_change=0.0)),
         (3, lambda number: dict(losses={}, loss=0.0, gradient_norm=0.0)),
         (3, lambda number: dict(loss=5.0, losses={"style_relu1_1": 5.0}, relative_change=0.3)),
+        (3, lambda number: dict(losses={f"style_relu{number}_1": 5.0})),
     ],
-    ids=["no step", "one step", "no bound and no change", "nothing to lose", "flat"],
+    ids=["no step", "one step", "no bound and no change", "nothing to lose", "flat", "parts that come and go"],
 )
 def test_runs_that_have_little_to_show(make, browse, tmp_path, steps, change):
     report.write_run_report(tmp_path / "r.html", make(steps=steps, every=10, change=change))
     driver = browse(tmp_path / "r.html")
     assert len(driver.find_elements("css selector", "figure.card svg")) == (4 if steps else 0)
     assert not driver.find_elements("id", "slider")
-    assert "nan" not in driver.find_element("css selector", "main").text
+    assert not re.search(r"\bnan\b", driver.page_source)
+
+
+def test_a_run_that_left_no_picture(make, browse, tmp_path):
+    report.write_run_report(tmp_path / "r.html", dict(make(steps=0, every=1), result=None, stop=None, stop_text=None))
+    driver = browse(tmp_path / "r.html")
+    assert len(driver.find_elements("css selector", "img")) == 2
+    assert "not finished" in driver.find_element("css selector", ".summary").text
 
 
 def test_pictures_that_are_gone_are_left_out(make, browse, tmp_path):
