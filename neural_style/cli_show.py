@@ -60,6 +60,7 @@ def _describe(record, recipe, left_out):
         None: f"on the way, after {steps}",
         "CONVERGED": f"converged after {steps}",
         "STEP_LIMIT": f"{steps}, which was the limit",
+        "STALLED": f"{steps}, after which none made the objective smaller",
         "INTERRUPTED": f"interrupted after {steps}",
         "NOT_FINITE": f"the last good image, after {steps}",
     }

@@ -8,6 +8,7 @@ kill costs only what came after the last writing.
 import dataclasses
 import json
 import logging
+import math
 import os
 import platform
 import time
@@ -81,7 +82,10 @@ class Trace:
             Only its device and shape are looked at.
         """
         seconds = round(self._clock() - self._step_begun, 6)
-        self._rows.append(json.dumps(dict(dataclasses.asdict(step), seconds=seconds)))
+        row = dict(dataclasses.asdict(step), seconds=seconds)
+        # JSON has no infinity, which is the bound where nothing is clipped.
+        row = {key: None if value == math.inf else value for key, value in row.items()}
+        self._rows.append(json.dumps(row, allow_nan=False))
         if len(self._rows) == 1:
             self._head["machine"]["device"] = str(image.context)
 

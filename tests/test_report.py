@@ -46,6 +46,7 @@ def step(number, **more):
         clip_norm=3e5,
         learning_rate=0.001 * 0.9 ** (number // 80),
         relative_change=1 / number,
+        evaluations=1,
     )
     return Step(number=number, **dict(values, **more))
 

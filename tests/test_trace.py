@@ -26,8 +26,8 @@ class Image:
     context = "cpu(0)"
 
 
-def step(number):
-    return Step(number, {"style_relu1_1": 2.0, "content_relu4_2": 1.0}, 3.0, 9.0, 5.0, 0.001, 1 / number)
+def step(number, clip_norm=5.0):
+    return Step(number, {"style_relu1_1": 2.0, "content_relu4_2": 1.0}, 3.0, 9.0, clip_norm, 0.001, 1 / number, 1)
 
 
 class Clock:
@@ -109,6 +109,16 @@ def test_the_file_is_written_after_the_first_step_and_then_now_and_then(run, tmp
     assert lengths == [1, 1, 1, 5, 5, 5, 5, 9, 9, 9]
     assert trace.read()["steps"][4]["seconds"] == 0.5
     assert read(path)["stop"] is None
+
+
+def test_no_bound_is_null(run, tmp_path):
+    trace = Trace(tmp_path / "t.json", run, {})
+    trace.add_step(step(1, clip_norm=float("inf")), Image())
+    trace.write()
+    assert (
+        "Infinity" not in (tmp_path / "t.json").read_text()
+        and read(tmp_path / "t.json")["steps"][0]["clip_norm"] is None
+    )
 
 
 def test_slow_writing_becomes_rare(run, tmp_path, monkeypatch):
