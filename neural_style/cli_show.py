@@ -75,7 +75,8 @@ def _describe(record, recipe, left_out):
         yield f"weights of {recipe.model}: {record['weights']['file']}, SHA-256 {record['weights']['sha256']}"
     else:
         yield f"weights of {recipe.model}: from memory, so the command may compute with others"
-    if record["stop"] in (None, "INTERRUPTED"):
+    # In a pyramid the steps are those of all its pictures, and the limit is that of the last.
+    if record["stop"] in (None, "INTERRUPTED") and not recipe.pyramid:
         yield f"--max-num-epochs {record['steps']} ends the run where this picture was saved"
     if record["seed"] is None:
         yield "the noise was not seeded, so the command gives another picture"

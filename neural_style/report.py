@@ -78,6 +78,7 @@ def write_run_report(path, trace):
         ],
         iterates=_iterates(trace),
         plots=_plots(trace),
+        levels=len(_level_begins(trace)),
         facts=_facts(trace),
         summary=_summary(trace),
     )
@@ -231,13 +232,21 @@ def _plots(trace):
         _Line("gradient norm", column("gradient_norm"), _STYLE[2]),
         _Line("clipping bound", column("clip_norm"), _LIMIT, dashes=(5, 2)),
     ]
-    rate = [_Line("learning rate", column("learning_rate"), _STYLE[2])]
+    # Of L-BFGS it is the length of the step along the direction.
+    rate = "step length" if trace["settings"]["optimizer"]["value"] == "lbfgs" else "learning rate"
+    levels = _level_begins(trace)
     return [
-        _plot("losses", "Loss by part", numbers, lines, log=True),
-        _plot("change", "Relative change of the image", numbers, change, log=True),
-        _plot("norm", "Gradient norm before clipping", numbers, norm, log=True),
-        _plot("rate", "Learning rate", numbers, rate, log=False),
+        _plot("losses", "Loss by part", numbers, lines, levels, log=True),
+        _plot("change", "Relative change of the image", numbers, change, levels, log=True),
+        _plot("norm", "Gradient norm", numbers, norm, levels, log=True),
+        _plot("rate", rate.capitalize(), numbers, [_Line(rate, column("learning_rate"), _STYLE[2])], levels, log=False),
     ]
+
+
+def _level_begins(trace):
+    """Give the numbers of the steps at which a larger picture of the pyramid begins."""
+    steps = trace["steps"]
+    return [step["number"] for before, step in zip(steps, steps[1:]) if step["level"] != before["level"]]
 
 
 class _Line:
@@ -255,8 +264,8 @@ class _Line:
         return known[0], known[-1]
 
 
-def _plot(key, title, numbers, lines, log):
-    """Draw lines over the steps; give what the template shows of a plot."""
+def _plot(key, title, numbers, lines, levels, log):
+    """Draw lines over the steps, dotted verticals at `levels`; give what the template shows of a plot."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -281,6 +290,8 @@ def _plot(key, title, numbers, lines, log):
             style = {"linestyle": (0, line.dashes)} if line.dashes else {}
             marker = {"marker": "o", "markersize": 4} if len(numbers) == 1 else {}
             axes.plot(numbers, line.values, color=line.colour, linewidth=line.width, **style, **marker)
+        for number in levels:
+            axes.axvline(number, color=_SOFT, linewidth=1, linestyle=(0, (1, 3)))
         if log:
             axes.set_yscale("log", nonpositive="mask")
         axes.set_xlabel("step")

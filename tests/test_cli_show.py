@@ -73,6 +73,14 @@ def test_files_that_changed_or_went(pictures, vgg19_file, tmp_path, capsys):
     assert "on the way, after 2 steps" in comments and "--max-num-epochs 2 ends the run where" in comments
 
 
+def test_a_pyramids_steps_are_not_those_of_the_flag(pictures, vgg19_file, tmp_path, capsys):
+    make(pictures, vgg19_file, tmp_path / "o.png", "--pyramid", "1", "--save-epochs", 2, "--stop-eps", 0)
+    capsys.readouterr()
+    command, comments = show(tmp_path / "tmp_2.png", capsys)
+    assert "on the way, after 2 steps" in comments and "ends the run" not in comments
+    assert command[command.index("--pyramid") + 1] == "1"
+
+
 def test_names_that_a_shell_would_take_apart(pictures, vgg19_file, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = "-a $(date) 'b'; \"c\".png"

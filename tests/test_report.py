@@ -209,6 +209,24 @@ def test_the_plots_show_the_data(make, browse, tmp_path):
     assert tenth[1] - first[1] == pytest.approx(last[1] - tenth[1], rel=0.01)
 
 
+def test_a_pyramid_and_lbfgs(make, browse, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "RECIPE", RECIPE.override(optimizer="lbfgs", pyramid=(3, 2)))
+    trace = make(steps=8, every=4, change=lambda number: dict(level=(0, 0, 0, 1, 1, 2, 2, 2)[number - 1]))
+    report.write_run_report(tmp_path / "r.html", trace)
+    driver = browse(tmp_path / "r.html")
+    assert "a larger picture of the pyramid begins" in driver.find_element("css selector", "main").text
+    count = (
+        "return [...document.querySelectorAll('svg')].map(s => s.querySelectorAll('path[style*=\"--soft\"]').length)"
+    )
+    dotted = driver.execute_script(count)
+    plain = dict(trace, steps=[dict(step, level=0) for step in trace["steps"]])
+    report.write_run_report(tmp_path / "plain.html", plain)
+    driver = browse(tmp_path / "plain.html")
+    fewer = driver.execute_script(count)
+    assert [one - two for one, two in zip(dotted, fewer)] == [2] * 4
+    assert driver.find_elements("css selector", "h3")[3].text.startswith("Step length")
+
+
 def test_every_setting_stands_there_with_its_source(make, browse, tmp_path):
     report.write_run_report(tmp_path / "r.html", make(steps=2, every=1))
     driver = browse(tmp_path / "r.html")
