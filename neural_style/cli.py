@@ -190,6 +190,8 @@ _WITH_RESUME = (
     "checkpoint_every",
     "tile_size",
     "memory",
+    "report",
+    "trace",
     "log_level",
     "run",
 )
@@ -500,7 +502,7 @@ def _resume(args):
     return repaint_visibly(
         checkpoint.inputs["content"],
         checkpoint.inputs["style"],
-        outputs,
+        outputs.telling(args.report, args.trace),
         recipe,
         weights=find_weights(recipe.model, named, args.models_dir),
         gpu=checkpoint.run["gpu"],

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Optional
 
 from .checkpoints import Checkpoint, check_checkpoint, check_unchanged
-from .errors import OutputError
+from .errors import ImageError, OutputError
 from .files import check_writable
 from .images import check_output, read_image, save_image
-from .provenance import describe_picture, describe_run, to_metadata
+from .provenance import describe_picture, describe_run, read_record, to_metadata
 from .recipes import DEFAULT_RECIPE, get_recipe
 from .report import require_packages, write_run_report
 from .trace import Trace
@@ -171,7 +171,7 @@ def repaint(
         run = resume.run  # so that the pictures carry the same settings, names of files included
     inputs = {"content": content, "style": style, "initial": initial}
     latest = None
-    trace = Trace(outputs.trace, run, recipe.sources) if outputs.trace else None
+    trace = _begin_trace(outputs, run, inputs, recipe, resume) if outputs.trace else None
 
     def save(path, picture, steps, reason=None):
         save_image(path, picture, metadata=to_metadata(describe_picture(run, steps, reason, picture.shape)))
@@ -241,6 +241,30 @@ def repaint(
         write_run_report(outputs.report, trace.read())
         log.info("saved %s", outputs.report)
     return result
+
+
+def _begin_trace(outputs, run, inputs, recipe, resume):
+    found = {kind: dict(run[kind], file=os.path.abspath(path)) for kind, path in inputs.items() if path}
+    trace = Trace(outputs.trace, dict(run, **found), recipe.sources)
+    if resume is not None:
+        trace.add_history(resume.state.history)
+        for steps in (step.number for step in resume.state.history):
+            if (
+                recipe.save_every
+                and steps % recipe.save_every == 0
+                and _is_saved(outputs.on_the_way(steps), run, steps)
+            ):
+                trace.add_picture(steps, outputs.on_the_way(steps))
+    return trace
+
+
+def _is_saved(path, run, steps):
+    """Tell whether a picture was saved by this run, or one like it, after so many steps."""
+    try:
+        record = read_record(path)
+    except ImageError:
+        return False
+    return record["steps"] == steps and all(record[key] == value for key, value in run.items())
 
 
 def _describe_objective(step):

@@ -359,7 +359,7 @@ def _facts(trace):
     machine, rows = trace["machine"], []
     rows.append(("started", trace["started"].replace("T", " ").replace("+00:00", " UTC")))
     rows.append(("time", _duration(trace["seconds"])))
-    seconds = sorted(step["seconds"] for step in trace["steps"])
+    seconds = sorted(step["seconds"] for step in trace["steps"] if step["seconds"] is not None)
     if seconds:
         rows.append(("time per step", f"{seconds[len(seconds) // 2]:.3g} s (median)"))
     rows.append(("seed", "none" if trace["seed"] is None else trace["seed"]))

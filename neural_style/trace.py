@@ -79,15 +79,21 @@ class Trace:
         ----------
         step : transfer.Step
         image : mxnet.nd.NDArray
-            Only its device and shape are looked at.
+            Only its device is looked at.
         """
-        seconds = round(self._clock() - self._step_begun, 6)
+        self._add_row(step, round(self._clock() - self._step_begun, 6))
+        self._head["machine"]["device"] = str(image.context)
+
+    def add_history(self, steps):
+        """Add steps that another process did, from whose checkpoint this run goes on."""
+        for step in steps:
+            self._add_row(step, None)
+
+    def _add_row(self, step, seconds):
         row = dict(dataclasses.asdict(step), seconds=seconds)
         # JSON has no infinity, which is the bound where nothing is clipped.
         row = {key: None if value == math.inf else value for key, value in row.items()}
         self._rows.append(json.dumps(row, allow_nan=False))
-        if len(self._rows) == 1:
-            self._head["machine"]["device"] = str(image.context)
 
     def add_picture(self, steps, path):
         """Add a picture on the way, after so many steps."""

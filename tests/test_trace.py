@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from neural_style import trace as trace_module
+from neural_style.cli import main
 from neural_style.job import Outputs, repaint
 from neural_style.provenance import describe_run
 from neural_style.recipes import get_recipe
@@ -68,6 +69,30 @@ def test_a_run_leaves_everything_in_it(pictures, vgg19_file, tmp_path):
     assert told["content"]["file"] == inputs[0] and len(told["weights"]["sha256"]) == 64
     assert told["machine"]["device"] == "cpu(0)" and told["versions"]["python"] == sys.version.split()[0]
     assert 0 < sum(row["learning_rate"] for row in told["steps"]) and told["seconds"] > 0
+
+
+def test_a_run_that_was_resumed_tells_of_all_its_steps(pictures, vgg19_file, tmp_path, capfd):
+    argv = ["--content-image", pictures / "content.png", "--style-image", pictures / "style.png", "--gpu", -1]
+    argv += ["--weights", vgg19_file, "--max-long-edge", 40, "--max-num-epochs", 6, "--stop-eps", 0]
+    argv += [
+        "--save-epochs",
+        2,
+        "--output",
+        tmp_path / "o.png",
+        "--checkpoint",
+        tmp_path / "c",
+        "--checkpoint-every",
+        5,
+    ]
+    assert main(list(map(str, argv + ["--trace", tmp_path / "whole.json"]))) == 0
+    (tmp_path / "tmp_2.png").write_bytes((pictures / "content.png").read_bytes())  # not of this run
+    assert main(["--resume", str(tmp_path / "c"), "--trace", str(tmp_path / "t.json")]) == 0
+    whole, told = read(tmp_path / "whole.json"), read(tmp_path / "t.json")
+    assert [row.pop("seconds") is None for row in told["steps"]] == [True] * 5 + [False]
+    assert all(row.pop("seconds") for row in whole["steps"])
+    assert told["steps"] == whole["steps"] and len(told["steps"]) == 6
+    assert told["pictures"] == whole["pictures"][1:] and len(told["pictures"]) == 2
+    assert told["settings"] == whole["settings"] and told["content"] == whole["content"]
 
 
 def test_the_step_that_converged_is_in_it(pictures, vgg19_file, tmp_path):
