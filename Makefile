@@ -47,7 +47,7 @@ MADE = $(VENV)/made-$(PYTHON_VERSION)
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
 LINT_INSTALLED = $(LINT_VENV)/installed-$(PYTHON_VERSION)
 
-.PHONY: help install demo test test-all lint format clean
+.PHONY: help install demo bench test test-all lint format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -59,6 +59,11 @@ install: $(INSTALLED) ## make .venv with the package and what its tests need
 
 demo: $(INSTALLED) ## make a first picture in output/; ARGS goes to neural-style demo: make demo ARGS='--content coffee'
 	@$(VENV)/bin/neural-style demo $(ARGS)
+
+bench: $(INSTALLED) ## time and memory of a step, beside the original's loop and PyTorch
+	@$(VENV)/bin/python $(PIP_INSTALL) "torch==2.13.0+cpu" 2>/dev/null \
+		|| $(VENV)/bin/python $(PIP_INSTALL) torch
+	@$(VENV)/bin/python benchmarks/bench.py $(ARGS)
 
 test: $(INSTALLED) ## run the tests; ARGS goes to pytest: make test ARGS='-k images'
 	@$(VENV)/bin/python -m pytest $(ARGS)

@@ -358,7 +358,9 @@ def _make_main_parser():
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--init", metavar="noise|content|PICTURE", help="what the image starts from (default: the recipe's)"
+        "--init",
+        metavar="|".join(CHOICES["initial"]) + "|PICTURE",
+        help="what the image starts from (default: the recipe's)",
     )
     parser.add_argument(
         "--weights", metavar="FILE", help="parameters of the network (default: MODEL.params in the known places)"

@@ -40,8 +40,8 @@ def _layers(layers):
 
 
 def _start(recipe):
-    if recipe.initial == "content":
-        return "content"
+    if recipe.initial != "noise":
+        return "recoloured content" if recipe.initial == "recoloured" else recipe.initial
     noise = f"{recipe.noise} noise"
     return noise if recipe.noise_share == 1 else f"{recipe.noise_share:g} {noise} + {1 - recipe.noise_share:g} content"
 

@@ -148,6 +148,8 @@ def starting_image(recipe, seed, pictures):
         mx.random.seed(seed)
     if pictures.initial is not None:
         return mx.nd.array(pictures.initial)
+    if recipe.initial == "recoloured":
+        return mx.nd.array(images.recolour(pictures.content, pictures.style))
     content = mx.nd.array(pictures.content)
     if recipe.initial == "content":
         return content

@@ -610,6 +610,40 @@ def test_from_network_leaves_its_argument_alone():
     np.testing.assert_array_equal(array, 1)
 
 
+def test_recolouring_brings_mean_and_covariance_of_the_style():
+    rng = np.random.RandomState(0)
+    mix = rng.standard_normal((3, 3))
+    content, style = rng.uniform(0, 255, (1, 3, 20, 30)), rng.standard_normal((1, 3, 15, 40))
+    style = np.einsum("ij,njhw->nihw", mix, style) * 20 + rng.uniform(50, 200, (1, 3, 1, 1))
+    result = images.recolour(content.astype("float32"), style.astype("float32"))
+    assert result.dtype == np.float32 and result.shape == content.shape
+    one, other = result.reshape(3, -1).astype(float), style.reshape(3, -1)
+    np.testing.assert_allclose(one.mean(1), other.mean(1), rtol=1e-4)
+    np.testing.assert_allclose(np.cov(one), np.cov(other), rtol=1e-2, atol=1)
+    # Of all linear maps that do, the one without rotation: it is symmetric.
+    flat = content.reshape(3, -1)
+    mapping = np.linalg.lstsq((flat - flat.mean(1, keepdims=True)).T, (one - one.mean(1, keepdims=True)).T, rcond=None)
+    np.testing.assert_allclose(mapping[0], mapping[0].T, atol=1e-3)
+
+
+def test_recolouring_with_its_own_colours_changes_nothing_and_plain_pictures_are_finite():
+    content = np.random.RandomState(0).uniform(0, 255, (1, 3, 9, 8)).astype("float32")
+    np.testing.assert_allclose(images.recolour(content, content), content, atol=1e-2)
+    plain = np.full((1, 3, 5, 5), 7, "float32")
+    for one, other in ((content, plain), (plain, content), (plain, plain)):
+        assert np.isfinite(images.recolour(one, other)).all()
+    np.testing.assert_allclose(images.recolour(content, plain), 7, atol=0.1)
+
+
+def test_resizing_an_image_keeps_flat_colours_and_ramps():
+    flat = np.full((1, 3, 6, 8), -50.5, "float32")
+    np.testing.assert_allclose(images.resize_image(flat, (12, 17)), -50.5, rtol=1e-5)
+    ramp = np.broadcast_to(np.arange(16, dtype="float32"), (1, 3, 8, 16))
+    larger = images.resize_image(ramp, (16, 32))
+    assert larger.dtype == np.float32 and larger.shape == (1, 3, 16, 32)
+    np.testing.assert_allclose(larger[0, 0, 5, 6:-6], (np.arange(32) * 0.5 - 0.25)[6:-6], atol=0.05)
+
+
 def test_denoise_reduces_total_variation_and_keeps_the_kind():
     def variation(image):
         return sum(np.abs(np.diff(image.astype(float), axis=axis)).sum() for axis in (0, 1))

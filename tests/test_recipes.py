@@ -102,6 +102,20 @@ ORIGINALS = {
         clip_pixels=True,
     ),
 }
+# Not of a source, but the objective of one.
+ORIGINALS["fast"] = dict(
+    {
+        setting: ORIGINALS["mxnet-0.7"][setting]
+        for setting in (
+            *("model", "pooling", "content_layers", "style_layers", "content_weight", "style_weight", "tv_weight"),
+            *("white", "max_long_edge", "shape", "style_size", "remove_noise", "denoise_final"),
+        )
+    },
+    optimizer="lbfgs",
+    clip_gradient=False,
+    initial="recoloured",
+    pyramid=(),
+)
 ORIGINALS["mxnet-1.9"] = dict(
     ORIGINALS["mxnet-0.7"],
     optimizer="nag",

@@ -75,6 +75,16 @@ class Mxnet:
         return torch.optim.SGD([x], lr=0.001, momentum=momentum, weight_decay=decay, nesterov=self.nesterov)
 
 
+class Fast(Mxnet):
+    """The objective of MXNet's example, whose gradient nothing shortens."""
+
+    def __init__(self):
+        super().__init__(nesterov=False)
+
+    def gradient(self, x):
+        return torch.autograd.grad(sum(self.parts(x)), x)[0]
+
+
 class Autodiff:
     """A source whose gradient is that of its objective and nothing else."""
 
@@ -204,6 +214,7 @@ SOURCES = {
     "coursera": Coursera,
     "keras-vgg19": Keras,
     "tf-vgg16-adaptive": Adaptive,
+    "fast": Fast,
 }
 
 
