@@ -241,6 +241,7 @@ def stylize(
         objective = Objective(level, parameters, pictures, image, tile_size, available(ctx, memory), arrays)
         del pictures  # from here on, the memory is for the executors
         descent = _Descent(objective, image, level, number, history, callback, keep, interrupt)
+        del objective
         image, reason = descent.run(state)
         image, state = image.asnumpy(), None
         if reason in (StopReason.NOT_FINITE, StopReason.INTERRUPTED):
@@ -320,7 +321,14 @@ class _Descent:
         self._optimizer = _make_optimizer(recipe, image)
 
     def run(self, state=None):
-        """Go until there is a reason to stop; give the image and the reason."""
+        """Go until there is a reason to stop; give the image and the reason, and free the executors."""
+        try:
+            return self._run(state)
+        finally:
+            # A snapshot of the last step may be asked for later, and finishing a large picture takes memory of its own.
+            self._objective = None
+
+    def _run(self, state):
         image, optimizer, history, recipe = self._image, self._optimizer, self._history, self._recipe
         begun = sum(step.level < self._level for step in history)
         if state is not None:
@@ -353,6 +361,7 @@ class _Descent:
                 return previous, StopReason.NOT_FINITE
             if optimizer.stalled:
                 return previous, StopReason.STALLED
+            evaluation = None
             step = self._describe(values, evaluations)
             history.append(step)
             epoch_log.info("epoch %d, relative change %f", step.number - 1, step.relative_change)
