@@ -330,7 +330,7 @@ def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, m
     whole, tiled = (
         stylize(content, style, settings, parameters, gpu=-1, tile_size=tile_size) for tile_size in (None, 32)
     )
-    assert tiled.history[0].losses == pytest.approx(whole.history[0].losses, rel=1e-5)
+    assert tiled.history[0].losses == pytest.approx(whole.history[0].losses, rel=1e-4)
     assert tiled.history[1].loss == pytest.approx(whole.history[1].loss, rel=1e-3)
     assert np.linalg.norm(tiled.image - whole.image) <= 1e-4 * np.linalg.norm(whole.image)
 
