@@ -1,0 +1,165 @@
+"""Time from the pictures to the objective at which the original's run stops: the original's loop, and recipes.
+
+    python benchmarks/fast.py [--size 256x384] [--recipe fast] [--rounds 3] [--content C --style S]
+
+The original's loop runs with MXNet's own number of threads, as it was shipped, until its relative change falls below
+0.005; what mxnet-0.7's objective is at its last image is the aim. The recipes run until a step's objective is no
+greater. Times begin with the pictures in memory and include the reading of targets; every run is a process of its own,
+they take turns, and the table has medians. The network is vgg19-compact, because pretrained weights of VGG-19 are not
+part of the project; --weights names others. Pictures are the demo's unless they are given.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load_pictures(args):
+    """Give content and style, the content with the proportions of the size."""
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    from skimage import data, util
+
+    from neural_style.images import read_image, resize
+    from neural_style.painting import paint
+
+    size = tuple(int(side) for side in args.size.split("x"))
+    content = read_image(args.content) if args.content else data.chelsea()
+    style = read_image(args.style) if args.style else paint(size)
+    return util.img_as_ubyte(resize(content, size)), style, size
+
+
+def run_original(args):
+    """Run the original's loop; save its image, give seconds and steps."""
+    import numpy as np
+
+    np.bool = bool
+    import mxnet  # noqa: F401  (before the package, which then leaves its threads as they are)
+
+    content, style, size = load_pictures(args)
+    import original_loop
+
+    from neural_style._mxnet import mx
+    from neural_style.images import resize, to_network
+    from neural_style.networks import ARCHITECTURES
+    from neural_style.problem import required_parameters
+    from neural_style.weights import load_weights
+
+    recipe = find_recipe(args, "mxnet-0.7", size)
+    blocks = ARCHITECTURES[recipe.model].blocks
+    original_loop.CHANNELS = {str(b): channels for b, (_, channels) in enumerate(blocks, 1)}
+    weights = load_weights(args.weights, required_parameters(recipe))
+    weights = {f"arg:{name}": value for name, value in weights.items()}
+    begun = time.perf_counter()
+    arrays = [to_network(resize(picture, size)) for picture in (content, style)]
+    image, changes = original_loop.run(original_loop.Flags("0.7"), *arrays, weights, 0)
+    mx.nd.waitall()
+    seconds = time.perf_counter() - begun
+    np.save(args.image, image)
+    return {"seconds": seconds, "steps": len(changes)}
+
+
+def find_recipe(args, name, size):
+    """Give a recipe at the size, on the network whose weights are used."""
+    from neural_style import get_recipe
+    from neural_style.weights import describe_weights
+
+    models, _ = describe_weights(args.weights)
+    return get_recipe(name).override(model=models[0], max_long_edge=max(size), save_every=0)
+
+
+def measure_objective(args):
+    """Give mxnet-0.7's objective at the original's last image."""
+    import numpy as np
+
+    content, style, size = load_pictures(args)
+    from neural_style._mxnet import mx
+    from neural_style.problem import Objective, Pictures, load_parameters
+
+    recipe = find_recipe(args, "mxnet-0.7", size)
+    pictures = Pictures(content, style, None, recipe)
+    parameters = load_parameters(recipe, args.weights, mx.cpu())
+    return {"loss": Objective(recipe, parameters, pictures, mx.nd.array(np.load(args.image))).evaluate().loss}
+
+
+def run_recipe(args):
+    """Run a recipe until it is there; give seconds, steps and evaluations."""
+    import threading
+
+    content, style, size = load_pictures(args)
+    from neural_style import stylize
+
+    recipe = find_recipe(args, args.recipe[0], size).override(max_steps=1000, stop_eps=0.0)
+    done, reached = threading.Event(), {}
+
+    def watch(step, image):
+        # The objective of a step is that of the image before it.
+        if step.loss <= args.aim and not reached:
+            reached.update(seconds=watch.before - begun, steps=step.number - 1, evaluations=watch.evaluations)
+            done.set()
+        watch.before = time.perf_counter()
+        watch.evaluations += step.evaluations
+
+    begun = watch.before = time.perf_counter()
+    watch.evaluations = 0
+    stylize(content, style, recipe, weights=args.weights, gpu=-1, callback=watch, interrupt=done)
+    return reached
+
+
+def _child(args, **more):
+    command = [sys.executable, "-W", "ignore", __file__, "--size", args.size, "--weights", args.weights]
+    for name, value in dict(more, content=args.content, style=args.style).items():
+        command += [f"--{name}", str(value)] if value is not None else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    if done.returncode:
+        raise SystemExit(done.stderr.strip().splitlines()[-1])
+    return json.loads(done.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="256x384", help="height x width (default: %(default)s)")
+    parser.add_argument("--recipe", action="append", help="default: fast, and mxnet-0.7 of this package")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--weights", default=str(ROOT / "models" / "vgg19-compact.params"))
+    parser.add_argument("--content")
+    parser.add_argument("--style")
+    parser.add_argument("--child", choices=["original", "objective", "recipe"], help=argparse.SUPPRESS)
+    parser.add_argument("--image", help=argparse.SUPPRESS)
+    parser.add_argument("--aim", type=float, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        run = {"original": run_original, "objective": measure_objective, "recipe": run_recipe}[args.child]
+        print(json.dumps(run(args)))
+        return
+    recipes = args.recipe or ["fast", "mxnet-0.7"]
+    originals, found = [], {name: [] for name in recipes}
+    with tempfile.TemporaryDirectory() as folder:
+        image = str(Path(folder) / "image.npy")
+        for _ in range(args.rounds):
+            originals.append(_child(args, child="original", image=image))
+            aim = _child(args, child="objective", image=image)["loss"]
+            for name in recipes:
+                found[name].append(_child(args, child="recipe", recipe=name, aim=aim))
+    reference = statistics.median(run["seconds"] for run in originals)
+    print(f"{args.size}, {Path(args.weights).stem}, to an objective of {aim:.4g}\n")
+    print("| what | steps | evaluations | seconds | to the original |\n| --- | --- | --- | --- | --- |")
+    steps = originals[0]["steps"]
+    print(f"| the original's loop, MXNet's thread default | {steps} | {steps} | {reference:.1f} | 1.00 |")
+    for name, runs in found.items():
+        if not all(runs):
+            print(f"| {name} | not reached | | | |")
+            continue
+        seconds = statistics.median(run["seconds"] for run in runs)
+        cells = [name, runs[0]["steps"], runs[0]["evaluations"], f"{seconds:.1f}", f"{seconds / reference:.3f}"]
+        print("| " + " | ".join(map(str, cells)) + " |")
+
+
+if __name__ == "__main__":
+    main()
