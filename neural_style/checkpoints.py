@@ -10,6 +10,7 @@ run         `provenance.describe_run` of the run: recipe, settings, seed, and di
 inputs      absolute paths of ``content``, ``style`` and ``initial``
 outputs     the fields of `job.Outputs`, absolute
 level       of the pyramid
+tile_size   in pixels, 0 if the picture is computed whole
 history     the fields of every `transfer.Step` so far
 ==========  ============================================================================================================
 
@@ -74,6 +75,7 @@ class Checkpoint:
             inputs=self.inputs,
             outputs=self.outputs,
             level=self.state.level,
+            tile_size=self.state.tile_size,
             history=[dataclasses.asdict(step) for step in self.state.history],
         )
         arrays = {_OPTIMIZER + name: value for name, value in self.state.optimizer.items()}
@@ -135,7 +137,7 @@ def load_checkpoint(path):
             raise ValueError("its image is of the wrong kind")
         optimizer = {name[len(_OPTIMIZER) :]: value for name, value in arrays.items() if name.startswith(_OPTIMIZER)}
         history = [Step(**_step(step)) for step in record["history"]]
-        state = RunState(int(record["level"]), image, optimizer, history)
+        state = RunState(int(record["level"]), image, optimizer, history, int(record["tile_size"]))
         return Checkpoint(record["run"], _texts(record["inputs"]), _texts(record["outputs"]), state)
     except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
         raise _damaged(path, error) from error

@@ -401,8 +401,8 @@ def _make_main_parser():
         "--tile-size",
         type=int,
         metavar="N",
-        help="compute in tiles of this many pixels, with the same result (default: whole if it fits into memory, else "
-        "the largest that do)",
+        help="compute in tiles of this many pixels, with 0 whole; the result is the same up to rounding (default: "
+        "whole if it fits into memory, else the largest tiles that do)",
     )
     parser.add_argument(
         "--memory",
@@ -424,7 +424,7 @@ def _make_main_parser():
         "--resume",
         metavar="FILE",
         help="go on from a checkpoint, bit for bit; pictures and settings come from it, and it is kept up to date "
-        "unless --checkpoint names another. Only --output, --output_dir, --weights, --models-dir, --tile-size, "
+        "unless --checkpoint names another. Only --output, --output_dir, --weights, --models-dir, "
         "--memory, --checkpoint, --checkpoint-every and --log-level can be given with it",
     )
     group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
@@ -512,7 +512,6 @@ def _resume(args):
         initial=checkpoint.inputs["initial"],
         checkpoint=args.checkpoint or args.resume,
         checkpoint_every=_find_interval(args),
-        tile_size=args.tile_size,
         memory=None if args.memory is None else parse_size(args.memory),
         resume=checkpoint,
     )

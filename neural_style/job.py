@@ -204,6 +204,8 @@ def repaint(
             Checkpoint(run, absolute, outputs.absolute(), latest()).save(checkpoint)
         except OutputError as error:
             log.warning("%s", error)
+            return False
+        return True
 
     def keep(step, snapshot):
         nonlocal latest
@@ -226,8 +228,7 @@ def repaint(
         tile_size=tile_size,
         memory=memory,
     )
-    if result.reason is StopReason.INTERRUPTED and latest is not None:
-        write_checkpoint()
+    if result.reason is StopReason.INTERRUPTED and latest is not None and write_checkpoint():
         log.info("saved %s, from which --resume goes on", checkpoint)
     saved = None
     if result.history or result.reason is StopReason.STEP_LIMIT:

@@ -198,8 +198,8 @@ class Objective:
     image : mxnet.nd.NDArray
         (1, 3, H, W) on the device that computes; read at every `evaluate` and never written.
     tile_size : int, optional
-        Compute in tiles of this side, in pixels; see `tiling.cut`. If not given, the picture is computed whole if it
-        fits into `room`, else in the largest tiles that do.
+        Compute in tiles of this side, in pixels; see `tiling.cut`; 0 computes whole. If not given, the picture is
+        computed whole if it fits into `room`, else in the largest tiles that do.
     room : int, optional
         Bytes that may be used. If not given, what the device and the process have left.
     arrays : int
@@ -214,6 +214,8 @@ class Objective:
         alone, because the divided values never change.
     clip_norm : float
         What longer gradients of style and content are shortened to; infinite if the recipe does not.
+    tile_size : int
+        That was chosen; 0 if the picture is computed whole.
 
     Raises
     ------
@@ -247,6 +249,7 @@ class Objective:
         arrays += _TV_ARRAYS.get(recipe.tv_kind, 0) if recipe.tv_weight > 0 else 0
         room = available(self._ctx) if room is None else room
         tile = computation.choose_tile(terms, image.shape, tile_size, room, arrays)
+        self.tile_size = tile or 0
         targets = {}
         for kind, picture in (("style", pictures.style), ("content", pictures.content)):
             chosen = [term for term in terms if term.kind == kind]
@@ -328,10 +331,12 @@ class _Computation:
     def choose_tile(self, terms, picture, tile_size, room, arrays=0):
         """Give the tile size for a picture, None to compute it whole; say so."""
         if isinstance(self._network, CheckpointNetwork) or not terms:
-            if tile_size is not None and terms:
+            if tile_size and terms:
                 raise SettingsError(
                     f"{self._network.name} is a checkpoint, which is computed whole; leave out --tile-size"
                 )
+            return None
+        if tile_size == 0:
             return None
         size, known = picture[2:], (self._network, terms, self._pooling, self._parameters)
         needed = bound(self._network, terms, self._parameters, size, arrays)

@@ -98,12 +98,15 @@ class RunState:
     optimizer : dict of str to (numpy.ndarray or number)
         What the optimizer's ``state`` gave.
     history : list of Step
+    tile_size : int
+        Of this level; 0 if it is computed whole. Tiles round otherwise, so a run goes on with its own.
     """
 
     level: int
     image: np.ndarray
     optimizer: Dict[str, object]
     history: List[Step]
+    tile_size: int
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,8 @@ def stylize(
     resume : RunState, optional
         Of an earlier run with the same pictures, recipe, weights and seed, to go on from.
     tile_size : int, optional
-        Compute in tiles of this side, in pixels, instead of choosing by the memory there is; see `tiling`.
+        Compute in tiles of this side, in pixels, or with 0 whole, instead of choosing by the memory there is; see
+        `tiling`.
     memory : int, optional
         Bytes that the process (on a GPU: what is still to come) may use, instead of all that is left.
 
@@ -238,7 +242,8 @@ def stylize(
             image = mx.nd.array(image)
         image = image.as_in_context(ctx)
         arrays = _ARRAYS + count_arrays(level.optimizer, level.settings())
-        objective = Objective(level, parameters, pictures, image, tile_size, available(ctx, memory), arrays)
+        tile = resume.tile_size if resume is not None and number == first else tile_size
+        objective = Objective(level, parameters, pictures, image, tile, available(ctx, memory), arrays)
         del pictures  # from here on, the memory is for the executors
         descent = _Descent(objective, image, level, number, history, callback, keep, interrupt)
         del objective
@@ -319,6 +324,7 @@ class _Descent:
         self._keep = keep
         self._interrupt = interrupt
         self._optimizer = _make_optimizer(recipe, image)
+        self._tile_size = objective.tile_size
 
     def run(self, state=None):
         """Go until there is a reason to stop; give the image and the reason, and free the executors."""
@@ -371,7 +377,8 @@ class _Descent:
                 self._keep(step, self._snapshot)
 
     def _snapshot(self):
-        return RunState(self._level, self._image.asnumpy(), self._optimizer.state(), list(self._history))
+        image, optimizer = self._image.asnumpy(), self._optimizer.state()
+        return RunState(self._level, image, optimizer, list(self._history), self._tile_size)
 
     def _describe(self, values, evaluations):
         objective = self._objective

@@ -312,6 +312,17 @@ def test_a_run_goes_on_bit_for_bit_from_any_step(content, style, weights, optimi
     assert resumed.reason is whole.reason
 
 
+def test_a_run_in_tiles_goes_on_in_tiles(content, style, weights):
+    states, settings = [], dict(max_long_edge=160, max_steps=4)
+    more = dict(tile_size=40, keep=lambda step, snapshot: states.append(snapshot()))
+    whole = run(content, style, weights, settings, **more)
+    assert [state.tile_size for state in states] == [40] * 4
+    # What would be chosen now makes no difference, and would round otherwise.
+    resumed = run(content, style, weights, settings, resume=states[1])
+    np.testing.assert_array_equal(resumed.image, whole.image)
+    assert not np.array_equal(run(content, style, weights, settings, tile_size=0).image, whole.image)
+
+
 def test_l_bfgs_refuses_a_gradient_that_is_not_the_objectives(content, style, weights):
     with pytest.raises(SettingsError, match="lbfgs .* must not be shortened; give --clip-gradient no with it"):
         run(content, style, weights, dict(optimizer="lbfgs"))
