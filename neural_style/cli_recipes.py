@@ -1,6 +1,6 @@
 """``neural-style recipes``: the named settings, side by side or one by one with their sources."""
 
-from .cli import flags_of_settings, write_value
+from .flags import flags_of_settings, write_value
 from .recipes import DEFAULT_RECIPE, RECIPES, get_recipe
 
 # Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.

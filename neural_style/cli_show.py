@@ -3,8 +3,8 @@
 import json
 import shlex
 
-from .cli import write_flag, write_flags
 from .files import sha256
+from .flags import write_flag, write_flags
 from .provenance import read_record, recall_recipe
 from .recipes import DEFAULT_RECIPE
 

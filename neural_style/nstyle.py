@@ -6,7 +6,8 @@ are the same. New programs call `neural_style.stylize`.
 
 import numpy as np
 
-from .cli import add_original_flags, make_parser, override_recipe
+from .cli import make_parser
+from .flags import add_original_flags, override_recipe
 from .job import Outputs, repaint
 from .weights import find_network
 

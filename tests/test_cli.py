@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from neural_style import __version__, cli, job, nstyle
+from neural_style import __version__, cli, flags, job, nstyle
 from neural_style.cli import main
 from neural_style.errors import WeightsError
 from neural_style.images import read_image
+from neural_style.networks import ARCHITECTURES
 from neural_style.recipes import RECIPES, get_recipe
 
 RUN = [sys.executable, "-m", "neural_style"]
@@ -108,24 +109,24 @@ def test_a_flag_changes_its_setting_alone(calls, recipe, flag, value, setting, e
 
 
 def test_every_setting_has_a_flag():
-    flags = [flag.setting for flag in cli.FLAGS.values()]
-    assert sorted(flags + ["initial"]) == sorted(get_recipe("mxnet-0.7").settings())
+    settings = [flag.setting for flag in flags.FLAGS.values()]
+    assert sorted(settings + ["initial"]) == sorted(get_recipe("mxnet-0.7").settings())
 
 
 def test_values_are_written_as_their_flags_take_them():
     for recipe in RECIPES.values():
-        for flag in cli.FLAGS.values():
+        for flag in flags.FLAGS.values():
             value = getattr(recipe, flag.setting)
-            assert flag.type(cli.write_value(value)) == value
+            assert flag.type(flags.write_value(value)) == value
 
 
 def test_every_flag_of_the_originals_is_there():
-    flags = """--model --content-image --style-image --stop-eps --content-weight --style-weight --tv-weight
+    expected = """--model --content-image --style-image --stop-eps --content-weight --style-weight --tv-weight
     --max-num-epochs --max-long-edge --lr --gpu --output --save-epochs --remove-noise --output_dir --lr-sched-delay
     --lr-sched-factor""".split()
     known = cli._make_main_parser()._option_string_actions
-    assert set(flags) <= set(known)
-    assert all(known[flag].help for flag in flags)
+    assert set(expected) <= set(known)
+    assert all(known[flag].help for flag in expected)
 
 
 def test_the_rest_of_the_flags_reach_the_run(calls):
@@ -163,7 +164,7 @@ def test_help_and_version_do_without_mxnet_and_scikit_image():
 
 def test_help_names_every_recipe_model_and_command():
     text = cli._make_main_parser().format_help()
-    for name in list(RECIPES) + list(cli.ARCHITECTURES) + list(cli._COMMANDS):
+    for name in list(RECIPES) + list(ARCHITECTURES) + list(cli._COMMANDS):
         assert name in text
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from neural_style import cli
+from neural_style import cli, flags
 from neural_style.cli import main
 from neural_style.images import read_image, save_image
 from neural_style.provenance import read_record
@@ -107,8 +107,8 @@ def test_json_is_the_record(pictures, vgg19_file, tmp_path, capsys):
 @pytest.mark.parametrize("other", RECIPES)
 def test_flags_make_one_recipe_of_another(name, other):
     target = get_recipe(name).override(**get_recipe(other).settings())
-    args = cli._make_main_parser().parse_args(cli.write_flags(target))
-    assert cli.override_recipe(name, args) == target
+    args = cli._make_main_parser().parse_args(flags.write_flags(target))
+    assert flags.override_recipe(name, args) == target
 
 
 @pytest.mark.parametrize(

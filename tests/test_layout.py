@@ -78,8 +78,8 @@ MAY_IMPORT = {
     "compare": {"images"},
     # The borders.
     "console": {"job", "transfer"},
+    "flags": {"checkpoint_networks", "networks", "objectives", "optimizers", "recipes", "units"},
     "cli": {
-        "checkpoint_networks",
         "checkpoints",
         "cli_compare",
         "cli_demo",
@@ -88,17 +88,14 @@ MAY_IMPORT = {
         "cli_show",
         "cli_weights",
         "console",
+        "flags",
         "job",
         "memory",
-        "networks",
-        "objectives",
-        "optimizers",
         "provenance",
         "recipes",
-        "units",
         "weights",
     },
-    "cli_recipes": {"cli", "recipes"},
+    "cli_recipes": {"flags", "recipes"},
     "cli_compare": {
         "compare",
         "console",
@@ -114,10 +111,10 @@ MAY_IMPORT = {
         "weights",
     },
     "cli_demo": {"console", "contact_sheet", "images", "job", "networks", "painting", "recipes", "weights"},
-    "cli_show": {"cli", "files", "provenance", "recipes"},
+    "cli_show": {"flags", "files", "provenance", "recipes"},
     "cli_weights": {"downloads", "importers", "networks", "weights"},
     "cli_distill": {"distill"},
-    "nstyle": {"cli", "job", "recipes", "weights"},
+    "nstyle": {"cli", "flags", "job", "recipes", "weights"},
     "__main__": {"cli"},
 }
 
