@@ -28,6 +28,7 @@ from ._mxnet import mx
 from .crops import NOISY, Pictures, find_pictures
 from .devices import choose_device
 from .errors import SettingsError, WeightsError
+from .executors import FeatureExecutor
 from .files import output_error, replacing
 from .networks import ARCHITECTURES, build_symbol
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
@@ -243,12 +244,6 @@ def _evaluate(trainer, questions, best):
     return {"loss": _loss(errors), "errors": errors, "step": trainer.step, "weights": weights}
 
 
-# Standard deviations of the activations at which the recipes' weights of content and style balance; found by looking at
-# pictures. The originals' gradient stays above the clipping bound; here it falls below when the picture has settled,
-# which is what lets noise fade. More of relu1_1 gives purer colours and a dark frame, because the pixels at the border
-# are those on which the deeper layers insist least.
-
-
 def start_params(path, seed, architecture=ARCHITECTURES[STUDENT]):
     """Give the student's first parameters, for pictures divided by `INPUT_SPREAD`.
 
@@ -444,12 +439,12 @@ def solve_heads(params, lessons, channels, ctx, architecture=ARCHITECTURES[STUDE
     """Give by layer the head (C_s, C_t) that predicts the teachers best for a student as it is: least squares."""
     grams, crosses = ({layer: 0.0 for layer in LAYERS} for _ in range(2))
     for lesson in lessons:
-        count, _, crop, _ = lesson["data"].shape
-        moments = _moment_symbols(architecture, crop)
+        data = lesson["data"]
+        moments = _moment_symbols(architecture, data.shape[2])
         symbol = mx.sym.Group([moment for layer in LAYERS for moment in moments[layer]])
         known = dict(lesson, **{name: mx.nd.array(value, ctx=ctx) for name, value in params.items()})
-        executor = symbol.bind(ctx, {name: known[name] for name in symbol.list_arguments()}, grad_req="null")
-        outputs = [output.asnumpy().astype("float64").mean(axis=0) for output in executor.forward(is_train=False)]
+        outputs = FeatureExecutor(symbol, known, data.shape, ctx).read(data)
+        outputs = [output.asnumpy().astype("float64").mean(axis=0) for output in outputs]
         for layer, gram, cross in zip(LAYERS, outputs[::2], outputs[1::2]):
             grams[layer] = grams[layer] + gram
             crosses[layer] = crosses[layer] + cross

@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 from ._mxnet import mx
 from .errors import WeightsError
+from .executors import FeatureExecutor
 from .networks import ARCHITECTURES, build_symbol
 from .units import RGB_MEANS
 from .weights import check_finite, read_arrays, read_index
@@ -86,12 +87,8 @@ class Teacher:
         key = (data.shape, tuple(layers))
         if key not in self._executors:
             symbol = mx.sym.Group([self.symbols[layer] for layer in layers])
-            arguments = {name: self.params[name] for name in symbol.list_arguments() if name != "data"}
-            arguments["data"] = mx.nd.zeros(data.shape, ctx=self.ctx)
-            self._executors[key] = symbol.bind(self.ctx, arguments, grad_req="null")
-        executor = self._executors[key]
-        executor.arg_dict["data"][:] = data
-        return executor.forward(is_train=False)
+            self._executors[key] = FeatureExecutor(symbol, self.params, data.shape, self.ctx)
+        return self._executors[key].read(data)
 
 
 def read_params(path):

@@ -55,9 +55,9 @@ MAY_IMPORT = {
     "transfer": {"devices", "images", "memory", "optimizers", "problem", "recipes", "weights"},
     # The network in the box: pictures, teachers, scale, and the training that knows them.
     "crops": {"images", "units"},
-    "teachers": {"units", "networks", "weights"},
+    "teachers": {"executors", "units", "networks", "weights"},
     "scales": {"executors", "networks"},
-    "distill": {"crops", "devices", "files", "units", "networks", "scales", "teachers", "weights"},
+    "distill": {"crops", "devices", "executors", "files", "units", "networks", "scales", "teachers", "weights"},
     "provenance": {"files", "images", "recipes", "weights"},
     "checkpoints": {"files", "provenance", "transfer"},
     "trace": {"files"},
