@@ -85,7 +85,9 @@ def main():
                 died.append(kill(argv, rng, seconds[recipe]))
                 look_at(place, checkpoint)
             argv = RUN + ["--resume", str(checkpoint)] if checkpoint.exists() else command(recipe, place / "o.png")
-            subprocess.run(argv, stderr=subprocess.DEVNULL, check=True)
+            done = subprocess.run(argv, stderr=subprocess.PIPE, universal_newlines=True)
+            if done.returncode:
+                raise SystemExit(f"run {number}, {recipe}, killed by {died}: {done.stderr.strip().splitlines()[-1]}")
             if (place / "o.png").read_bytes() != wholes[recipe]:
                 raise SystemExit(f"run {number}, {recipe}, killed by {died}: the picture differs")
             deaths.update(name for name in died if name)
