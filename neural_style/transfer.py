@@ -2,6 +2,7 @@
 
 import enum
 import logging
+import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional
 
@@ -32,6 +33,14 @@ epoch_log = logging.getLogger(__name__ + ".epochs")
 
 # Of the image's size, that the loop holds: the image, the one before, and room for what MXNet has not freed yet.
 _ARRAYS = 3
+
+# What MXNet's allocators and oneDNN say when memory is short.
+_NO_MEMORY = re.compile(
+    r"(?i)failed to allocate[^\n]*|[^\n]*out of memory[^\n]*|bad_alloc|could not execute a primitive"
+)
+
+# A tile of which a step takes less than a GB and little longer than of a larger one.
+_USUAL_TILE = 480
 
 # Left unseeded, a fresh MXNet process draws what seed 0 draws, so this is what the original programs started from.
 DEFAULT_SEED = 0
@@ -243,18 +252,36 @@ def stylize(
         image = image.as_in_context(ctx)
         arrays = _ARRAYS + count_arrays(level.optimizer, level.settings())
         tile = resume.tile_size if resume is not None and number == first else tile_size
-        objective = Objective(level, parameters, pictures, image, tile, available(ctx, memory), arrays)
-        del pictures  # from here on, the memory is for the executors
-        descent = _Descent(objective, image, level, number, history, callback, keep, interrupt)
-        del objective
-        image, reason = descent.run(state)
-        image, state = image.asnumpy(), None
+        try:
+            objective = Objective(level, parameters, pictures, image, tile, available(ctx, memory), arrays)
+            tile = objective.tile_size
+            del pictures  # from here on, the memory is for the executors
+            descent = _Descent(objective, image, level, number, history, callback, keep, interrupt)
+            del objective
+            image, reason = descent.run(state)
+            image, state = image.asnumpy(), None
+        except (MemoryError, mx.base.MXNetError) as error:
+            if isinstance(error, mx.base.MXNetError) and not _NO_MEMORY.search(str(error)):
+                raise
+            raise _explain_lack_of_memory(error, size, tile) from error
         if reason in (StopReason.NOT_FINITE, StopReason.INTERRUPTED):
             break
     if number < len(levels) - 1:
         image = images.resize_image(image, picture_size(content, recipe))
     log.info("%s", reason.value)
     return Result(image, finish_picture(image, recipe, last=True), reason, history, recipe, seed)
+
+
+def _explain_lack_of_memory(error, size, tile_size):
+    """Turn what MXNet and Python say when there is none left into one line with the flag that helps."""
+    found = _NO_MEMORY.search(str(error))
+    reason = found.group() if found else "allocation failed"
+    how = f" in tiles of {tile_size} pixels" if tile_size else " whole" if tile_size == 0 else ""
+    smaller = max(tile_size // 2 if tile_size else min(max(size) // 2, _USUAL_TILE), 16)
+    return SettingsError(
+        f"not enough memory to compute {size[1]} x {size[0]} pixels{how} ({reason}); try --tile-size {smaller}, "
+        "or tell with --memory how much there is"
+    )
 
 
 def choose_network(recipe):

@@ -1,5 +1,8 @@
 """The loop itself, on a small network; that its numbers are the originals' is shown in test_golden."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -310,6 +313,34 @@ def test_a_run_goes_on_bit_for_bit_from_any_step(content, style, weights, optimi
     np.testing.assert_array_equal(resumed.image, whole.image)
     assert [step.loss for step in resumed.history] == [step.loss for step in whole.history]
     assert resumed.reason is whole.reason
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the address space as Linux does")
+@pytest.mark.parametrize("tile_size, advice", [(0, "--tile-size 480"), (640, "--tile-size 320")])
+def test_an_allocation_that_fails_is_one_line_with_the_flag_that_helps(tile_size, advice):
+    code = (
+        "import resource, sys, psutil, numpy as np\n"
+        "from numpy_vgg import random_parameters\n"
+        "from neural_style import get_recipe, stylize\n"
+        "from neural_style._mxnet import mx\n"
+        "from neural_style.errors import SettingsError\n"
+        "from neural_style.problem import required_parameters\n"
+        "r = get_recipe('mxnet-0.7').override(model='vgg19-compact', max_long_edge=1400, max_steps=1, save_every=0)\n"
+        "p = {k: mx.nd.array(v) for k, v in random_parameters(required_parameters(r)).items()}\n"
+        "mx.nd.waitall()\n"
+        "limit = psutil.Process().memory_info().vms + 300 * 10**6\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "c = np.random.RandomState(0).randint(0, 256, (500, 600, 3)).astype('uint8')\n"
+        "try: stylize(c, c, r, p, gpu=-1, tile_size=int(sys.argv[1]))\n"
+        "except SettingsError as error: print(error, flush=True)\n"
+        "import os; os._exit(0)"
+    )
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    argv = [sys.executable, "-W", "ignore", "-c", code, str(tile_size)]
+    line = subprocess.run(argv, stdout=subprocess.PIPE, universal_newlines=True, env=environment).stdout
+    how = "in tiles of 640 pixels" if tile_size else "whole"
+    assert line.startswith(f"not enough memory to compute 1400 x 1166 pixels {how}"), line
+    assert advice in line
 
 
 def test_a_run_in_tiles_goes_on_in_tiles(content, style, weights):
