@@ -88,16 +88,16 @@ class Checkpoint:
             raise output_error(path, error) from error
 
 
-def check_checkpoint(path, inputs):
-    """Find out whether a checkpoint can be written at `path`, before there is one, and would replace no input.
+def check_checkpoint(path, others):
+    """Find out whether a checkpoint can be written at `path`, before there is one, and would replace no other file.
 
     Raises
     ------
     OutputError, CheckpointError
     """
-    for other in filter(None, inputs):
+    for other in filter(None, others):
         if os.path.realpath(other) == os.path.realpath(path):
-            raise CheckpointError(f"{path}: this input would be overwritten by the checkpoint; choose another name")
+            raise CheckpointError(f"{path}: another file of this run has this name; choose another for the checkpoint")
     check_writable(path)
 
 

@@ -158,7 +158,7 @@ def repaint(
     if outputs.report:
         require_packages()
     if checkpoint is not None:
-        check_checkpoint(checkpoint, [content, style, initial])
+        check_checkpoint(checkpoint, [content, style, initial, outputs.final, outputs.report, outputs.trace])
     outputs.check([content, style, initial], recipe.save_every > 0)
     pictures = [read_image(path) if path else None for path in (content, style, initial)]
     if weights is None:

@@ -181,8 +181,11 @@ def test_settings_come_from_the_checkpoint_alone(checkpoint, capfd):
 
 def test_a_checkpoint_does_not_replace_an_input_and_its_place_is_tried_first(inputs, tmp_path, capfd):
     argv = arguments(inputs, tmp_path / "a", 2)
-    line = refused(capfd, *argv, "--checkpoint", tmp_path / "content.png")
-    assert "this input would be overwritten by the checkpoint" in line
+    for place in (tmp_path / "content.png", tmp_path / "a" / "o.png"):
+        line = refused(capfd, *argv, "--checkpoint", place)
+        assert line.endswith(f"{place}: another file of this run has this name; choose another for the checkpoint")
+    line = refused(capfd, *argv, "--checkpoint", tmp_path / "x", "--trace", tmp_path / "x")
+    assert "another file of this run has this name" in line
     (tmp_path / "file").write_text("")
     assert "choose another" in refused(capfd, *argv, "--checkpoint", tmp_path / "file" / "run.npz")
     assert "--checkpoint-every is 0" in refused(capfd, *argv, "--checkpoint-every", 0)
