@@ -168,16 +168,10 @@ def estimate(architecture, terms, pooling, parameters, size, tile_size=None, pre
     if len({tile.crops for tile in tiling.tiles}) > 1:
         plan *= _SHARED_PLAN
 
-    contents = [term.layer for term in terms if term.kind == "content"]
-    kept = sum(_activation_bytes(architecture, layer, size) for layer in contents)
-    kept += (1 + arrays) * 3 * _area(size) * _FLOAT
+    kept = 0
     if tile_size is not None:
-        kept += sum(_activation_bytes(architecture, layer, window) for layer in contents) + 6 * _area(window) * _FLOAT
-    deepest = max(architecture.layers.index(layer) for layer in layers)
-    largest = max(_activation_bytes(architecture, layer, window) for layer in architecture.layers[: deepest + 1])
-    scratch = _SCRATCH_COPIES * largest + _SCRATCH_PLANES * _area(window) * _FLOAT
-    reordered = sum(array.size * _FLOAT for array in parameters.values())
-    return int(plan + kept + scratch + reordered + _FIXED)
+        kept = _content_bytes(architecture, terms, window) + 6 * _area(window) * _FLOAT
+    return int(plan + kept + _beside_the_plan(architecture, terms, parameters, size, window, arrays))
 
 
 def bound(architecture, terms, parameters, size, arrays=0):
@@ -195,14 +189,8 @@ def bound(architecture, terms, parameters, size, arrays=0):
     -------
     int
     """
-    layers = [term.layer for term in terms]
-    deepest = max(architecture.layers.index(layer) for layer in layers)
-    activations = [_activation_bytes(architecture, layer, size) for layer in architecture.layers[: deepest + 1]]
-    contents = [_activation_bytes(architecture, term.layer, size) for term in terms if term.kind == "content"]
-    kept = sum(contents) + (1 + arrays) * 3 * _area(size) * _FLOAT
-    scratch = _SCRATCH_COPIES * max(activations) + _SCRATCH_PLANES * _area(size) * _FLOAT
-    reordered = sum(array.size * _FLOAT for array in parameters.values())
-    return 2 * sum(activations) + kept + scratch + reordered + _FIXED
+    activations = 2 * sum(_reached_bytes(architecture, terms, size))
+    return activations + _beside_the_plan(architecture, terms, parameters, size, size, arrays)
 
 
 def choose_tile(architecture, terms, pooling, parameters, size, room, prepare=None, arrays=0):
@@ -248,6 +236,25 @@ def choose_tile(architecture, terms, pooling, parameters, size, room, prepare=No
         else:
             exceeds = middle
     return fits * align
+
+
+def _beside_the_plan(architecture, terms, parameters, size, window, arrays):
+    """Give the bytes that are held beside MXNet's plan whatever it is; see `estimate`."""
+    kept = _content_bytes(architecture, terms, size) + (1 + arrays) * 3 * _area(size) * _FLOAT
+    scratch = _SCRATCH_COPIES * max(_reached_bytes(architecture, terms, window))
+    scratch += _SCRATCH_PLANES * _area(window) * _FLOAT
+    reordered = sum(array.size * _FLOAT for array in parameters.values())
+    return kept + scratch + reordered + _FIXED
+
+
+def _content_bytes(architecture, terms, size):
+    return sum(_activation_bytes(architecture, term.layer, size) for term in terms if term.kind == "content")
+
+
+def _reached_bytes(architecture, terms, size):
+    """Give the bytes of every activation up to the deepest that a term compares."""
+    deepest = max(architecture.layers.index(term.layer) for term in terms)
+    return [_activation_bytes(architecture, layer, size) for layer in architecture.layers[: deepest + 1]]
 
 
 def _activation_bytes(architecture, layer, size):
