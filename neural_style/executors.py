@@ -28,7 +28,7 @@ class FeatureExecutor:
 
     def __init__(self, symbol, parameters, shape, ctx):
         self._data = mx.nd.empty(shape, ctx=ctx)
-        self._executor = _bind(symbol, {"data": self._data}, parameters, ctx)
+        self._executor = bind(symbol, {"data": self._data}, parameters, ctx)
 
     def read(self, picture):
         """Give the symbol's outputs for a picture.
@@ -77,7 +77,7 @@ class LossExecutor:
         self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
         self._weigh = weigh
         others = dict(parameters, **targets)
-        self._executor = _bind(symbol, {"data": image}, others, ctx, gradients={"data": self.gradient})
+        self._executor = bind(symbol, {"data": image}, others, ctx, gradients={"data": self.gradient})
         self.losses = self._executor.outputs
 
     def run(self):
@@ -113,7 +113,7 @@ class TVGradientExecutor:
     def __init__(self, image, weight, ctx, kind="quadratic"):
         kernel = mx.nd.array([[TV_KERNEL]], ctx=ctx)  # (1, 1, 3, 3)
         symbol = total_variation_symbol(weight, image.shape, kind)
-        self._executor = _bind(symbol, {"image": image}, {"kernel": kernel}, ctx)
+        self._executor = bind(symbol, {"image": image}, {"kernel": kernel}, ctx)
         self.gradient, self.loss = self._executor.outputs[:2]
 
     def run(self):
@@ -121,7 +121,26 @@ class TVGradientExecutor:
         self.gradient, self.loss = self._executor.forward(is_train=False)[:2]
 
 
-def _bind(symbol, inputs, others, ctx, gradients=None):
+def bind(symbol, inputs, others, ctx, gradients=None, shared=None):
+    """Bind a symbol so that its graph is computed as it was built.
+
+    Parameters
+    ----------
+    symbol : mxnet.symbol.Symbol
+    inputs, others : mapping of str to mxnet.nd.NDArray
+        Arguments, the inputs first where both have a name; the auxiliary states are among the others. More than the
+        symbol's do no harm.
+    ctx : mxnet.Context
+    gradients : dict of str to mxnet.nd.NDArray, optional
+        Where backward writes the gradients of some arguments; if not given, the executor is for forward only and has
+        one output more than the symbol, the last.
+    shared : mxnet.executor.Executor, optional
+        Whose memory this one uses, too.
+
+    Returns
+    -------
+    mxnet.executor.Executor
+    """
     arguments = {name: inputs[name] if name in inputs else others[name] for name in symbol.list_arguments()}
     if not gradients:
         # MXNet 1.9 rewrites graphs that have no gradient for oneDNN, and the result is wrong for ours: it takes the
@@ -132,4 +151,6 @@ def _bind(symbol, inputs, others, ctx, gradients=None):
         arguments[_UNUSED], gradients = mx.nd.zeros((1,), ctx=ctx), {_UNUSED: mx.nd.zeros((1,), ctx=ctx)}
     requests = {name: "write" if name in gradients else "null" for name in arguments}
     states = {name: others[name] for name in symbol.list_auxiliary_states()}
-    return symbol.bind(ctx, args=arguments, args_grad=gradients, grad_req=requests, aux_states=states)
+    return symbol.bind(
+        ctx, args=arguments, args_grad=gradients, grad_req=requests, aux_states=states, shared_exec=shared
+    )

@@ -20,7 +20,7 @@ import numpy as np
 
 from ._mxnet import mx
 from .errors import SettingsError
-from .executors import FeatureExecutor
+from .executors import FeatureExecutor, bind
 from .networks import Architecture, build_symbol
 from .objectives import loss_symbol, represent
 
@@ -372,10 +372,10 @@ class TiledLossExecutor:
         self._windows, first = [], None
         for _, tiles in groups:
             symbol = loss_parts(architecture, terms, pooling, prepare, tiles[0])
-            arguments = dict(parameters, data=self._data, **self._parts.views(tiles[0]))
+            inputs = dict(self._parts.views(tiles[0]), data=self._data)
             # All share the first one's pool, and not each the one's before: what an executor has to add goes into the
             # pool that it was given, and its own has no more than it uses.
-            executor = _bind(symbol, arguments, {"data": self._data_gradient}, ctx, first)
+            executor = bind(symbol, inputs, parameters, ctx, {"data": self._data_gradient}, first)
             first = first or executor
             self._windows += [(tile, executor) for tile in tiles]
         self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
@@ -386,11 +386,10 @@ class TiledLossExecutor:
         if self._styles:
             styles = [terms[i] for i in self._styles]
             self._gram_gradients = [mx.nd.zeros(self._totals[i].shape, ctx=ctx) for i in self._styles]
-            arguments = {term.target: targets[term.target] for term in styles}
-            arguments.update((term.name, self._totals[i]) for i, term in zip(self._styles, styles))
+            grams = {term.name: self._totals[i] for i, term in zip(self._styles, styles)}
             gradients = {term.name: gradient for term, gradient in zip(styles, self._gram_gradients)}
             symbol = loss_symbol(styles, [mx.sym.Variable(term.name) for term in styles])
-            self._style_losses = _bind(symbol, arguments, gradients, ctx)
+            self._style_losses = bind(symbol, grams, targets, ctx, gradients)
         self.losses = [mx.nd.zeros((1,), ctx=ctx) for _ in terms]
 
     def run(self):
@@ -451,9 +450,3 @@ class _TargetParts:
         _, channels, stride, _, memory = item
         shape = tile.shape(channels, stride)
         return memory[: int(np.prod(shape))].reshape(shape)
-
-
-def _bind(symbol, arguments, gradients, ctx, shared=None):
-    arguments = {name: arguments[name] for name in symbol.list_arguments()}
-    requests = {name: "write" if name in gradients else "null" for name in arguments}
-    return symbol.bind(ctx, args=arguments, args_grad=gradients, grad_req=requests, shared_exec=shared)
