@@ -1,6 +1,7 @@
 """Random crops of folders of pictures, with a part held out."""
 
 import hashlib
+import logging
 import os
 
 import numpy as np
@@ -9,50 +10,103 @@ from .errors import ImageError
 from .images import read_image
 from .units import RGB_MEANS
 
+log = logging.getLogger(__name__)
+
 # One crop in ten is shrunk towards grey with noise on top: what a picture looks like in the first steps of a run.
 NOISY, NOISE = 0.1, 15.0
 # One picture in so many is never trained on.
 HELD_OUT = 20
+# Correlation from which two pictures are taken for the same one.
+ALIKE = 0.9
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 _MEANS = np.array(RGB_MEANS, "float32")
 
 
 def is_held_out(path):
-    """Tell whether a picture is kept for evaluation; it depends on nothing but the file's name."""
+    """Tell whether a picture is kept for evaluation on account of its file's name, whatever the folder."""
     name = os.path.basename(path).encode("utf-8", "surrogateescape")
     return int(hashlib.sha1(name).hexdigest(), 16) % HELD_OUT == 0
 
 
-def find_pictures(folders):
-    """List the pictures of each folder, split into those to train on and those held out.
+def read_pictures(folders, longest):
+    """Read the pictures of each folder, split into those to train on and those held out.
+
+    About one in `HELD_OUT`, chosen by file name, is held out, and with it whatever looks like it: collections hold the
+    same painting under several names, in other sizes and colours, and none of them may be trained on then.
+
+    Parameters
+    ----------
+    folders : sequence of str
+    longest : int
+        Pictures whose short side has more pixels are shrunk to this.
 
     Returns
     -------
-    train, held_out : list of list of str
-        Per folder the paths, sorted. No file name is in both.
+    train, held_out : list of dict of str to numpy.ndarray
+        Per folder, by path and sorted, uint8 (H, W, 3).
 
     Raises
     ------
     ImageError
-        If a folder cannot be read, or if nothing is left to train on or to evaluate.
+        If a folder or a picture cannot be read, or if nothing is left to train on or to evaluate.
     """
-    train, held_out = [], []
+    groups = []
     for folder in folders:
         try:
             names = sorted(name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS))
         except OSError as error:
             raise ImageError(f"{folder}: the folder of pictures cannot be read ({error.strerror})") from error
-        paths = [os.path.join(folder, name) for name in names]
-        if not paths:
+        if not names:
             raise ImageError(f"{folder}: no pictures in it; looked for {', '.join(EXTENSIONS)}")
-        train.append([path for path in paths if not is_held_out(path)])
-        held_out.append([path for path in paths if is_held_out(path)])
+        paths = [os.path.join(folder, name) for name in names]
+        groups.append({path: _read(path, longest) for path in paths})
+    pictures = {path: picture for group in groups for path, picture in group.items()}
+    chosen = np.array([is_held_out(path) for path in pictures])
+    kept = dict(zip(pictures, with_lookalikes(list(pictures.values()), chosen)))
+    train, held_out = (
+        [{path: picture for path, picture in group.items() if kept[path] == held} for group in groups]
+        for held in (False, True)
+    )
     if not any(train) or not any(held_out):
         raise ImageError(
-            f"{', '.join(folders)}: too few pictures; about one in {HELD_OUT}, chosen by file name, is held out for "
-            "evaluation, and neither part may be empty"
+            f"{', '.join(folders)}: too few different pictures; about one in {HELD_OUT}, chosen by file name, is held "
+            "out for evaluation with those like it, and neither part may be empty"
         )
+    log.info(
+        "%d pictures; %d held out, of which %d because they look like another",
+        len(pictures),
+        sum(kept.values()),
+        sum(kept.values()) - sum(chosen),
+    )
     return train, held_out
+
+
+def with_lookalikes(pictures, chosen):
+    """Add to the pictures chosen those that look like one of them, and those that look like these, and so on.
+
+    Two pictures look alike if their colours correlate by more than `ALIKE` once both are shrunk to 24 x 24 pixels.
+
+    Parameters
+    ----------
+    pictures : sequence of numpy.ndarray
+        uint8 (H, W, 3).
+    chosen : numpy.ndarray
+        bool, one per picture.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, one per picture.
+    """
+    small = np.stack([resample(picture.astype("float32"), 24, 24).ravel() for picture in pictures])
+    small -= small.mean(axis=1, keepdims=True)
+    small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6)
+    alike = small.dot(small.T) > ALIKE
+    while True:
+        grown = chosen | alike[:, chosen].any(axis=1)
+        if (grown == chosen).all():
+            return grown
+        chosen = grown
 
 
 class Pictures:
@@ -63,8 +117,8 @@ class Pictures:
     share without being worn out.
     """
 
-    def __init__(self, groups, longest):
-        self.groups = [[_read(path, longest) for path in group] for group in groups if group]
+    def __init__(self, groups):
+        self.groups = [list(group.values()) for group in groups if group]
         weights = np.sqrt([len(group) for group in self.groups])
         self.weights = weights / weights.sum()
 

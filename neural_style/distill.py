@@ -25,7 +25,7 @@ from collections import OrderedDict
 import numpy as np
 
 from ._mxnet import mx
-from .crops import NOISY, Pictures, find_pictures
+from .crops import NOISY, Pictures, read_pictures
 from .devices import choose_device
 from .errors import SettingsError, WeightsError
 from .executors import FeatureExecutor
@@ -137,14 +137,13 @@ def distill(
                 + "); resume with the same ones, or start anew"
             )
     faculty = Faculty(teachers, ctx)
-    train, held_out = find_pictures(folders)
-    longest = 2 * max(crops)
-    lessons = Lessons(Pictures(train, longest), faculty, crops, batch_size, seed)
+    train, held_out = read_pictures(folders, 2 * max(crops))
+    lessons = Lessons(Pictures(train), faculty, crops, batch_size, seed)
     if saved is None:
         trainer, best = _begin(lessons, faculty, start, lr, batches, seed, ctx)
     else:
         trainer, best = _go_on(saved, lessons, faculty, lr, batches, ctx)
-    exam = Lessons(Pictures(held_out, longest), faculty, crops, batch_size, seed + 1)
+    exam = Lessons(Pictures(held_out), faculty, crops, batch_size, seed + 1)
     exam.spread, exam.usual = lessons.spread, lessons.usual
     # The same crops at every evaluation, none shrunk towards grey.
     questions = [exam.teach(number, noisy=0) for number in range(3 * len(crops))]

@@ -67,11 +67,45 @@ def _train(teacher, folders, output, **settings):
 # --- pictures ---
 
 
+def _names(groups):
+    return {os.path.basename(path) for group in groups for path in group}
+
+
 def test_the_held_out_part_is_disjoint_and_does_not_depend_on_the_folder(folders):
-    train, held_out = crops.find_pictures(folders)
-    names = [{os.path.basename(path) for group in groups for path in group} for groups in (train, held_out)]
-    assert not names[0] & names[1] and len(names[0] | names[1]) == 50
-    assert names[1] == {name for name in names[0] | names[1] if crops.is_held_out(os.path.join("elsewhere", name))}
+    train, held_out = crops.read_pictures(folders, 64)
+    assert [len(a) + len(b) for a, b in zip(train, held_out)] == [40, 10]
+    assert not _names(train) & _names(held_out)
+    names = _names(train) | _names(held_out)
+    assert _names(held_out) == {name for name in names if crops.is_held_out(os.path.join("elsewhere", name))}
+
+
+def test_copies_of_a_picture_held_out_are_held_out_too(folders, tmp_path):
+    _, held_out = crops.read_pictures(folders, 64)
+    path, picture = next(iter(held_out[0].items()))
+    free = [name for name in ("copy0.png", "copy1.png", "copy2.png", "copy3.png") if not crops.is_held_out(name)]
+    smaller = crops.resample(picture.astype("float32"), 40, 50)
+    # A copy of that copy, darker and in other proportions; and what has nothing but its mean in common.
+    copies = smaller, 0.7 * crops.resample(smaller, 64, 48), np.full((50, 50, 3), picture.mean())
+    for name, copy in zip(free, copies):
+        skimage.io.imsave(str(tmp_path / name), np.rint(copy).clip(0, 255).astype("uint8"), check_contrast=False)
+    train, held_out = crops.read_pictures(folders + [str(tmp_path)], 64)
+    assert set(free[:2]) <= _names(held_out) and free[2] in _names(train)
+
+
+def test_likeness_is_passed_on():
+    rng = np.random.RandomState(0)
+    first, other = rng.uniform(0, 255, (2, 24, 24, 3))
+    # Correlations of 0.93 between neighbours and less than 0.9 between the ends.
+    chain = [np.cos(angle) * first + np.sin(angle) * (other - 127) for angle in (0, 0.37, 0.74)]
+    found = crops.with_lookalikes(chain + [other], np.array([True, False, False, False]))
+    assert found.tolist() == [True, True, True, False]
+    found = crops.with_lookalikes([chain[0], chain[2], other], np.array([True, False, False]))
+    assert found.tolist() == [True, False, False]
+
+
+def test_pictures_are_shrunk_to_what_is_of_use(folders):
+    train, _ = crops.read_pictures(folders, 48)
+    assert {picture.shape for group in train for picture in group.values()} == {(48, 56, 3)}
 
 
 def test_one_picture_in_twenty_or_so_is_held_out_and_stays_so():
@@ -82,8 +116,8 @@ def test_one_picture_in_twenty_or_so_is_held_out_and_stays_so():
 
 
 def test_a_batch_depends_on_seed_and_number_alone(folders):
-    train, _ = crops.find_pictures(folders)
-    pictures = crops.Pictures(train, 64)
+    train, _ = crops.read_pictures(folders, 64)
+    pictures = crops.Pictures(train)
     first = pictures.batch(5, 7, 4, 32)
     assert first.shape == (4, 3, 32, 32) and first.dtype == np.float32
     assert abs(first).max() <= 255
@@ -275,8 +309,8 @@ def test_what_is_written_fits_the_network_at_its_scale(teacher, folders, tmp_pat
     params = teachers.read_params(str(tmp_path / "out.params"))
     assert {name: value.shape for name, value in params.items()} == dict(SHAPES)
     assert os.path.getsize(str(tmp_path / "out.params")) < 4 * 2**20
-    train, _ = crops.find_pictures(folders)
-    batch = crops.Pictures(train, 64).batch(0, 0, 16, 48, noisy=0)
+    train, _ = crops.read_pictures(folders, 64)
+    batch = crops.Pictures(train).batch(0, 0, 16, 48, noisy=0)
     for layer, values in scales.spreads(params, teachers.LAYERS, [batch], mx.cpu()).items():
         assert 0.5 < np.sqrt(np.mean(np.square(values))) / scales.SPREADS[layer] < 2
 
@@ -338,7 +372,7 @@ def test_folders_without_enough_pictures(tmp_path, teacher):
     with pytest.raises(ImageError, match="no pictures in it"):
         _train(teacher, [str(tmp_path)], tmp_path / "out.params")
     skimage.io.imsave(str(tmp_path / "one.png"), np.zeros((40, 40, 3), "uint8"), check_contrast=False)
-    with pytest.raises(ImageError, match="too few pictures"):
+    with pytest.raises(ImageError, match="too few different pictures"):
         _train(teacher, [str(tmp_path)], tmp_path / "out.params")
 
 
