@@ -129,7 +129,7 @@ def _left_in(directory, limit_name, usage_name, reclaimable):
     return [] if limit == "max" else [int(limit) - usage + int(statistics.get(reclaimable, 0))]
 
 
-def estimate(architecture, terms, pooling, parameters, size, tile_size=None, prepare=None, arrays=0):
+def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     """Estimate how many bytes losses and gradient of a picture take, targets included.
 
     That is: MXNet's plan for the executor, and 0.7 of it more for those of other tiles; four and a half copies of
@@ -140,17 +140,15 @@ def estimate(architecture, terms, pooling, parameters, size, tile_size=None, pre
 
     Parameters
     ----------
-    architecture : networks.Architecture
+    graph : networks.Graph
+        Of an Architecture.
     terms : sequence of objectives.Term
-    pooling : str
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``; only their shapes matter.
     size : tuple of int
         (height, width) of the picture in pixels.
     tile_size : int, optional
         See `tiling.cut`; if not given, the picture is computed whole.
-    prepare : callable, optional
-        See `tiling.represent_own`.
     arrays : int
         Further float32 arrays of the picture's size, three channels each, that whoever calls it holds: the image, the
         optimizer's state, temporaries.
@@ -160,11 +158,11 @@ def estimate(architecture, terms, pooling, parameters, size, tile_size=None, pre
     int
         Bytes beyond what the process holds when the parameters are loaded.
     """
-    layers = list(dict.fromkeys(term.layer for term in terms))
+    architecture, layers = graph.network, list(dict.fromkeys(term.layer for term in terms))
     tiling = cut(architecture, layers, size, max(size) if tile_size is None else tile_size)
     window = tiling.window
     tile = max(tiling.tiles, key=lambda tile: _area(tile.shape(1, 1)[2:]))
-    plan = _plan(architecture, terms, pooling, parameters, tile, prepare)
+    plan = _plan(graph, terms, parameters, tile)
     if len({tile.crops for tile in tiling.tiles}) > 1:
         plan *= _SHARED_PLAN
 
@@ -174,7 +172,7 @@ def estimate(architecture, terms, pooling, parameters, size, tile_size=None, pre
     return int(plan + kept + _beside_the_plan(architecture, terms, parameters, size, window, arrays))
 
 
-def bound(architecture, terms, parameters, size, arrays=0):
+def bound(graph, terms, parameters, size, arrays=0):
     """Give a number of bytes that a picture computed whole does not exceed, from shapes alone.
 
     Every activation up to the deepest layer and its gradient, which MXNet's plan has at the worst, and what `estimate`
@@ -182,23 +180,23 @@ def bound(architecture, terms, parameters, size, arrays=0):
 
     Parameters
     ----------
-    architecture, terms, parameters, size, arrays
+    graph, terms, parameters, size, arrays
         See `estimate`.
 
     Returns
     -------
     int
     """
-    activations = 2 * sum(_reached_bytes(architecture, terms, size))
-    return activations + _beside_the_plan(architecture, terms, parameters, size, size, arrays)
+    activations = 2 * sum(_reached_bytes(graph.network, terms, size))
+    return activations + _beside_the_plan(graph.network, terms, parameters, size, size, arrays)
 
 
-def choose_tile(architecture, terms, pooling, parameters, size, room, prepare=None, arrays=0):
+def choose_tile(graph, terms, parameters, size, room, arrays=0):
     """Choose the tile size with which losses and gradient of a picture fit.
 
     Parameters
     ----------
-    architecture, terms, pooling, parameters, size, prepare, arrays
+    graph, terms, parameters, size, arrays
         See `estimate`.
     room : int
         Bytes that may be used; see `available`.
@@ -214,10 +212,10 @@ def choose_tile(architecture, terms, pooling, parameters, size, room, prepare=No
         If not even the smallest fits.
     """
     layers = [term.layer for term in terms]
-    align = alignment(architecture, layers)
+    align = alignment(graph.network, layers)
 
     def needed(tile_size):
-        return estimate(architecture, terms, pooling, parameters, size, tile_size, prepare, arrays)
+        return estimate(graph, terms, parameters, size, tile_size, arrays)
 
     if needed(None) <= room:
         return None
@@ -266,13 +264,13 @@ def _area(size):
     return size[0] * size[1]
 
 
-def _plan(architecture, terms, pooling, parameters, tile, prepare):
+def _plan(graph, terms, parameters, tile):
     """Give the bytes that MXNet plans for a tile's executor.
 
     An activation of a tile of h x w pixels with a halo has (h + a)(w + a) pixels, so that the plan, a sum of such, is
     p + q (h + w) + r h w.
     """
-    align = alignment(architecture, [term.layer for term in terms])
+    align = alignment(graph.network, [term.layer for term in terms])
     sides = [-(-side // align) * align for side in _TRIAL_SIDES]
     plans = []
     for side in sides:
@@ -280,7 +278,7 @@ def _plan(architecture, terms, pooling, parameters, tile, prepare):
         for span in tile.spans:
             begin = span.own_begin - span.begin
             spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
-        plans.append(_planned(loss_parts(architecture, terms, pooling, prepare, Tile(*spans)), spans, parameters))
+        plans.append(_planned(loss_parts(graph, terms, Tile(*spans)), spans, parameters))
     r, twice_q, p = np.polyfit(sides, plans, 2)
     height, width = tile.shape(1, 1)[2:]
     return p + twice_q / 2 * (height + width) + r * height * width

@@ -10,7 +10,7 @@ import logging
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Tuple
+from typing import Callable, Optional, Tuple, Union
 
 from ._mxnet import mx
 from .checkpoint_networks import CheckpointNetwork, is_checkpoint
@@ -200,6 +200,26 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
         if trim is not None and layer.startswith("pool"):
             x = trim(layer, x)
     return mx.sym.Group([activations[layer] for layer in layers])
+
+
+@dataclass(frozen=True)
+class Graph:
+    """How a network is computed.
+
+    Attributes
+    ----------
+    network : Architecture or checkpoint_networks.CheckpointNetwork
+    pooling, prepare
+        See `build_symbol`. What `prepare` does must concern each pixel alone.
+    """
+
+    network: Union[Architecture, CheckpointNetwork]
+    pooling: str = "avg"
+    prepare: Optional[Callable] = None
+
+    def build(self, layers, trim=None):
+        """Build the symbol; see `build_symbol`."""
+        return build_symbol(self.network, layers, self.pooling, self.prepare, trim)
 
 
 def get_network(model):

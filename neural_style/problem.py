@@ -11,7 +11,7 @@ from .checkpoint_networks import CheckpointNetwork
 from .errors import ImageError, SettingsError
 from .executors import FeatureExecutor, LossExecutor, TVGradientExecutor
 from .memory import available, bound, choose_tile, estimate, format_size
-from .networks import OFFSET, bring_to_network, build_symbol, get_network
+from .networks import OFFSET, Graph, bring_to_network, get_network
 from .objectives import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, Term, loss_factors, loss_symbol, represent
 from .tiling import TiledLossExecutor, read_tiled
 from .units import RGB_MEANS, UNITS
@@ -238,7 +238,7 @@ class Objective:
             def prepare(image):
                 return bring_to_network(image, unit.levels)
 
-        computation = _Computation(network, terms, recipe.pooling, parameters, prepare, self._ctx)
+        computation = _Computation(Graph(network, recipe.pooling, prepare), terms, parameters, self._ctx)
         here, there = (computation.shapes(picture.shape) for picture in (pictures.content, pictures.style))
         shares = recipe.style_layer_weights or (1 / max(len(recipe.style_layers), 1),)
         shares = shares if len(shares) > 1 else shares * len(recipe.style_layers)
@@ -314,15 +314,13 @@ class Objective:
 class _Computation:
     """A network with its parameters: what reads targets and binds losses, whole or in tiles."""
 
-    def __init__(self, network, terms, pooling, parameters, prepare, ctx):
-        self._network = network
+    def __init__(self, graph, terms, parameters, ctx):
+        self._graph = graph
         self._terms = terms
-        self._pooling = pooling
         self._parameters = parameters
-        self._prepare = prepare
         self._ctx = ctx
         self._layers = list(dict.fromkeys(term.layer for term in terms))
-        self._symbol = build_symbol(network, self._layers, pooling, prepare)
+        self._symbol = graph.build(self._layers)
 
     def shapes(self, picture):
         """Give the shape of every layer for one (1, 3, H, W) of a picture."""
@@ -330,20 +328,15 @@ class _Computation:
 
     def choose_tile(self, terms, picture, tile_size, room, arrays=0):
         """Give the tile size for a picture, None to compute it whole; say so."""
-        if isinstance(self._network, CheckpointNetwork) or not terms:
-            if tile_size and terms:
-                raise SettingsError(
-                    f"{self._network.name} is a checkpoint, which is computed whole; leave out --tile-size"
-                )
+        # A checkpoint's network knows neither tiles nor an estimate; asked for tiles, it says so.
+        if tile_size == 0 or not terms or not tile_size and isinstance(self._graph.network, CheckpointNetwork):
             return None
-        if tile_size == 0:
-            return None
-        size, known = picture[2:], (self._network, terms, self._pooling, self._parameters)
-        needed = bound(self._network, terms, self._parameters, size, arrays)
-        if tile_size is not None or needed > room:
+        size, known = picture[2:], (self._graph, terms, self._parameters)
+        needed = None if tile_size else bound(*known, size, arrays)
+        if needed is None or needed > room:
             if tile_size is None:
-                tile_size = choose_tile(*known, size, room, self._prepare, arrays)
-            needed = estimate(*known, size, tile_size, self._prepare, arrays)
+                tile_size = choose_tile(*known, size, room, arrays)
+            needed = estimate(*known, size, tile_size, arrays)
         log.info(
             "%d x %d pixels are computed %s, for which %s of %s of memory suffice",
             size[1],
@@ -357,8 +350,7 @@ class _Computation:
     def read(self, terms, picture, tile_size):
         """Give the targets of some terms by their names."""
         if tile_size is not None:
-            network, parameters = self._network, self._parameters
-            read = read_tiled(network, terms, self._pooling, parameters, picture, self._ctx, tile_size, self._prepare)
+            read = read_tiled(self._graph, terms, self._parameters, picture, self._ctx, tile_size)
         else:
             symbol = mx.sym.Group(self._represent(terms))
             read = FeatureExecutor(symbol, self._parameters, picture.shape, self._ctx).read(picture)
@@ -370,14 +362,11 @@ class _Computation:
         if tile_size is None:
             symbol = loss_symbol(terms, self._represent(terms))
             return LossExecutor(symbol, parameters, targets, weigh, image, self._ctx)
-        network, pooling, ctx = self._network, self._pooling, self._ctx
-        return TiledLossExecutor(
-            network, terms, pooling, parameters, targets, weigh, image, ctx, tile_size, self._prepare
-        )
+        return TiledLossExecutor(self._graph, terms, parameters, targets, weigh, image, self._ctx, tile_size)
 
     def _represent(self, terms):
         activations = {layer: self._symbol[i] for i, layer in enumerate(self._layers)}
-        return represent(terms, activations, {layer: self._network.channels(layer) for layer in self._layers})
+        return represent(terms, activations, {layer: self._graph.network.channels(layer) for layer in self._layers})
 
 
 def _terms(recipe):

@@ -21,7 +21,7 @@ import numpy as np
 from ._mxnet import mx
 from .errors import SettingsError
 from .executors import FeatureExecutor, bind
-from .networks import Architecture, build_symbol
+from .networks import Architecture
 from .objectives import loss_symbol, represent
 
 
@@ -213,18 +213,16 @@ def _cut_axis(length, largest_step, reach, align):
     return spans
 
 
-def represent_own(architecture, terms, pooling, prepare, tile):
+def represent_own(graph, terms, tile):
     """Build what each term compares, as `objectives.represent`, of a tile's own positions.
 
     Poolings halve the strides that are left to come, so less and less of the halo is needed: it is cut off after each.
 
     Parameters
     ----------
-    architecture : networks.Architecture
+    graph : networks.Graph
+        Of an Architecture.
     terms : sequence of objectives.Term
-    pooling : str
-    prepare : callable or None
-        See `networks.build_symbol`. What it does must concern each pixel alone.
     tile : Tile
 
     Returns
@@ -232,7 +230,7 @@ def represent_own(architecture, terms, pooling, prepare, tile):
     list of mxnet.symbol.Symbol
         With the input ``data``, the window (1, 3, h, w): per term (C, C) for style, (1, C, h', w') for content.
     """
-    layers = list(dict.fromkeys(term.layer for term in terms))
+    architecture, layers = graph.network, list(dict.fromkeys(term.layer for term in terms))
     align, reach = alignment(architecture, layers), halo(architecture, layers)
     deepest = max(architecture.layers.index(layer) for layer in layers)
     windows, narrowed, window = {}, {}, tile
@@ -246,12 +244,12 @@ def represent_own(architecture, terms, pooling, prepare, tile):
             return symbol
         return windows[layer].trim(symbol, narrowed[layer], architecture.stride(layer))
 
-    network = build_symbol(architecture, layers, pooling, prepare, trim)
+    network = graph.build(layers, trim)
     own = {layer: windows[layer].crop(network[i], architecture.stride(layer)) for i, layer in enumerate(layers)}
     return represent(terms, own, {layer: architecture.channels(layer) for layer in layers})
 
 
-def loss_parts(architecture, terms, pooling, prepare, tile):
+def loss_parts(graph, terms, tile):
     """Build what one tile contributes: per style term a Gram matrix, per content term a loss, of its own positions.
 
     Parameters are those of `represent_own`.
@@ -261,20 +259,20 @@ def loss_parts(architecture, terms, pooling, prepare, tile):
     mxnet.symbol.Symbol
         One output per term, (C, C) or (1,). The content's target variables are of the own positions.
     """
-    own = represent_own(architecture, terms, pooling, prepare, tile)
+    own = represent_own(graph, terms, tile)
     return mx.sym.Group(
         [symbol if term.kind == "style" else loss_symbol([term], [symbol]) for term, symbol in zip(terms, own)]
     )
 
 
-def read_tiled(architecture, terms, pooling, parameters, picture, ctx, tile_size, prepare=None):
+def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
     """Read the targets of a picture tile by tile.
 
     Parameters
     ----------
-    architecture : networks.Architecture
+    graph : networks.Graph
+        Of an Architecture.
     terms : sequence of objectives.Term
-    pooling : str
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     picture : mxnet.nd.NDArray or numpy.ndarray
@@ -282,8 +280,6 @@ def read_tiled(architecture, terms, pooling, parameters, picture, ctx, tile_size
     ctx : mxnet.Context
     tile_size : int
         See `cut`.
-    prepare : callable, optional
-        See `represent_own`.
 
     Returns
     -------
@@ -291,7 +287,7 @@ def read_tiled(architecture, terms, pooling, parameters, picture, ctx, tile_size
         Per term, on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from what a
         FeatureExecutor reads by float32 rounding alone.
     """
-    layers = [term.layer for term in terms]
+    architecture, layers = graph.network, [term.layer for term in terms]
     height, width = picture.shape[2:]
     tiling = cut(architecture, layers, (height, width), tile_size)
     targets = []
@@ -300,7 +296,7 @@ def read_tiled(architecture, terms, pooling, parameters, picture, ctx, tile_size
         shape = (channels, channels) if term.kind == "style" else (1, channels, height // stride, width // stride)
         targets.append(mx.nd.zeros(shape, ctx=ctx))
     for _, tiles in _by_crops(tiling.tiles):
-        symbol = mx.sym.Group(represent_own(architecture, terms, pooling, prepare, tiles[0]))
+        symbol = mx.sym.Group(represent_own(graph, terms, tiles[0]))
         reader = FeatureExecutor(symbol, parameters, (1, 3) + tiling.window, ctx)
         for tile in tiles:
             for term, target, read in zip(terms, targets, reader.read(picture[tile.pixels()])):
@@ -335,9 +331,9 @@ class TiledLossExecutor:
 
     Parameters
     ----------
-    architecture : networks.Architecture
+    graph : networks.Graph
+        Of an Architecture.
     terms : sequence of objectives.Term
-    pooling : str
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     targets : mapping of str to mxnet.nd.NDArray
@@ -349,8 +345,6 @@ class TiledLossExecutor:
     ctx : mxnet.Context
     tile_size : int
         See `cut`.
-    prepare : callable, optional
-        See `represent_own`.
 
     Attributes
     ----------
@@ -360,18 +354,18 @@ class TiledLossExecutor:
         The losses at the last `run`, shape (1,) each, not multiplied by their factors.
     """
 
-    def __init__(self, architecture, terms, pooling, parameters, targets, weigh, image, ctx, tile_size, prepare=None):
-        tiling = cut(architecture, [term.layer for term in terms], image.shape[2:], tile_size)
+    def __init__(self, graph, terms, parameters, targets, weigh, image, ctx, tile_size):
+        tiling = cut(graph.network, [term.layer for term in terms], image.shape[2:], tile_size)
         window = (1, 3) + tiling.window
         self._image, self._weigh = image, weigh
         self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
         self._data, self._data_gradient = mx.nd.zeros(window, ctx=ctx), mx.nd.zeros(window, ctx=ctx)
 
         groups = _by_crops(tiling.tiles)
-        self._parts = _TargetParts(architecture, terms, targets, [tiles[0] for _, tiles in groups], ctx)
+        self._parts = _TargetParts(graph.network, terms, targets, [tiles[0] for _, tiles in groups], ctx)
         self._windows, first = [], None
         for _, tiles in groups:
-            symbol = loss_parts(architecture, terms, pooling, prepare, tiles[0])
+            symbol = loss_parts(graph, terms, tiles[0])
             inputs = dict(self._parts.views(tiles[0]), data=self._data)
             # All share the first one's pool, and not each the one's before: what an executor has to add goes into the
             # pool that it was given, and its own has no more than it uses.

@@ -10,6 +10,7 @@ import pytest
 from neural_style import memory, networks
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
+from neural_style.networks import Graph
 from neural_style.objectives import Term
 from neural_style.tiling import cut, loss_parts
 
@@ -110,7 +111,7 @@ def test_a_limit_is_the_whole_processs():
 def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_size):
     tiles = cut(COMPACT, LAYERS, size, tile_size or max(size)).tiles
     tile = max(tiles, key=lambda tile: tile.shape(1, 1)[2] * tile.shape(1, 1)[3])
-    symbol = loss_parts(COMPACT, TERMS, "avg", None, tile)
+    symbol = loss_parts(Graph(COMPACT), TERMS, tile)
     window = (tile.rows.end - tile.rows.begin, tile.columns.end - tile.columns.begin)
     arguments = dict(parameters, data=mx.nd.empty((1, 3) + window))
     arguments[TERMS[-1].target] = mx.nd.empty(tile.shape(COMPACT.channels("relu4_2"), 8))
@@ -118,9 +119,7 @@ def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_si
     requests = {name: "write" if name == "data" else "null" for name in arguments}
     executor = symbol.bind(mx.cpu(), arguments, {"data": mx.nd.empty((1, 3) + window)}, requests)
     (planned,) = [int(line.split()[1]) for line in executor.debug_str().splitlines() if line.endswith("MB allocated")]
-    assert memory._plan(COMPACT, TERMS, "avg", parameters, tile, None) == pytest.approx(
-        planned * MB, rel=0.03, abs=4 * MB
-    )
+    assert memory._plan(Graph(COMPACT), TERMS, parameters, tile) == pytest.approx(planned * MB, rel=0.03, abs=4 * MB)
 
 
 MEASURE = """
@@ -135,22 +134,22 @@ def status(key):
 
 name, height, width, tile_size = sys.argv[1], *map(int, sys.argv[2:])
 terms = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
-network = networks.ARCHITECTURES[name]
-shapes = network.parameter_shapes([term.layer for term in terms])
+graph = networks.Graph(networks.ARCHITECTURES[name])
+shapes = graph.network.parameter_shapes([term.layer for term in terms])
 mx.random.seed(0)
 parameters = {n: mx.nd.random.normal(0, 0.05, shape) for n, shape in shapes.items()}
 image = mx.nd.random.normal(0, 50, (1, 3, height, width))
 mx.nd.waitall()
 before = status("VmRSS")
-targets = read_tiled(network, terms, "avg", parameters, image, mx.cpu(), tile_size)
+targets = read_tiled(graph, terms, parameters, image, mx.cpu(), tile_size)
 named = {term.target: target for term, target in zip(terms, targets)}
 weigh = lambda losses: [mx.nd.full((1,), 1e-9) for _ in losses]
-executor = TiledLossExecutor(network, terms, "avg", parameters, named, weigh, image, mx.cpu(), tile_size)
+executor = TiledLossExecutor(graph, terms, parameters, named, weigh, image, mx.cpu(), tile_size)
 for _ in range(3):
     executor.run()
     mx.nd.waitall()
 whole = tile_size >= max(height, width)
-print(memory.estimate(network, terms, "avg", parameters, (height, width), None if whole else tile_size))
+print(memory.estimate(graph, terms, parameters, (height, width), None if whole else tile_size))
 print(status("VmHWM") - before)
 """
 
@@ -176,10 +175,10 @@ def test_the_estimate_is_what_a_process_takes(arguments):
 
 def test_whole_where_it_fits_else_the_largest_tile(parameters):
     def estimate(tile_size):
-        return memory.estimate(COMPACT, TERMS, "avg", parameters, (683, 1024), tile_size)
+        return memory.estimate(Graph(COMPACT), TERMS, parameters, (683, 1024), tile_size)
 
     def choose(room):
-        return memory.choose_tile(COMPACT, TERMS, "avg", parameters, (683, 1024), room)
+        return memory.choose_tile(Graph(COMPACT), TERMS, parameters, (683, 1024), room)
 
     whole = estimate(None)
     assert choose(whole) is None
@@ -189,14 +188,14 @@ def test_whole_where_it_fits_else_the_largest_tile(parameters):
 
 
 def test_what_the_caller_holds_counts(parameters):
-    arguments = (COMPACT, TERMS, "avg", parameters, (683, 1024))
+    arguments = (Graph(COMPACT), TERMS, parameters, (683, 1024))
     more = memory.estimate(*arguments, arrays=5) - memory.estimate(*arguments)
     assert more == 5 * 683 * 1024 * 3 * 4
 
 
 def test_too_little_for_any_tile(parameters):
     with pytest.raises(SettingsError) as error:
-        memory.choose_tile(COMPACT, TERMS, "avg", parameters, (2731, 4096), 50 * 10**6)
+        memory.choose_tile(Graph(COMPACT), TERMS, parameters, (2731, 4096), 50 * 10**6)
     message = str(error.value)
     assert "4096 x 2731 pixels needs at least" in message and "50 MB may be used" in message
     assert "--memory" in message and "--max-long-edge" in message and "\n" not in message

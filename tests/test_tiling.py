@@ -34,13 +34,13 @@ class Problem:
 
     def __init__(self, architecture, terms, size, pooling="avg", parameters=None, prepare=None, extras=None):
         rng = np.random.RandomState(3)
-        self.architecture, self.terms, self.pooling = architecture, terms, pooling
-        self.prepare = prepare
+        self.architecture, self.terms = architecture, terms
+        self.graph = networks.Graph(architecture, pooling, prepare)
         layers = list(dict.fromkeys(term.layer for term in terms))
         self.arrays = random_parameters(architecture.parameter_shapes(layers))
         self.parameters = parameters or {name: mx.nd.array(value) for name, value in self.arrays.items()}
         self.parameters.update(extras or {})
-        network = networks.build_symbol(architecture, layers, pooling, prepare)
+        network = self.graph.build(layers)
         channels = {layer: architecture.channels(layer) for layer in layers}
         self.representations = represent(terms, dict(zip(layers, network)), channels)
         # Grey levels around the mean, as the pictures that are stylised.
@@ -68,8 +68,8 @@ class Problem:
 
     def tiled(self, tile_size, weigh=None):
         image = mx.nd.array(self.image)
-        arguments = (self.architecture, self.terms, self.pooling, self.parameters, self.targets)
-        return image, TiledLossExecutor(*arguments, weigh or self.weigh, image, mx.cpu(), tile_size, self.prepare)
+        arguments = (self.graph, self.terms, self.parameters, self.targets)
+        return image, TiledLossExecutor(*arguments, weigh or self.weigh, image, mx.cpu(), tile_size)
 
     def check(self, tile_size):
         """Compare tiles with the whole."""
@@ -282,7 +282,7 @@ def test_head_gradients_are_those_of_the_whole_pictures_losses():
 def test_targets_are_those_of_the_whole_picture(tile_size, as_numpy):
     problem = Problem(THIN19, FULL, (203, 331))
     picture = problem.style if as_numpy else mx.nd.array(problem.style)
-    read = read_tiled(THIN19, FULL, "avg", problem.parameters, picture, mx.cpu(), tile_size)
+    read = read_tiled(networks.Graph(THIN19), FULL, problem.parameters, picture, mx.cpu(), tile_size)
     for term, target in zip(FULL, read):
         expected = problem.targets[term.target].asnumpy()
         assert target.shape == expected.shape
