@@ -6,7 +6,8 @@
 Every measurement runs in a process of its own, because MXNet reads the number of threads once and memory only grows.
 The variants take turns, so that whatever else the machine does falls on all of them; times are medians over all steps
 but the first two of each process, memory is the largest that a process had. Weights and pictures are random, which
-changes neither. The last columns are ratios: to the original's loop, and to what the step's floating-point operations
+changes neither. Where the processor has no instructions for bfloat16, its variants, which would imitate them, are left
+out unless they are named. The last columns are ratios: to the original's loop, and to what the step's floating-point operations
 would take at the machine's measured peak of float32 convolutions. Nothing else should run meanwhile.
 """
 
@@ -32,6 +33,7 @@ VARIANTS = OrderedDict(
         ("original", "the original's loop, MXNet's thread default"),
         ("ours-default", "this package, MXNet's thread default"),
         ("ours", "this package"),
+        ("ours-bf16", "this package, bfloat16"),
         ("torch", "PyTorch, NCHW float32"),
         ("torch-channels-last", "PyTorch, channels_last float32"),
         ("torch-bf16", "PyTorch, channels_last bfloat16"),
@@ -62,6 +64,7 @@ def measure(variant, network, size, steps):
     from neural_style._mxnet import mx
 
     settings = dict(model=network, max_long_edge=max(size), max_steps=steps, save_every=0, stop_eps=0)
+    settings["precision"] = "bf16" if variant == "ours-bf16" else "float32"
     times = [time.perf_counter()]
     stylize(
         content,
@@ -205,6 +208,13 @@ def convolution_peak(seconds=6.0):
     return best
 
 
+def _usual_variants():
+    sys.path[:0] = [str(ROOT)]
+    from neural_style.precision import is_native
+
+    return [name for name in VARIANTS if is_native() or not name.endswith("bf16")]
+
+
 def _run_child(*words):
     command = [sys.executable, "-W", "ignore", __file__, "--child", *map(str, words)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
@@ -233,11 +243,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", action="append", choices=NETWORKS, help="default: both")
     parser.add_argument("--size", action="append", help=f"height x width (default: {', '.join(SIZES)})")
-    parser.add_argument("--variant", action="append", choices=list(VARIANTS), help="default: all")
+    parser.add_argument(
+        "--variant", action="append", choices=list(VARIANTS), help="default: all that the processor has"
+    )
     parser.add_argument("--steps", type=int, default=8, help="steps per process (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="processes per variant (default: %(default)s)")
     args = parser.parse_args()
-    variants = [name for name in VARIANTS if name in (args.variant or VARIANTS)]
+    variants = [name for name in VARIANTS if name in (args.variant or _usual_variants())]
     peaks = []
     print(f"{_describe_machine()}\n")
     print("| network | size | variant | s/step | to the original | peak memory | to the convolution peak |")

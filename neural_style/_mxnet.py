@@ -67,6 +67,18 @@ def _import_mxnet():
             del np.bool
 
 
+def load_amp():
+    """Give MXNet's module of automatic mixed precision, which MXNet does not import by itself.
+
+    Raises
+    ------
+    ImportError
+        In MXNet 1.5 and earlier, which have none.
+    """
+    _import_mxnet()
+    return importlib.import_module("mxnet.contrib.amp")
+
+
 class _LazyMXNet(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__") and name != "__version__":  # introspection must not start MXNet

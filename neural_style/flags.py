@@ -9,6 +9,7 @@ from .checkpoint_networks import is_checkpoint
 from .networks import ARCHITECTURES, POOLINGS, STAND_INS
 from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from .optimizers import OPTIMIZERS
+from .precision import PRECISIONS
 from .recipes import CHOICES, RECIPES, get_recipe
 from .units import UNITS
 
@@ -102,6 +103,7 @@ ORIGINAL_FLAGS = OrderedDict(
 FURTHER_FLAGS = OrderedDict(
     [
         ("--pooling", Flag("pooling", str, "average or maximum", POOLINGS)),
+        ("--precision", Flag("precision", str, "of the convolutions; auto is bf16 where it is faster", PRECISIONS)),
         ("--content-layers", Flag("content_layers", _names, "activations compared with the content")),
         (
             "--style-layers",

@@ -132,11 +132,11 @@ def _left_in(directory, limit_name, usage_name, reclaimable):
 def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     """Estimate how many bytes losses and gradient of a picture take, targets included.
 
-    That is: MXNet's plan for the executor, and 0.7 of it more for those of other tiles; four and a half copies of
-    the largest activation and 48 planes, which the CPU's operators hold while they run; the parameters once more, in the kernels'
-    layouts; content targets and gradient of the whole picture; in tiles, a window's image, gradient and content
-    targets; 40 MiB for the rest. What cuDNN's convolutions take for their workspace on a GPU, up to 1 GiB, is not known
-    beforehand and not in it.
+    That is: MXNet's plan for the executor, and 0.7 of it more for those of other tiles; four and a half copies of the
+    largest activation and 48 planes, which the CPU's operators hold while they run; the parameters once more, in the
+    kernels' layouts; content targets and gradient of the whole picture; in tiles, a window's image, gradient and
+    content targets; 40 MiB for the rest. What cuDNN's convolutions take for their workspace on a GPU, up to 1 GiB, is
+    not known beforehand and not in it.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from typing import Callable, Optional, Tuple, Union
 from ._mxnet import mx
 from .checkpoint_networks import CheckpointNetwork, is_checkpoint
 from .errors import SettingsError
+from .precision import lower
 
 log = logging.getLogger(__name__)
 
@@ -211,15 +212,19 @@ class Graph:
     network : Architecture or checkpoint_networks.CheckpointNetwork
     pooling, prepare
         See `build_symbol`. What `prepare` does must concern each pixel alone.
+    precision : {"float32", "bf16"}
+        Of its convolutions; see `precision`.
     """
 
     network: Union[Architecture, CheckpointNetwork]
     pooling: str = "avg"
     prepare: Optional[Callable] = None
+    precision: str = "float32"
 
     def build(self, layers, trim=None):
         """Build the symbol; see `build_symbol`."""
-        return build_symbol(self.network, layers, self.pooling, self.prepare, trim)
+        symbol = build_symbol(self.network, layers, self.pooling, self.prepare, trim)
+        return lower(symbol) if self.precision == "bf16" else symbol
 
 
 def get_network(model):

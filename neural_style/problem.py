@@ -238,7 +238,9 @@ class Objective:
             def prepare(image):
                 return bring_to_network(image, unit.levels)
 
-        computation = _Computation(Graph(network, recipe.pooling, prepare), terms, parameters, self._ctx)
+        computation = _Computation(
+            Graph(network, recipe.pooling, prepare, recipe.precision), terms, parameters, self._ctx
+        )
         here, there = (computation.shapes(picture.shape) for picture in (pictures.content, pictures.style))
         shares = recipe.style_layer_weights or (1 / max(len(recipe.style_layers), 1),)
         shares = shares if len(shares) > 1 else shares * len(recipe.style_layers)

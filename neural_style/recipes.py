@@ -20,6 +20,8 @@ class Recipe:
     model : str
         Network, a name of `networks.ARCHITECTURES` or the prefix of a checkpoint of MXNet's.
     pooling : {"avg", "max"}
+    precision : str
+        One of `precision.PRECISIONS`.
     content_layers, style_layers : tuple of str
         Activations compared with the content and with the style, as `networks.Architecture.resolve` takes them.
     content_weight, style_weight, tv_weight : float
@@ -86,6 +88,7 @@ class Recipe:
     summary: str
     model: str
     pooling: str
+    precision: str
     content_layers: Tuple[str, ...]
     style_layers: Tuple[str, ...]
     content_weight: float
@@ -220,6 +223,7 @@ def _cited(name, summary, **settings):
 _ABSENT = "not in the source"
 _UNUSED = "not used; MXNet's default"
 _COMMON = dict(
+    precision=("float32", "what sources and MXNet compute in"),
     content_norm=("sum", _ABSENT),
     style_layer_weights=((1.0,), _ABSENT),
     adaptive=(False, _ABSENT),

@@ -14,6 +14,7 @@ from .devices import choose_device
 from .errors import SettingsError
 from .memory import available
 from .optimizers import OPTIMIZERS, count_arrays, make_optimizer
+from .precision import PRECISIONS, choose_precision
 from .problem import (
     Objective,
     Pictures,
@@ -231,6 +232,7 @@ def stylize(
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     ctx = choose_device(gpu)
     _check(recipe)
+    recipe = recipe.override(precision=choose_precision(recipe.precision, ctx))
     if weights is None:
         recipe, weights = choose_network(recipe)
     parameters = load_parameters(recipe, weights, ctx)
@@ -320,6 +322,8 @@ def _check(recipe):
     required_parameters(recipe)  # whether the network and its layers exist, before its weights are looked for
     if recipe.optimizer not in OPTIMIZERS:
         raise SettingsError(f"unknown optimizer '{recipe.optimizer}'; choose from {', '.join(OPTIMIZERS)}")
+    if recipe.precision not in PRECISIONS:
+        raise SettingsError(f"unknown precision '{recipe.precision}'; choose from {', '.join(PRECISIONS)}")
     if OPTIMIZERS[recipe.optimizer].fixed_objective:
         if recipe.clip_gradient or recipe.adaptive:
             what, flag = ("shortened", "--clip-gradient") if recipe.clip_gradient else ("reweighted", "--adaptive")

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "devices": set(),
     "files": set(),
     "images": {"files", "units"},
-    "networks": {"checkpoint_networks"},
+    "networks": {"checkpoint_networks", "precision"},
     "checkpoint_networks": set(),
     "objectives": set(),
     "optimizers": {"lbfgs"},
@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "downloads": {"importers", "weights"},
     # Handed symbols and parameters; neither images nor weights.
     "executors": {"objectives"},
+    "precision": {"executors"},
     "tiling": {"executors", "networks", "objectives"},
     "memory": {"tiling"},
     "lbfgs": set(),
@@ -52,7 +53,7 @@ MAY_IMPORT = {
         "weights",
     },
     # The loop: neither job nor cli.
-    "transfer": {"devices", "images", "memory", "optimizers", "problem", "recipes", "weights"},
+    "transfer": {"devices", "images", "memory", "optimizers", "precision", "problem", "recipes", "weights"},
     # The network in the box: pictures, teachers, scale, and the training that knows them.
     "crops": {"images", "units"},
     "teachers": {"executors", "units", "networks", "weights"},
@@ -78,7 +79,7 @@ MAY_IMPORT = {
     "compare": {"images"},
     # The borders.
     "console": {"job", "transfer"},
-    "flags": {"checkpoint_networks", "networks", "objectives", "optimizers", "recipes", "units"},
+    "flags": {"checkpoint_networks", "networks", "objectives", "optimizers", "precision", "recipes", "units"},
     "cli": {
         "checkpoints",
         "cli_compare",

@@ -1,0 +1,104 @@
+"""Lower precision: convolutions in bfloat16, by MXNet's automatic mixed precision.
+
+Two things stay in float32, both found by comparing gradients (256 x 192 pixels, from noise, from the content and in
+between). Gram matrices and what follows them: in bfloat16 nothing is left of the gradient, its relative error is 1. And
+the first convolution, which reads the image and whose gradient is the image's own: it costs little, having three
+channels, and without it the error would be up to 1.7 times as large.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+from ._mxnet import load_amp, mx
+from .errors import DeviceError
+from .executors import bind
+
+log = logging.getLogger(__name__)
+
+# What may be asked for; "auto" is bf16 where it is faster.
+PRECISIONS = ("float32", "bf16", "auto")
+
+
+def choose_precision(precision, ctx):
+    """Give the precision to compute in.
+
+    Parameters
+    ----------
+    precision : str
+        One of `PRECISIONS`.
+    ctx : mxnet.Context
+
+    Returns
+    -------
+    {"float32", "bf16"}
+
+    Raises
+    ------
+    DeviceError
+        If bf16 is asked for and MXNet cannot compute in it there.
+    """
+    if precision == "float32":
+        return precision
+    native = ctx.device_type == "cpu" and is_native()
+    reason = _failure(ctx) if native or precision == "bf16" else "the processor has no instructions for it"
+    if precision == "auto":
+        log.info("computing in %s", "bf16" if reason is None else f"float32, not bf16: {reason}")
+        return "bf16" if reason is None else "float32"
+    if reason is not None:
+        raise DeviceError(
+            f"--precision bf16: MXNet {mx.__version__} cannot compute in it on this {ctx.device_type.upper()} "
+            f"({reason}); it takes MXNet 1.8 or later and a processor with AVX-512; leave the flag out for float32"
+        )
+    if not native:
+        log.warning("this processor has no instructions for bfloat16; imitating them is slower than float32")
+    return "bf16"
+
+
+def lower(symbol):
+    """Give the symbol of a network with its convolutions in bfloat16, but for the first.
+
+    Inputs and outputs are float32, parameters are rounded on the way. What is without effect on others is done by MXNet
+    in either precision: ReLUs and poolings between convolutions are in bfloat16, too.
+
+    Parameters
+    ----------
+    symbol : mxnet.symbol.Symbol
+
+    Returns
+    -------
+    mxnet.symbol.Symbol
+    """
+    nodes = json.loads(symbol.tojson())["nodes"]
+    first = [node["name"] for node in nodes if node["op"] == "Convolution"][:1]
+    return load_amp().convert_symbol(symbol, target_dtype="bfloat16", excluded_sym_names=first)
+
+
+def is_native(cpuinfo=Path("/proc/cpuinfo")):
+    """Tell whether the processor has instructions for bfloat16; where MXNet has to imitate them, float32 is faster."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    return "avx512_bf16" in flags
+
+
+def _failure(ctx):
+    """Give the reason why a network of two convolutions cannot be computed in bf16, forward and backward; or None."""
+    x = mx.sym.Variable("data")
+    for name in ("first", "second"):
+        x = mx.sym.Convolution(x, num_filter=16, kernel=(3, 3), pad=(1, 1), name=name)
+    try:
+        symbol = lower(x)
+        shapes, _, _ = symbol.infer_shape(data=(1, 3, 8, 8))
+        arrays = {name: mx.nd.ones(shape, ctx=ctx) for name, shape in zip(symbol.list_arguments(), shapes)}
+        gradient = mx.nd.zeros((1, 3, 8, 8), ctx=ctx)
+        executor = bind(symbol, arrays, {}, ctx, gradients={"data": gradient})
+        executor.forward(is_train=True)
+        executor.backward(mx.nd.ones((1, 16, 8, 8), ctx=ctx))
+        gradient.asnumpy()
+    # MXNet 1.5 has no such module, 1.6 and 1.7 refuse the type, later ones fail at binding or when they run.
+    except (ImportError, AssertionError, KeyError, TypeError, ValueError, mx.base.MXNetError) as error:
+        return str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+    return None
