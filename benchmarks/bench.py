@@ -7,8 +7,8 @@ Every measurement runs in a process of its own, because MXNet reads the number o
 The variants take turns, so that whatever else the machine does falls on all of them; times are medians over all steps
 but the first two of each process, memory is the largest that a process had. Weights and pictures are random, which
 changes neither. Where the processor has no instructions for bfloat16, its variants, which would imitate them, are left
-out unless they are named. The last columns are ratios: to the original's loop, and to what the step's floating-point operations
-would take at the machine's measured peak of float32 convolutions. Nothing else should run meanwhile.
+out unless they are named. The last columns are ratios: to the original's loop, and to what the step's floating-point
+operations would take at the machine's measured peak of float32 convolutions. Nothing else should run meanwhile.
 """
 
 import argparse
