@@ -211,7 +211,7 @@ class AdaptiveWeighting:
 TV_KERNEL = ((0, -1 / 8, 0), (-1 / 8, 4 / 8, -1 / 8), (0, -1 / 8, 0))
 
 
-def _quadratic_variation(image, shape, weight):
+def _quadratic_variation(image, shape, weight, own, below):
     kernel = mx.sym.Variable("kernel")
     # (1, C, H, W) -> C x (1, 1, H, W)
     slices = mx.sym.SliceChannel(image, num_outputs=shape[1])
@@ -222,11 +222,11 @@ def _quadratic_variation(image, shape, weight):
         for i in range(shape[1])
     ]
     # C x (1, 1, H, W) -> (1, C, H, W)
-    gradient = mx.sym.Concat(*filtered, dim=1) * weight
-    return gradient, mx.sym.sum(image * gradient) * 0.5
+    gradient = own(mx.sym.Concat(*filtered, dim=1) * weight)
+    return gradient, mx.sym.sum(own(image) * gradient) * 0.5
 
 
-def _absolute_variation(image, shape, weight, mean):
+def _absolute_variation(image, shape, weight, own, below, mean):
     gradient, value = image * 0, mx.sym.sum(image * 0)
     for axis in (2, 3):
         if shape[axis] < 2:
@@ -236,26 +236,34 @@ def _absolute_variation(image, shape, weight, mean):
         ahead = mx.sym.slice_axis(image, axis=axis, begin=1, end=None)
         # (1, C, H - 1, W) or (1, C, H, W - 1)
         difference = ahead - mx.sym.slice_axis(image, axis=axis, begin=0, end=-1)
-        value = value + mx.sym.sum(mx.sym.abs(difference)) * factor
+        # A vertical pair belongs to the strip of its lower row.
+        counted = _crop_rows(difference, 0, below) if axis == 2 else own(difference)
+        value = value + mx.sym.sum(mx.sym.abs(counted)) * factor
         # A difference pulls at the pixel ahead, and the other way at the one behind. Back to (1, C, H, W).
         before, after = [0] * 8, [0] * 8
         before[2 * axis], after[2 * axis + 1] = 1, 1
         for sign, width in ((factor, before), (-factor, after)):
             pull = mx.sym.sign(difference) * sign
             gradient = gradient + mx.sym.Pad(pull, mode="constant", constant_value=0, pad_width=tuple(width))
-    return gradient, value
+    return own(gradient), value
+
+
+def _crop_rows(symbol, above, below):
+    if not above and not below:
+        return symbol
+    return mx.sym.slice_axis(symbol, axis=2, begin=above, end=-below if below else None)
 
 
 TV_KINDS = OrderedDict(
     [
         ("quadratic", _quadratic_variation),
-        ("absolute", lambda image, shape, weight: _absolute_variation(image, shape, weight, mean=False)),
-        ("mean-absolute", lambda image, shape, weight: _absolute_variation(image, shape, weight, mean=True)),
+        ("absolute", lambda *arguments: _absolute_variation(*arguments, mean=False)),
+        ("mean-absolute", lambda *arguments: _absolute_variation(*arguments, mean=True)),
     ]
 )
 
 
-def total_variation_symbol(weight, shape, kind="quadratic"):
+def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
     """Build the gradient of the total variation, and its value.
 
     ``quadratic`` is MXNet's example's, a stencil. It is symmetric, zero-padded borders included, so what it gives is
@@ -274,6 +282,10 @@ def total_variation_symbol(weight, shape, kind="quadratic"):
         (1, C, H, W) of the image.
     kind : str
         A name of `TV_KINDS`.
+    above, below : int
+        Rows of the input, 0 or 1, that belong to the strips above and below of the same image and are there as
+        neighbours alone; the outputs are those of the other rows. The outputs of an image's strips are the rows of its
+        gradient and the terms of its value.
 
     Returns
     -------
@@ -288,4 +300,8 @@ def total_variation_symbol(weight, shape, kind="quadratic"):
     """
     if kind not in TV_KINDS:
         raise SettingsError(f"unknown total variation '{kind}'; choose from {', '.join(TV_KINDS)}")
-    return mx.sym.Group(TV_KINDS[kind](mx.sym.Variable("image"), shape, weight))
+
+    def own(symbol):
+        return _crop_rows(symbol, above, below)
+
+    return mx.sym.Group(TV_KINDS[kind](mx.sym.Variable("image"), shape, weight, own, below))

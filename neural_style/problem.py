@@ -19,8 +19,8 @@ from .weights import check_shapes, find_weights, load_weights
 
 log = logging.getLogger(__name__)
 
-# Arrays of the image's size that the executor of total variation holds, by MXNet's plan.
-_TV_ARRAYS = {"quadratic": 3, "absolute": 7, "mean-absolute": 7}
+# Arrays of the image's size that the executor of total variation holds: its gradient.
+_TV_ARRAYS = 1
 
 
 def required_parameters(recipe):
@@ -248,7 +248,7 @@ class Objective:
         factors = loss_factors(
             terms, here, recipe.content_weight, style_weights, recipe.content_norm, recipe.style_norm
         )
-        arrays += _TV_ARRAYS.get(recipe.tv_kind, 0) if recipe.tv_weight > 0 else 0
+        arrays += _TV_ARRAYS if recipe.tv_weight > 0 else 0
         room = available(self._ctx) if room is None else room
         tile = computation.choose_tile(terms, image.shape, tile_size, room, arrays)
         self.tile_size = tile or 0

@@ -5,10 +5,11 @@ import pytest
 
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
-from neural_style.executors import TVGradientExecutor
+from neural_style.executors import TV_STRIP, TVGradientExecutor
 from neural_style.objectives import (
     CONTENT_NORMS,
     STYLE_NORMS,
+    TV_KINDS,
     AdaptiveWeighting,
     FixedWeighting,
     Term,
@@ -93,6 +94,25 @@ def test_absolute_variation_and_its_gradient_at_every_pixel(kind, mean):
         moved[1][index] -= step
         difference = weight * (absolute(moved[0], mean) - absolute(moved[1], mean)) / (2 * step)
         assert gradient[index] == pytest.approx(difference, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", TV_KINDS)
+@pytest.mark.parametrize("rows", [0, 2, 3, 5, 6])
+def test_strips_are_the_whole(kind, rows):
+    image = mx.nd.array(np.random.RandomState(6).uniform(-100, 100, (1, 3, 7, 4)))
+    whole = TVGradientExecutor(image, 0.7, mx.cpu(), kind)
+    strips = TVGradientExecutor(image, 0.7, mx.cpu(), kind, strip=rows * 4 + 3)
+    for _ in range(2):
+        whole.run()
+        strips.run()
+        np.testing.assert_allclose(strips.gradient.asnumpy(), whole.gradient.asnumpy(), rtol=1e-6, atol=1e-5)
+        assert strips.loss.asscalar() == pytest.approx(whole.loss.asscalar(), rel=1e-6)
+        image *= -0.5
+
+
+def test_pictures_of_a_recipes_size_are_no_strips():
+    # Their numbers are compared bit for bit.
+    assert 600 * 600 < TV_STRIP
 
 
 @pytest.mark.parametrize("kind", ["absolute", "mean-absolute"])
