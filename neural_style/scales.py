@@ -15,12 +15,10 @@ log = logging.getLogger(__name__)
 STUDENT = "vgg19-compact"
 
 # Standard deviations of the activations at which the recipes' weights of content and style balance; found by looking at
-# pictures of 384 pixels. relu4_2 is kept low because grain comes from where content and the shallow style layers
-# disagree: style alone gives smooth strokes, and the more of the content, the grainier. More of relu1_1 gives purer
-# colours and a dark frame, as the pixels at the border are those on which the deeper layers insist least. With less of
-# relu2_1 colours turn garish; with half as much again of it and of relu3_1 the gradient stays above the clipping bound,
-# as the originals' does, and the steps go to and fro instead of fading.
-SPREADS = {"relu1_1": 20.0, "relu2_1": 20.0, "relu3_1": 22.0, "relu4_1": 12.0, "relu4_2": 22.0, "relu5_1": 14.0}
+# pictures of 384 pixels. Pixels at the border are those on which deeper layers insist least: with less of relu4_2, or
+# more of relu1_1, a frame of the style's darkest colour appears; with more of relu4_2 comes grain, from where content
+# and the shallow style layers disagree. relu3_1 and relu4_1 carry the strokes. With less of relu2_1 colours turn garish.
+SPREADS = {"relu1_1": 23.0, "relu2_1": 26.0, "relu3_1": 31.0, "relu4_1": 18.0, "relu4_2": 34.0, "relu5_1": 20.0}
 
 
 def rescale(params, factors, architecture=ARCHITECTURES[STUDENT]):
