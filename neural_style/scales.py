@@ -17,7 +17,8 @@ STUDENT = "vgg19-compact"
 # Standard deviations of the activations at which the recipes' weights of content and style balance; found by looking at
 # pictures of 384 pixels. Pixels at the border are those on which deeper layers insist least: with less of relu4_2, or
 # more of relu1_1, a frame of the style's darkest colour appears; with more of relu4_2 comes grain, from where content
-# and the shallow style layers disagree. relu3_1 and relu4_1 carry the strokes. With less of relu2_1 colours turn garish.
+# and the shallow style layers disagree. relu3_1 and relu4_1 carry the strokes. With less of relu2_1 colours turn
+# garish.
 SPREADS = {"relu1_1": 23.0, "relu2_1": 26.0, "relu3_1": 31.0, "relu4_1": 18.0, "relu4_2": 34.0, "relu5_1": 20.0}
 
 
