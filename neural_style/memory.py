@@ -150,7 +150,7 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     tile_size : int, optional
         See `tiling.cut`; if not given, the picture is computed whole.
     arrays : int
-        Further float32 arrays of the picture's size, three channels each, that whoever calls it holds: the image, the
+        Further float32 arrays of the picture's size, three channels each, that whoever calls it will make: the
         optimizer's state, temporaries.
 
     Returns

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
 epoch_log = logging.getLogger(__name__ + ".epochs")
 
-# Of the image's size, that the loop holds: the image, the one before, and room for what MXNet has not freed yet.
-_ARRAYS = 3
+# Of the image's size, that the loop holds besides the image: the one before, and room for what MXNet has not freed yet.
+_ARRAYS = 2
 
 # What MXNet's allocators and oneDNN say when memory is short.
 _NO_MEMORY = re.compile(
