@@ -28,8 +28,8 @@ _SCRATCH_COPIES, _SCRATCH_PLANES = 4.5, 3 * 16
 # Executors of tiles at the border and inside find most of their arrays in the first one's pool, not all. Measured: 1.3
 # to 1.7 of the first one's plan for all nine.
 _SHARED_PLAN = 1.7
-# Kernels that are compiled, thread stacks, the allocator's slack.
-_FIXED = 40 * 2**20
+# Kernels that are compiled, thread stacks, and the allocator's slack, which on a busy machine is 40 MiB more or less.
+_FIXED = 64 * 2**20
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -135,7 +135,7 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     That is: MXNet's plan for the executor, and 0.7 of it more for those of other tiles; four and a half copies of the
     largest activation and 48 planes, which the CPU's operators hold while they run; the parameters once more, in the
     kernels' layouts; content targets and gradient of the whole picture; in tiles, a window's image, gradient and
-    content targets; 40 MiB for the rest. What cuDNN's convolutions take for their workspace on a GPU, up to 1 GiB, is
+    content targets; 64 MiB for the rest. What cuDNN's convolutions take for their workspace on a GPU, up to 1 GiB, is
     not known beforehand and not in it.
 
     Parameters
