@@ -390,14 +390,14 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     parameters = random_parameters(required_parameters(settings))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     lines = {}
-    for megabytes in (4000, 110):
+    for megabytes in (4000, 125):
         monkeypatch.setattr(transfer, "available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6)
         caplog.clear()
         with caplog.at_level("INFO", "neural_style.problem"):
             stylize(content, style, settings, parameters, gpu=-1)
         lines[megabytes] = [record.getMessage() for record in caplog.records if "computed" in record.getMessage()]
     assert len(lines[4000]) == 1 and lines[4000][0].startswith("400 x 240 pixels are computed whole")
-    assert lines[110][0].startswith("400 x 240 pixels are computed in tiles of")
+    assert lines[125][0].startswith("400 x 240 pixels are computed in tiles of")
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="needs at least .* allow more with --memory, or choose a smaller"):
         stylize(content, style, settings, parameters, gpu=-1, memory=1000)
