@@ -212,7 +212,8 @@ def _usual_variants():
     sys.path[:0] = [str(ROOT)]
     from neural_style.precision import is_native
 
-    return [name for name in VARIANTS if is_native() or not name.endswith("bf16")]
+    native = is_native()
+    return [name for name in VARIANTS if native or not name.endswith("bf16")]
 
 
 def _run_child(*words):

@@ -73,7 +73,7 @@ def load_amp():
     Raises
     ------
     ImportError
-        In MXNet 1.5 and earlier, which have none.
+        If this MXNet has none.
     """
     _import_mxnet()
     return importlib.import_module("mxnet.contrib.amp")

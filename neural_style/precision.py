@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 from ._mxnet import load_amp, mx
-from .errors import DeviceError
+from .errors import DeviceError, SettingsError
 from .executors import bind
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,13 @@ def choose_precision(precision, ctx):
 
     Raises
     ------
+    SettingsError
+        If there is no such precision.
     DeviceError
         If bf16 is asked for and MXNet cannot compute in it there.
     """
+    if precision not in PRECISIONS:
+        raise SettingsError(f"unknown precision '{precision}'; choose from {', '.join(PRECISIONS)}")
     if precision == "float32":
         return precision
     native = ctx.device_type == "cpu" and is_native()
@@ -48,7 +52,7 @@ def choose_precision(precision, ctx):
     if reason is not None:
         raise DeviceError(
             f"--precision bf16: MXNet {mx.__version__} cannot compute in it on this {ctx.device_type.upper()} "
-            f"({reason}); it takes MXNet 1.8 or later and a processor with AVX-512; leave the flag out for float32"
+            f"({reason}); it works with MXNet 1.9 on processors with AVX-512; leave the flag out for float32"
         )
     if not native:
         log.warning("this processor has no instructions for bfloat16; imitating them is slower than float32")
@@ -58,8 +62,8 @@ def choose_precision(precision, ctx):
 def lower(symbol):
     """Give the symbol of a network with its convolutions in bfloat16, but for the first.
 
-    Inputs and outputs are float32, parameters are rounded on the way. What is without effect on others is done by MXNet
-    in either precision: ReLUs and poolings between convolutions are in bfloat16, too.
+    Inputs and outputs are float32, parameters are rounded on the way; ReLUs and poolings between convolutions are in
+    bfloat16, too.
 
     Parameters
     ----------
@@ -98,7 +102,7 @@ def _failure(ctx):
         executor.forward(is_train=True)
         executor.backward(mx.nd.ones((1, 16, 8, 8), ctx=ctx))
         gradient.asnumpy()
-    # MXNet 1.5 has no such module, 1.6 and 1.7 refuse the type, later ones fail at binding or when they run.
+    # Older versions of MXNet lack the module or refuse the type; 1.9 fails at binding or when it runs.
     except (ImportError, AssertionError, KeyError, TypeError, ValueError, mx.base.MXNetError) as error:
         return str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
     return None

@@ -14,7 +14,7 @@ from .devices import choose_device
 from .errors import SettingsError
 from .memory import available
 from .optimizers import OPTIMIZERS, count_arrays, make_optimizer
-from .precision import PRECISIONS, choose_precision
+from .precision import choose_precision
 from .problem import (
     Objective,
     Pictures,
@@ -322,8 +322,6 @@ def _check(recipe):
     required_parameters(recipe)  # whether the network and its layers exist, before its weights are looked for
     if recipe.optimizer not in OPTIMIZERS:
         raise SettingsError(f"unknown optimizer '{recipe.optimizer}'; choose from {', '.join(OPTIMIZERS)}")
-    if recipe.precision not in PRECISIONS:
-        raise SettingsError(f"unknown precision '{recipe.precision}'; choose from {', '.join(PRECISIONS)}")
     if OPTIMIZERS[recipe.optimizer].fixed_objective:
         if recipe.clip_gradient or recipe.adaptive:
             what, flag = ("shortened", "--clip-gradient") if recipe.clip_gradient else ("reweighted", "--adaptive")

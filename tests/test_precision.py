@@ -13,7 +13,7 @@ from neural_style.errors import DeviceError, SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.networks import ARCHITECTURES, Graph
 from neural_style.objectives import FixedWeighting, Term, loss_symbol, represent
-from neural_style.recipes import get_recipe
+from neural_style.recipes import RECIPES, get_recipe
 from neural_style.tiling import TiledLossExecutor, read_tiled
 
 COMPACT = ARCHITECTURES["vgg19-compact"]
@@ -42,6 +42,12 @@ def rounded(array):
     return bits.view("float32")
 
 
+def losses_of(graph):
+    """Build the losses of a whole picture."""
+    activations = dict(zip(LAYERS, graph.build(LAYERS)))
+    return loss_symbol(TERMS, represent(TERMS, activations, {layer: COMPACT.channels(layer) for layer in LAYERS}))
+
+
 def picture(height, width, seed=0):
     return np.random.RandomState(seed).uniform(-120, 120, (1, 3, height, width)).astype("float32")
 
@@ -67,10 +73,7 @@ def test_a_convolution_takes_rounded_numbers_and_adds_them_up_in_float32(compute
 
 
 def test_the_first_convolution_and_gram_matrices_stay_in_float32(computes):
-    network = Graph(COMPACT, precision="bf16").build(LAYERS)
-    own = {layer: network[i] for i, layer in enumerate(LAYERS)}
-    symbol = loss_symbol(TERMS, represent(TERMS, own, {layer: COMPACT.channels(layer) for layer in LAYERS}))
-    nodes = json.loads(symbol.tojson(remove_amp_cast=False))["nodes"]
+    nodes = json.loads(losses_of(Graph(COMPACT, precision="bf16")).tojson(remove_amp_cast=False))["nodes"]
     for node in nodes:
         if node["op"] in ("Convolution", "FullyConnected"):
             lowered = "amp_cast" in {nodes[i]["op"] for i, _, _ in node["inputs"]}
@@ -91,10 +94,7 @@ def run(graph, parameters, image, style, tile_size=None):
     if tile_size:
         executor = TiledLossExecutor(graph, TERMS, parameters, targets, weigh, data, mx.cpu(), tile_size)
     else:
-        network = graph.build(LAYERS)
-        own = {layer: network[i] for i, layer in enumerate(LAYERS)}
-        symbol = loss_symbol(TERMS, represent(TERMS, own, {layer: COMPACT.channels(layer) for layer in LAYERS}))
-        executor = LossExecutor(symbol, parameters, targets, weigh, data, mx.cpu())
+        executor = LossExecutor(losses_of(graph), parameters, targets, weigh, data, mx.cpu())
     executor.run()
     return np.array([loss.asscalar() for loss in executor.losses]), executor.gradient.asnumpy().astype("float64")
 
@@ -134,14 +134,11 @@ def test_a_run_in_bf16_goes_where_one_in_float32_goes(computes, parameters):
         for kind in ("float32", "bf16")
     }
     assert results["bf16"].recipe.precision == "bf16"
-    moved = results["float32"].image - results["bf16"].image
     start = transfer.stylize(content, style, recipe.override(max_steps=0), weights=parameters, gpu=-1).image
-    assert 0 < relative(results["bf16"].image - start, results["float32"].image - start) < 0.2, abs(moved).max()
+    assert 0 < relative(results["bf16"].image - start, results["float32"].image - start) < 0.2
 
 
 def test_recipes_stay_in_float32_unless_asked():
-    from neural_style.recipes import RECIPES
-
     assert {recipe.precision for recipe in RECIPES.values()} == {"float32"}
 
 
