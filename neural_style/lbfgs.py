@@ -1,9 +1,10 @@
 """Limited-memory BFGS on MXNet's arrays.
 
-Nocedal & Wright, Numerical Optimization, 2nd ed. (2006): the two-loop recursion is their algorithm 7.4, the line search
-their algorithms 3.5 and 3.6 with cubic interpolation. The line search's constants are those of the program L-BFGS-B
-(Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others run. Bounds are kept by
-projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
+The inverse Hessian has the compact form of Byrd, Nocedal & Schnabel, Math. Program. 63 (1994) 129, which goes through
+the pairs twice where the usual recursion goes through each four times. The line search is that of Nocedal & Wright,
+Numerical Optimization, 2nd ed. (2006), algorithms 3.5 and 3.6 with cubic interpolation; its constants are those of the
+program L-BFGS-B (Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others run. Bounds
+are kept by projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
 
 Images and what is computed of them stay on the device in float32. The host reads a few numbers per evaluation, because
 the next step length depends on them.
@@ -40,6 +41,9 @@ _RETREAT = 0.1
 
 _EPS = float(np.finfo(np.float32).eps)
 
+# Elements of one array; MXNet's usual builds count them in 32 bits.
+_MOST_ELEMENTS = 2**31 - 1
+
 
 class LBFGS:
     """Minimises an objective of an image by L-BFGS with a strong Wolfe line search.
@@ -50,7 +54,7 @@ class LBFGS:
         Float32, of any shape: what `step` will be given, or one of its shape and context.
     history : int
         Pairs of displacement and change of gradient to keep; the default is SciPy's. Memory is that of 2 · history + 4
-        images, taken as the history grows, and of a few more for a moment where there are bounds.
+        images, and of a few more for a moment where there are bounds.
     bounds : tuple of mxnet.nd.NDArray, optional
         Least and greatest values, of a shape that broadcasts to the image's.
 
@@ -77,18 +81,18 @@ class LBFGS:
             if not width.min().asscalar() > 0:
                 raise SettingsError("a lower bound of L-BFGS is not less than the upper one; exchange them")
             self._width = float(width.mean().asscalar())
-        self._history = history
         self._bounds = bounds
         self._shape, self._size, self._ctx = image.shape, image.size, image.context
         # Where the step under way, or the next one, starts.
         self._origin, self._gradient = self._new_array(), self._new_array()
-        self._direction, self._scratch = self._new_array(), self._new_array()
+        self._direction = self._new_array()
+        self._pairs = _Pairs(history, image.shape, image.context)
         self.reset()
 
     def reset(self):
         """Start anew: for when the image or the objective was changed by other hands."""
         self._evaluation = None
-        self._pairs = deque()
+        self._pairs.clear()
         self.learning_rate = 0.0
         self.stalled = False
 
@@ -117,7 +121,7 @@ class LBFGS:
             self._depart_from(image, evaluate())
         before = self._evaluation
         if self._pairs:
-            scale = self._pairs[-1].scale
+            scale = self._pairs.scale
             moved = self._descend(image, evaluate, 1.0)
             if not moved:
                 self._pairs.clear()
@@ -138,11 +142,7 @@ class LBFGS:
             Loss and gradient are not in it: the step after `load` evaluates the image once more.
         """
         state = {"learning_rate": np.float64(self.learning_rate), "stalled": np.bool_(self.stalled)}
-        for i, pair in enumerate(self._pairs):
-            state[f"displacement_{i}"] = pair.displacement.asnumpy()
-            state[f"change_{i}"] = pair.change.asnumpy()
-            state[f"products_{i}"] = np.array([pair.curvature, pair.scale])
-        return state
+        return dict(state, **self._pairs.state())
 
     def load(self, state):
         """Go on from a `state`; the image must be as it was when the state was taken.
@@ -150,20 +150,11 @@ class LBFGS:
         Raises
         ------
         SettingsError
-            If the state is that of an image with another number of elements.
+            If the state is that of an image with another number of elements, or of a longer history.
         """
         self.reset()
         self.learning_rate, self.stalled = float(state["learning_rate"]), bool(state["stalled"])
-        count = sum(name.startswith("displacement_") for name in state)
-        for i in range(max(0, count - self._history), count):
-            displacement, change = state[f"displacement_{i}"], state[f"change_{i}"]
-            if displacement.size != self._size:
-                raise SettingsError(
-                    f"the state of L-BFGS is that of an image with {displacement.size} elements, not {self._size}; "
-                    "resume with pictures of the same size"
-                )
-            displacement, change = (mx.nd.array(array, ctx=self._ctx) for array in (displacement, change))
-            self._pairs.append(_Pair(displacement, change, *map(float, state[f"products_{i}"])))
+        self._pairs.load(state)
 
     def _new_array(self):
         return mx.nd.empty((self._size,), ctx=self._ctx)
@@ -203,15 +194,8 @@ class LBFGS:
             # What the gradient pushes against a bound is held there, and the others are a problem of their own.
             free = self._free(self._origin, direction)
             direction *= free
-        weights = []
-        for pair in reversed(self._pairs):
-            weights.append(mx.nd.dot(pair.displacement, direction) / pair.curvature)
-            direction -= mx.nd.broadcast_mul(pair.change, weights[-1], out=self._scratch)
         if self._pairs:
-            direction *= self._pairs[-1].scale
-        for pair, weight in zip(self._pairs, reversed(weights)):
-            weight = weight - mx.nd.dot(pair.change, direction) / pair.curvature
-            direction += mx.nd.broadcast_mul(pair.displacement, weight, out=self._scratch)
+            self._pairs.turn(direction)
         if self._bounds is not None:
             direction *= free
             direction *= self._free(self._origin, direction)
@@ -229,14 +213,13 @@ class LBFGS:
             (slope,) = _read(mx.nd.dot(gradient, self._direction))
         else:
             # The path bends where an element reaches a bound and stays there.
-            mx.nd.elemwise_sub(image, self._origin, out=self._scratch)
-            promise = mx.nd.dot(self._gradient, self._scratch)
-            mx.nd.elemwise_mul(self._direction, self._free(image, self._direction), out=self._scratch)
-            promise, slope = _read(promise, mx.nd.dot(gradient, self._scratch))
+            promise = mx.nd.dot(self._gradient, image - self._origin)
+            free = self._free(image, self._direction)
+            promise, slope = _read(promise, mx.nd.dot(gradient, self._direction * free))
         return _Trial(length, float(evaluation.loss), slope, promise, evaluation)
 
     def _remember_way_to(self, image, evaluation):
-        """Make a pair of the way from the origin, in the origin's arrays, and give the origin new ones."""
+        """Make a pair of the way from the origin, in the origin's arrays."""
         displacement = mx.nd.elemwise_sub(image, self._origin, out=self._origin)
         change = mx.nd.elemwise_sub(evaluation.gradient.reshape((-1,)), self._gradient, out=self._gradient)
         if self._bounds is not None:
@@ -246,14 +229,8 @@ class LBFGS:
         curvature, change_square, way_square = _read(*(mx.nd.dot(a, b) for a, b in products))
         # Dennis & Schnabel, Numerical Methods for Unconstrained Optimization (1983), section 9.4, skip the update below
         # √ε ‖s‖ ‖y‖; in float32 that would be most of what an ill-conditioned objective gives, so here it is ε.
-        if not _EPS * math.sqrt(way_square * change_square) < curvature < math.inf:
-            return
-        self._pairs.append(_Pair(displacement, change, curvature, curvature / change_square))
-        if len(self._pairs) > self._history:
-            oldest = self._pairs.popleft()
-            self._origin, self._gradient = oldest.displacement, oldest.change
-        else:
-            self._origin, self._gradient = self._new_array(), self._new_array()
+        if _EPS * math.sqrt(way_square * change_square) < curvature < math.inf:
+            self._pairs.add(displacement, change)
 
     def _project(self, image):
         if self._bounds is not None:
@@ -269,17 +246,116 @@ class LBFGS:
         return 1 - held
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """What one step told of the curvature: s, y, and on the host s·y and s·y / y·y.
+class _Pairs:
+    """What the last steps told of the curvature: pairs of a displacement s and a change of gradient y.
 
-    The last is the size of the inverse Hessian along the change (Nocedal & Wright (2006), equation 7.20).
+    Their arrays are the rows of a few matrices, s and y in turn, so that one operation goes through all of them. The
+    products of each with each, of which the inverse Hessian is made, stay on the host in float64.
     """
 
-    displacement: object
-    change: object
-    curvature: float
-    scale: float
+    def __init__(self, most, shape, ctx):
+        self._most = most
+        self._size = int(np.prod(shape))
+        self._ctx = ctx
+        # (…, W) -> (…, H, W) for a convolution
+        self._plane = (self._size // shape[-1], shape[-1])
+        together = min(most, max(1, _MOST_ELEMENTS // (2 * self._size)))
+        counts = [min(together, most - begin) for begin in range(0, most, together)]
+        self._blocks = [mx.nd.empty((2 * count, self._size), ctx=ctx) for count in counts]
+        self._together = together
+        self._products = np.zeros((2 * most, 2 * most))
+        self.clear()
+
+    def clear(self):
+        self._count, self._newest = 0, -1
+
+    def __len__(self):
+        return self._count
+
+    @property
+    def scale(self):
+        """s·y / y·y of the newest pair, the size of the inverse Hessian along y (Nocedal & Wright, equation 7.20)."""
+        s, y = 2 * self._newest, 2 * self._newest + 1
+        return self._products[s, y] / self._products[y, y]
+
+    def add(self, displacement, change):
+        """Copy a pair, in place of the oldest if there is no room."""
+        self._newest = (self._newest + 1) % self._most
+        self._count = max(self._count, self._newest + 1)
+        self._put(self._newest, displacement, change)
+        products, y = self._multiply(change), 2 * self._newest + 1
+        self._products[: len(products), y] = products
+        self._products[y, 1 : len(products) : 2] = products[1::2]
+
+    def turn(self, vector):
+        """Multiply a vector by the inverse Hessian, in place.
+
+        That is Byrd, Nocedal & Schnabel (1994), theorem 2.2, from a multiple of the identity, in the terms
+        u = R⁻¹ Sᵀv and H v = γ v + S R⁻ᵀ ((D + γ YᵀY) u − γ Yᵀv) − γ Y u.
+        """
+        order = (self._newest + 1 + np.arange(self._count)) % self._count  # from the oldest on
+        ways, changes = 2 * order, 2 * order + 1
+        products, scale = self._multiply(vector), self.scale
+        curvatures = np.triu(self._products[np.ix_(ways, changes)])  # R, with the diagonal D
+        squares = self._products[np.ix_(changes, changes)]
+        u = np.linalg.solve(curvatures, products[ways])
+        weights = np.empty(2 * self._count)
+        inner = np.diag(curvatures) * u + scale * (squares @ u - products[changes])
+        weights[ways] = np.linalg.solve(curvatures.T, inner)
+        weights[changes] = -scale * u
+        vector *= scale
+        for begin, rows in self._rows():
+            # A convolution whose channels are the rows: it reads each once, in a quarter of the time of a dot product.
+            part = mx.nd.array(weights[begin : begin + len(rows)].reshape((1, -1, 1, 1)), ctx=self._ctx)
+            rows = rows.reshape((1, len(rows)) + self._plane)
+            vector += mx.nd.Convolution(rows, part, kernel=(1, 1), num_filter=1, no_bias=True).reshape((-1,))
+
+    def state(self):
+        filled = 2 * self._count
+        state = {"newest": np.int64(self._newest), "products": self._products[:filled, :filled].copy()}
+        for begin, rows in self._rows():
+            for i, row in enumerate(rows.asnumpy(), begin):
+                state[f"{('displacement', 'change')[i % 2]}_{i // 2}"] = row
+        return state
+
+    def load(self, state):
+        products = state["products"]
+        if len(products) > len(self._products):
+            raise SettingsError(
+                f"the state of L-BFGS has {len(products) // 2} pairs, more than the history of {self._most}"
+            )
+        for pair in range(len(products) // 2):
+            displacement, change = state[f"displacement_{pair}"], state[f"change_{pair}"]
+            if displacement.size != self._size:
+                raise SettingsError(
+                    f"the state of L-BFGS is that of an image with {displacement.size} elements, not {self._size}; "
+                    "resume with pictures of the same size"
+                )
+            self._put(pair, displacement, change)
+        self._products[: len(products), : len(products)] = products
+        self._count, self._newest = len(products) // 2, int(state["newest"])
+
+    def _put(self, pair, displacement, change):
+        block, row = self._blocks[pair // self._together], 2 * (pair % self._together)
+        block[row], block[row + 1] = displacement, change
+
+    def _rows(self):
+        """Give the number of the first row in each matrix, and the rows that are filled."""
+        for i, block in enumerate(self._blocks):
+            begin = 2 * i * self._together
+            if begin < 2 * self._count:
+                yield begin, block[: min(len(block), 2 * self._count - begin)]
+
+    def _multiply(self, vector):
+        """Give the products of all rows with a vector, waiting for the device."""
+        vector = vector.reshape((1, -1))
+        # Not training, MXNet may bring what it takes for weights into another layout for good.
+        with mx.autograd.train_mode():
+            products = [
+                mx.nd.FullyConnected(vector, rows, num_hidden=len(rows), no_bias=True).reshape((-1,))
+                for _, rows in self._rows()
+            ]
+        return mx.nd.concat(*products, dim=0).asnumpy().astype(np.float64)
 
 
 @dataclass(frozen=True)

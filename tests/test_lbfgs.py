@@ -7,7 +7,7 @@ import pytest
 from numpy_vgg import random_parameters
 from scipy.optimize import minimize, rosen, rosen_der
 
-from neural_style import networks
+from neural_style import lbfgs, networks
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
@@ -170,8 +170,10 @@ def test_a_style_objective(seed, initial, history):
         assert evaluations_to(ours, min(scipys.losses[:evaluations])) <= 1.2 * evaluations
 
 
-def test_steps_follow_the_textbooks_inverse_hessian():
+@pytest.mark.parametrize("pairs_in_an_array", [1, 2, 3])
+def test_steps_follow_the_textbooks_inverse_hessian(pairs_in_an_array, monkeypatch):
     """Nocedal & Wright (2006), 7.16 and 7.20, as matrices, of the pairs seen from outside, three of them kept."""
+    monkeypatch.setattr(lbfgs, "_MOST_ELEMENTS", pairs_in_an_array * 2 * 6)
     function, _ = quadratic(100, seed=4, n=6)
     objective = Objective(function, np.full(6, 2.0))
     optimizer, history = LBFGS(objective.image, 3), 3
@@ -281,14 +283,15 @@ def test_a_misleading_history_is_dropped_for_the_steepest_descent():
     function, minimum = quadratic(10, seed=1, n=6)
     objective = Objective(function, np.full(6, 2.0))
     optimizer = LBFGS(objective.image)
-    for _ in range(3):
-        optimizer.step(objective.image, objective)
-    state = optimizer.state()
-    for name in state:
-        if name.startswith("change"):
-            state[name] = -state[name]  # no curvature of this objective: its quasi-Newton step leads up
-    optimizer.load(state)
+    _, gradient = function(np.full(6, 2.0))
+    across = np.linalg.svd(gradient[None])[2][-1]
+    # Negative curvature along the gradient, which the quasi-Newton step thus climbs; the newest pair is across it.
+    rows = np.array([gradient, -gradient, across, across])
+    state = dict(learning_rate=1.0, stalled=False, newest=1, products=rows @ rows.T)
+    names = ("displacement_0", "change_0", "displacement_1", "change_1")
+    optimizer.load(dict(state, **dict(zip(names, rows.astype("float32")))))
     before = optimizer.step(objective.image, objective)
+    assert len(optimizer.state()["products"]) == 2  # of this step's pair alone
     assert not optimizer.stalled and objective.losses[-1] < before.loss
     descend(objective, 200)
     np.testing.assert_allclose(objective.image.asnumpy(), minimum, atol=1e-3)
@@ -329,9 +332,11 @@ def test_the_image_is_brought_between_the_bounds_first():
     np.testing.assert_array_equal(objective.image.asnumpy(), expected)
 
 
+@pytest.mark.parametrize("pairs_in_an_array", [2, 5])
 @pytest.mark.parametrize("steps", [0, 1, 4, 12])
 @pytest.mark.parametrize("bounds", [None, (-1.5, 0.9)])
-def test_a_run_that_is_resumed_goes_on_bit_for_bit(steps, bounds):
+def test_a_run_that_is_resumed_goes_on_bit_for_bit(steps, bounds, pairs_in_an_array, monkeypatch):
+    monkeypatch.setattr(lbfgs, "_MOST_ELEMENTS", pairs_in_an_array * 2 * 20)
     start = np.tile([-1.2, 0.7], 10).reshape((1, 2, 2, 5))
 
     def function(x):
@@ -353,7 +358,7 @@ def test_a_run_that_is_resumed_goes_on_bit_for_bit(steps, bounds):
         assert losses[0] == losses[1]
         assert again.learning_rate == optimizer.learning_rate
         np.testing.assert_array_equal(resumed.image.asnumpy(), objective.image.asnumpy())
-    assert len(again.state()) == len(optimizer.state()) == 2 + 3 * 5
+    assert len(again.state()) == len(optimizer.state()) == 2 + 2 + 2 * 5
     for name, value in optimizer.state().items():
         np.testing.assert_array_equal(again.state()[name], value)
 
@@ -382,3 +387,5 @@ def test_what_makes_no_sense_is_refused():
     state = descend(objective, 5).state()
     with pytest.raises(SettingsError, match="an image with 2 elements, not 12; resume with pictures of the same size"):
         LBFGS(image).load(state)
+    with pytest.raises(SettingsError, match="the state of L-BFGS has 3 pairs, more than the history of 2"):
+        LBFGS(objective.image, history=2).load(state)
