@@ -294,7 +294,7 @@ class Objective:
         """
         self._losses.run()
         gradient = self._losses.gradient
-        norm = mx.nd.norm(gradient).reshape((1,))
+        norm = euclidean_norm(gradient, self._recipe)
         # From here on in place, because with pictures of any size every copy counts.
         if self._recipe.clip_gradient:
             # Computed on the device: asking whether the norm is above the bound would wait for it. A float32 quotient
@@ -311,6 +311,23 @@ class Objective:
             gradient += pull
             parts.append(self._variation.loss)
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
+
+
+def euclidean_norm(array, recipe):
+    """Compute the norm of all elements of an array, on its device.
+
+    Where a recipe shortens gradients or stops by the change of the image, it is MXNet's norm, digit for digit that of
+    the originals. That goes through one thread; BLAS, for the others, takes a twentieth of the time.
+
+    Returns
+    -------
+    mxnet.nd.NDArray
+        Shape (1,).
+    """
+    if recipe.clip_gradient or recipe.stop_eps > 0:
+        return mx.nd.norm(array).reshape((1,))
+    flat = array.reshape((-1,))
+    return mx.nd.sqrt(mx.nd.dot(flat, flat))
 
 
 class _Computation:

@@ -18,6 +18,7 @@ from .precision import choose_precision
 from .problem import (
     Objective,
     Pictures,
+    euclidean_norm,
     image_unit,
     load_parameters,
     picture_size,
@@ -388,8 +389,8 @@ class _Descent:
             evaluations = 0
             evaluation = optimizer.step(image, evaluate)
             # The gradient has been used, so that its memory can take the difference.
-            change = mx.nd.norm(mx.nd.elemwise_sub(previous, image, out=evaluation.gradient)).reshape((1,))
-            size = mx.nd.norm(image).reshape((1,))
+            change = mx.nd.elemwise_sub(previous, image, out=evaluation.gradient)
+            change, size = (euclidean_norm(array, recipe) for array in (change, image))
             # The step's only wait for the device, if the optimizer has none.
             values = mx.nd.concat(evaluation.values, change, size, dim=0).asnumpy()
             if not np.isfinite(values).all():
