@@ -49,35 +49,40 @@ def measure(variant, network, size, steps):
     if variant in ("original", "ours-default"):
         np.bool = bool
         import mxnet  # noqa: F401  (before the package, which then leaves its threads as they are)
+    if variant.startswith("ours"):
+        times = [time.perf_counter()]
+        settings = dict(precision="bf16" if variant == "ours-bf16" else "float32", max_steps=steps)
+        repaint(network, size, settings, lambda step, image: times.append(time.perf_counter()))
+        return differences(times)
+    timed = _time_original if variant == "original" else _time_torch
+    return timed(variant, network, *random_inputs(network, size), steps)
+
+
+def random_inputs(network, size):
+    """Give parameters by name, a content and a style, in NumPy."""
+    import numpy as np
+
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     from numpy_vgg import random_parameters
 
     from neural_style.networks import ARCHITECTURES
 
     content, style = np.random.RandomState(0).randint(0, 256, (2,) + size + (3,)).astype("uint8")
-    parameters = random_parameters(ARCHITECTURES[network].parameter_shapes(["relu5_1"]))
-    if variant.startswith("torch"):
-        return _time_torch(variant, network, parameters, content, style, steps)
-    if variant == "original":
-        return _time_original(network, parameters, content, style, steps)
+    return random_parameters(ARCHITECTURES[network].parameter_shapes([STYLE[-1]])), content, style
 
+
+def repaint(network, size, settings, callback):
+    """Run mxnet-0.7 of this package on random inputs."""
+    parameters, content, style = random_inputs(network, size)
     from neural_style import get_recipe, stylize
     from neural_style._mxnet import mx
 
-    settings = dict(model=network, max_long_edge=max(size), max_steps=steps, save_every=0, stop_eps=0)
-    settings["precision"] = "bf16" if variant == "ours-bf16" else "float32"
-    times = [time.perf_counter()]
-    stylize(
-        content,
-        style,
-        get_recipe("mxnet-0.7").override(**settings),
-        weights={name: mx.nd.array(value) for name, value in parameters.items()},
-        gpu=-1,
-        callback=lambda step, image: times.append(time.perf_counter()),
-    )
-    return _differences(times)
+    settings = dict(settings, model=network, max_long_edge=max(size), save_every=0, stop_eps=0)
+    weights = {name: mx.nd.array(value) for name, value in parameters.items()}
+    stylize(content, style, get_recipe("mxnet-0.7").override(**settings), weights=weights, gpu=-1, callback=callback)
 
 
-def _time_original(network, parameters, content, style, steps):
+def _time_original(variant, network, parameters, content, style, steps):
     import original_loop
 
     from neural_style._mxnet import mx
@@ -98,7 +103,7 @@ def _time_original(network, parameters, content, style, steps):
     flags = original_loop.Flags("0.7", max_num_epochs=steps + 1, stop_eps=0)
     weights = {f"arg:{name}": mx.nd.array(value) for name, value in parameters.items()}
     original_loop.run(flags, *(to_network(resize(p, content.shape[:2])) for p in (content, style)), weights, 0)
-    return _differences(times)
+    return differences(times)
 
 
 def _time_torch(variant, network, parameters, content, style, steps):
@@ -155,10 +160,10 @@ def _time_torch(variant, network, parameters, content, style, steps):
             optimizer.step()
             float((x - before).norm() / x.norm())
         times.append(time.perf_counter())
-    return _differences(times)
+    return differences(times)
 
 
-def _differences(times):
+def differences(times):
     return [after - before for before, after in zip(times, times[1:])]
 
 
@@ -216,7 +221,7 @@ def _usual_variants():
     return [name for name in VARIANTS if native or not name.endswith("bf16")]
 
 
-def _run_child(*words):
+def run_child(*words):
     command = [sys.executable, "-W", "ignore", __file__, "--child", *map(str, words)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode:
@@ -229,11 +234,11 @@ def _child(words):
         print(convolution_peak())
         return
     variant, network, size, steps = words
-    times = measure(variant, network, _parse(size), int(steps))
+    times = measure(variant, network, parse_size(size), int(steps))
     print(*times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def _parse(size):
+def parse_size(size):
     return tuple(int(side) for side in size.split("x"))
 
 
@@ -252,20 +257,20 @@ def main():
     args = parser.parse_args()
     variants = [name for name in VARIANTS if name in (args.variant or _usual_variants())]
     peaks = []
-    print(f"{_describe_machine()}\n")
+    print(f"{describe_machine()}\n")
     print("| network | size | variant | s/step | to the original | peak memory | to the convolution peak |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for network in args.network or NETWORKS:
         for size in args.size or SIZES:
             times, memory = {name: [] for name in variants}, dict.fromkeys(variants, 0.0)
             for _ in range(args.rounds):
-                peaks += _run_child("peak")
+                peaks += run_child("peak")
                 for name in variants:
-                    *seconds, peak = _run_child(name, network, size, args.steps)
+                    *seconds, peak = run_child(name, network, size, args.steps)
                     times[name] += seconds[2:]
                     memory[name] = max(memory[name], peak)
             medians = {name: statistics.median(values) for name, values in times.items()}
-            ideal = operations(network, _parse(size)) / statistics.median(peaks)
+            ideal = operations(network, parse_size(size)) / statistics.median(peaks)
             for name in variants:
                 ratio = f"{medians[name] / medians['original']:.2f}" if "original" in medians else ""
                 cells = [network, size, VARIANTS[name], f"{medians[name]:.3f}", ratio]
@@ -274,7 +279,7 @@ def main():
     print(f"\nConvolution peak, float32: {statistics.median(peaks) / 1e9:.0f} GFLOP/s.")
 
 
-def _describe_machine():
+def describe_machine():
     versions = []
     for package in ("mxnet", "numpy", "torch"):
         try:

@@ -78,16 +78,17 @@ def test_the_loss_falls(content, style, weights):
     assert history[-1].loss < 0.7 * history[0].loss
 
 
-def test_steps_tell_what_was_done(content, style, weights):
+@pytest.mark.parametrize("clip_gradient", [True, False])  # norms are MXNet's or BLAS's
+def test_steps_tell_what_was_done(content, style, weights, clip_gradient):
     images = []
-    settings = dict(max_steps=4)
+    settings = dict(max_steps=4, clip_gradient=clip_gradient, stop_eps=0.0, learning_rate=1e-7)
     result = run(content, style, weights, settings, callback=lambda step, image: images.append(image.asnumpy()))
     assert [step.number for step in result.history] == [1, 2, 3, 4]
     for before, after, step in zip(images, images[1:], result.history[1:]):
         change = np.linalg.norm(before.astype(float) - after) / np.linalg.norm(after.astype(float))
         assert step.relative_change == pytest.approx(change, rel=1e-4)
     np.testing.assert_array_equal(result.image, images[-1])
-    assert [step.learning_rate for step in result.history] == [0.001] * 4
+    assert [step.learning_rate for step in result.history] == [1e-7] * 4
     assert result.reason is StopReason.STEP_LIMIT
 
 
@@ -98,6 +99,16 @@ def test_gradients_are_shortened_to_the_number_of_elements(content, style, weigh
     start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
     assert result.history[0].gradient_norm > 720
     assert np.linalg.norm(result.image - start) == pytest.approx(0.001 * 720, rel=1e-4)
+
+
+def test_a_gradient_that_is_not_shortened_is_as_long_as_told(content, style, weights):
+    settings = dict(max_steps=1, tv_weight=0.0, momentum=0.0, weight_decay=0.0, clip_gradient=False, stop_eps=0.0)
+    result = run(content, style, weights, dict(settings, learning_rate=1e-7))
+    mx.random.seed(0)
+    start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
+    norm = result.history[0].gradient_norm
+    assert norm > 720
+    assert np.linalg.norm(result.image - start) == pytest.approx(1e-7 * norm, rel=1e-3)
 
 
 def test_short_gradients_are_left_alone(content, style, weights):
