@@ -1,10 +1,10 @@
 """Limited-memory BFGS on MXNet's arrays.
 
-The inverse Hessian has the compact form of Byrd, Nocedal & Schnabel, Math. Program. 63 (1994) 129, which goes through
-the pairs twice where the usual recursion goes through each four times. The line search is that of Nocedal & Wright,
-Numerical Optimization, 2nd ed. (2006), algorithms 3.5 and 3.6 with cubic interpolation; its constants are those of the
-program L-BFGS-B (Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others run. Bounds
-are kept by projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
+The inverse Hessian has the compact form of Byrd, Nocedal & Schnabel, Math. Program. 63 (1994) 129: two operations on
+all pairs together, where the usual recursion takes four on each. The line search is that of Nocedal & Wright, Numerical
+Optimization, 2nd ed. (2006), algorithms 3.5 and 3.6 with cubic interpolation; its constants are those of the program
+L-BFGS-B (Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others run. Bounds are kept
+by projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
 
 Images and what is computed of them stay on the device in float32. The host reads a few numbers per evaluation, because
 the next step length depends on them.
