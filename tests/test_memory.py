@@ -165,9 +165,10 @@ def measure(*arguments):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("arguments", [(400, 600, 600), (480, 720, 160)], ids=["whole", "tiles"])
 def test_the_estimate_is_what_a_process_takes(arguments):
-    # Nine executors that did not share their memory would take several times as much.
-    estimated, peak = measure("vgg19-compact", *arguments)
-    assert 0.7 * estimated < peak < 1.1 * estimated
+    # Nine executors that did not share their memory would take several times as much. The median of three processes,
+    # because a peak depends on how soon the threads of the engine and the allocator give back what was needed.
+    estimates, peaks = zip(*(measure("vgg19-compact", *arguments) for _ in range(3)))
+    assert 0.7 * estimates[0] < sorted(peaks)[1] < 1.1 * estimates[0]
 
 
 # What is chosen.
