@@ -294,7 +294,9 @@ def denoise(image, weight):
         return image
     from skimage import restoration, util
 
-    return util.img_as_ubyte(restoration.denoise_tv_chambolle(image, weight=weight, channel_axis=-1))
+    smooth = restoration.denoise_tv_chambolle(image, weight=weight, channel_axis=-1)
+    # It stops before it has converged, and may then be a little beyond white, which img_as_ubyte refuses.
+    return util.img_as_ubyte(np.clip(smooth, 0, 1, out=smooth))
 
 
 def check_output(path):

@@ -17,6 +17,7 @@ import skimage
 import skimage.io
 import tifffile
 from PIL import Image
+from skimage import restoration
 
 from neural_style import files, images, units
 from neural_style.errors import ImageError, OutputError
@@ -652,6 +653,21 @@ def test_denoise_reduces_total_variation_and_keeps_the_kind():
     light, heavy = images.denoise(image, 0.02), images.denoise(image, 0.2)
     assert light.dtype == heavy.dtype == np.uint8 and light.shape == heavy.shape == image.shape
     assert variation(heavy) < variation(light) < variation(image)
+
+
+def test_denoise_of_a_picture_that_comes_out_beyond_white():
+    rows = """
+        00130000580000ff8b00ffff00ffff00ffd300ffff00ffff
+        00000000170000dc0000ffd500ffff00fcff00ffff00ffff
+        000043006e0000ff0000ff6e04d1ff5affff95ffff6aff8c
+        00568100fa7300ffff00ffffa8b2ff88c1ff93ffffbfffa6
+        1bc5ff00ffff00ffff13ffffb1a9ff3614ff2686ffaceaff
+        ff17ffffffdeeeffff64ffff66ffc24126ff5f00ffab28ff
+    """
+    image = np.frombuffer(bytes.fromhex(rows), dtype=np.uint8).reshape((6, 8, 3))
+    smooth = restoration.denoise_tv_chambolle(image, weight=0.1, channel_axis=-1)
+    assert smooth.max() > 1
+    np.testing.assert_allclose(images.denoise(image, 0.1), np.minimum(smooth, 1) * 255, atol=0.51)
 
 
 def test_denoise_of_weight_0_changes_nothing():
