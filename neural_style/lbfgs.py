@@ -154,7 +154,7 @@ class LBFGS:
         """
         self.reset()
         self.learning_rate, self.stalled = float(state["learning_rate"]), bool(state["stalled"])
-        self._pairs.load(state)
+        self._pairs.restore(state)
 
     def _new_array(self):
         return mx.nd.empty((self._size,), ctx=self._ctx)
@@ -318,7 +318,7 @@ class _Pairs:
                 state[f"{('displacement', 'change')[i % 2]}_{i // 2}"] = row
         return state
 
-    def load(self, state):
+    def restore(self, state):
         products = state["products"]
         if len(products) > len(self._products):
             raise SettingsError(
