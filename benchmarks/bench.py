@@ -54,8 +54,10 @@ def measure(variant, network, size, steps):
         settings = dict(precision="bf16" if variant == "ours-bf16" else "float32", max_steps=steps)
         repaint(network, size, settings, lambda step, image: times.append(time.perf_counter()))
         return differences(times)
-    timed = _time_original if variant == "original" else _time_torch
-    return timed(variant, network, *random_inputs(network, size), steps)
+    inputs = random_inputs(network, size)
+    if variant == "original":
+        return _time_original(network, *inputs, steps)
+    return _time_torch(variant, network, *inputs, steps)
 
 
 def random_inputs(network, size):
@@ -82,7 +84,7 @@ def repaint(network, size, settings, callback):
     stylize(content, style, get_recipe("mxnet-0.7").override(**settings), weights=weights, gpu=-1, callback=callback)
 
 
-def _time_original(variant, network, parameters, content, style, steps):
+def _time_original(network, parameters, content, style, steps):
     import original_loop
 
     from neural_style._mxnet import mx

@@ -1,6 +1,6 @@
 """Where the time of a step goes, by MXNet's own profiler, beside what its floating-point operations take at the peak.
 
-    python benchmarks/step_profile.py [--network vgg19] [--size 400x600] [--steps 6]
+    python benchmarks/step_profile.py [--network vgg19] [--size 400x600] [--steps 8]
 
 The table has every operator that takes at least half a per cent of a step of mxnet-0.7: how often it runs, its
 milliseconds, its share, and its milliseconds over those that all floating-point operations of the step would take at
@@ -61,6 +61,8 @@ def main():
         "--steps", type=int, default=8, help=f"of which {WARM_UP} are not counted (default: %(default)s)"
     )
     args = parser.parse_args()
+    if args.steps <= WARM_UP:
+        parser.error(f"--steps {args.steps} leaves none to count; give more than {WARM_UP}")
     size = bench.parse_size(args.size)
     peaks = bench.run_child("peak")
     operators, step = profile(args.network, size, args.steps)
