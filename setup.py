@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent
 
@@ -84,7 +84,8 @@ if __name__ == "__main__":
             "Topic :: Scientific/Engineering :: Artificial Intelligence",
         ],
         python_requires=">=3.8,<3.13",
-        packages=["neural_style"] + (["neural_style.models"] if SHIPPED_MODELS else []),
+        packages=find_packages(str(HERE), include=["neural_style", "neural_style.*"])
+        + (["neural_style.models"] if SHIPPED_MODELS else []),
         package_dir={"neural_style.models": "models"} if SHIPPED_MODELS else {},
         package_data={"neural_style": ["pages/*"], "neural_style.models": SHIPPED_MODELS},
         install_requires=INSTALL_REQUIRES,

@@ -88,7 +88,8 @@ def _time_original(network, parameters, content, style, steps):
     import original_loop
 
     from neural_style._mxnet import mx
-    from neural_style.images import resize, to_network
+    from neural_style.images.sizing import resize
+    from neural_style.images.units import to_network
     from neural_style.networks import ARCHITECTURES
 
     blocks = ARCHITECTURES[network].blocks
@@ -114,7 +115,8 @@ def _time_torch(variant, network, parameters, content, style, steps):
     import torch
     import torch.nn.functional as F
 
-    from neural_style.images import resize, to_network
+    from neural_style.images.sizing import resize
+    from neural_style.images.units import to_network
     from neural_style.networks import ARCHITECTURES
 
     layout = torch.contiguous_format if variant == "torch" else torch.channels_last

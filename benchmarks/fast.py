@@ -26,8 +26,9 @@ def load_pictures(args):
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     from skimage import data, util
 
-    from neural_style.images import read_image, resize
-    from neural_style.painting import paint
+    from neural_style.images.painting import paint
+    from neural_style.images.reading import read_image
+    from neural_style.images.sizing import resize
 
     size = tuple(int(side) for side in args.size.split("x"))
     content = read_image(args.content) if args.content else data.chelsea()
@@ -46,7 +47,8 @@ def run_original(args):
     import original_loop
 
     from neural_style._mxnet import mx
-    from neural_style.images import resize, to_network
+    from neural_style.images.sizing import resize
+    from neural_style.images.units import to_network
     from neural_style.networks import ARCHITECTURES
     from neural_style.problem import required_parameters
     from neural_style.weights import load_weights

@@ -15,10 +15,10 @@ import time
 
 import numpy as np
 
-from neural_style import images
 from neural_style._mxnet import mx
 from neural_style.distances import Judge
 from neural_style.distill import INPUT_SPREAD, start_params
+from neural_style.images import reading, saving, sizing, units
 from neural_style.networks import ARCHITECTURES
 from neural_style.recipes import DEFAULT_RECIPE, get_recipe
 from neural_style.scales import STUDENT, balance, rescale
@@ -61,9 +61,9 @@ def main():
     recipe = get_recipe(args.recipe).override(
         max_steps=args.steps, max_long_edge=args.long_edge, stop_eps=0.0, save_every=0
     )
-    pairs = [[images.read_image(path) for path in pair] for pair in args.pair]
-    sizes = [images.long_edge_size(content.shape, args.long_edge) for content, _ in pairs]
-    samples = [images.to_network(images.resize(p, size)) for pair, size in zip(pairs, sizes) for p in pair]
+    pairs = [[reading.read_image(path) for path in pair] for pair in args.pair]
+    sizes = [sizing.long_edge_size(content.shape, args.long_edge) for content, _ in pairs]
+    samples = [units.to_network(sizing.resize(p, size)) for pair, size in zip(pairs, sizes) for p in pair]
     networks = [(name,) + load_network(path, samples) for name, path in (one.split("=", 1) for one in args.network)]
     if args.random is not None:
         networks.append((f"random-{args.random}", {"model": "vgg19"}, random_vgg19(args.random)))
@@ -75,8 +75,8 @@ def main():
             begun = time.time()
             result = stylize(content, style, recipe.override(**settings), weights=params, gpu=-1)
             took = (time.time() - begun) / args.steps
-            images.save_image(os.path.join(args.output, f"{name}_{network}.png"), result.picture)
-            found = judge.measure(images.resize(result.picture, size))
+            saving.save_image(os.path.join(args.output, f"{name}_{network}.png"), result.picture)
+            found = judge.measure(sizing.resize(result.picture, size))
             print(f"{name:32} {network:16} {found.style:8.4f} {found.content:8.4f} {took:7.3f}", flush=True)
 
 

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 from neural_style.checkpoints import load_checkpoint
-from neural_style.images import read_image
+from neural_style.images.reading import read_image
 from neural_style.recipes import RECIPES
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

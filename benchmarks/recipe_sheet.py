@@ -13,9 +13,11 @@ import time
 import numpy as np
 from skimage import data
 
-from neural_style.contact_sheet import make_contact_sheet
-from neural_style.images import long_edge_size, read_image, save_image
-from neural_style.painting import paint
+from neural_style.images.contact_sheet import make_contact_sheet
+from neural_style.images.painting import paint
+from neural_style.images.reading import read_image
+from neural_style.images.saving import save_image
+from neural_style.images.sizing import long_edge_size
 from neural_style.recipes import RECIPES, get_recipe
 from neural_style.transfer import stylize
 

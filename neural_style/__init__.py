@@ -19,8 +19,8 @@ _HOMES = {
     "Step": "transfer",
     "StopReason": "transfer",
     "get_recipe": "recipes",
-    "read_image": "images",
-    "save_image": "images",
+    "read_image": "images.reading",
+    "save_image": "images.saving",
     "stylize": "transfer",
 }
 __all__ = sorted(_HOMES)

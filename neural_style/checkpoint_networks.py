@@ -1,7 +1,7 @@
 """Networks from MXNet's checkpoints: ``prefix-symbol.json`` and ``prefix-0000.params``, with layers by internal name.
 
 Any convolutional network will do, such as Inception or SqueezeNet, that takes a picture as RGB in grey levels less the
-means of `units.RGB_MEANS`; one that takes something else wants it folded into its first convolution.
+means of `images.units.RGB_MEANS`; one that takes something else wants it folded into its first convolution.
 """
 
 import json

@@ -117,7 +117,7 @@ def _make_original(args):
     )
     model, weights = find_network(recipe.model, weights=args.weights, models_dir=args.models_dir)
 
-    from .images import read_image
+    from .images.reading import read_image
     from .job import Outputs
 
     notes = []
@@ -148,7 +148,7 @@ def _compare(args, first, second, notes):
     judge = find_network(_JUDGE, weights=args.judge, models_dir=args.models_dir) if args.style else None
 
     from .compare import compare_pictures, reconcile
-    from .images import read_image
+    from .images.reading import read_image
     from .report import write_comparison_report
 
     a, b = read_image(first), read_image(second)
@@ -189,7 +189,7 @@ def _compare(args, first, second, notes):
 def _judge(args, judge, pictures):
     from .devices import choose_device
     from .distances import Judge
-    from .images import read_image
+    from .images.reading import read_image
 
     judge = Judge(*judge, read_image(args.content), read_image(args.style), choose_device(args.gpu))
     return [judge.measure(picture) for picture in pictures]

@@ -62,10 +62,12 @@ def _run(args):
     )
     model, weights = find_network(recipe.model, args.model)
 
-    from .contact_sheet import make_contact_sheet
-    from .images import long_edge_size, read_image, save_image
+    from .images.contact_sheet import make_contact_sheet
+    from .images.painting import DEFAULT_SEED, paint
+    from .images.reading import read_image
+    from .images.saving import save_image
+    from .images.sizing import long_edge_size
     from .job import Outputs
-    from .painting import DEFAULT_SEED, paint
 
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)

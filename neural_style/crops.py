@@ -7,8 +7,8 @@ import os
 import numpy as np
 
 from .errors import ImageError
-from .images import read_image
-from .units import RGB_MEANS
+from .images.reading import read_image
+from .images.units import RGB_MEANS
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import images
 from ._mxnet import mx
 from .errors import ImageError
 from .executors import FeatureExecutor
+from .images import sizing, units
 from .networks import ARCHITECTURES, build_symbol
 from .weights import load_weights
 
@@ -84,8 +84,8 @@ class Judge:
                 f"at least {least} x {least}"
             )
         if size not in self._seen:
-            _, content = self._look(images.resize(self._content, size))
-            grams, _ = self._look(images.resize(self._style, size))
+            _, content = self._look(sizing.resize(self._content, size))
+            grams, _ = self._look(sizing.resize(self._style, size))
             self._seen = {size: (grams, content)}
         wanted_grams, wanted_content = self._seen[size]
         grams, content = self._look(picture)
@@ -94,7 +94,7 @@ class Judge:
 
     def _look(self, picture):
         """Give the Gram matrices (C, C) of the style layers and the activation (1, C, h, w) of the content layer."""
-        image = images.to_network(picture)
+        image = units.to_network(picture)
         executor = FeatureExecutor(self._symbol, self._parameters, image.shape, self._ctx)
         *styles, content = (activation.asnumpy() for activation in executor.read(mx.nd.array(image)))
         # (1, C, h, w) -> (C, h*w) -> (C, C)

@@ -30,10 +30,10 @@ from .devices import choose_device
 from .errors import SettingsError, WeightsError
 from .executors import FeatureExecutor
 from .files import output_error, replacing
+from .images.units import RGB_MEANS
 from .networks import ARCHITECTURES, build_symbol
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
-from .units import RGB_MEANS
 from .weights import save_weights
 
 log = logging.getLogger(__name__)

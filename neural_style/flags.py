@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
 from .checkpoint_networks import is_checkpoint
+from .images.units import UNITS
 from .networks import ARCHITECTURES, POOLINGS, STAND_INS
 from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from .optimizers import OPTIMIZERS
 from .precision import PRECISIONS
 from .recipes import CHOICES, RECIPES, get_recipe
-from .units import UNITS
 
 
 @dataclass(frozen=True)

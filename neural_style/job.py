@@ -10,7 +10,8 @@ from typing import Optional
 from .checkpoints import Checkpoint, check_checkpoint, check_unchanged
 from .errors import ImageError, OutputError
 from .files import check_writable
-from .images import check_output, read_image, save_image
+from .images.reading import read_image
+from .images.saving import check_output, save_image
 from .provenance import describe_picture, describe_run, read_record, to_metadata
 from .recipes import DEFAULT_RECIPE, get_recipe
 from .report import require_packages, write_run_report

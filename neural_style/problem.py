@@ -5,16 +5,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from . import images
 from ._mxnet import mx
 from .checkpoint_networks import CheckpointNetwork
 from .errors import ImageError, SettingsError
 from .executors import FeatureExecutor, LossExecutor, TVGradientExecutor
+from .images import colour, sizing, units
+from .images.units import RGB_MEANS, UNITS
 from .memory import available, bound, choose_tile, estimate, format_size
 from .networks import OFFSET, Graph, bring_to_network, get_network
 from .objectives import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, Term, loss_factors, loss_symbol, represent
 from .tiling import TiledLossExecutor, read_tiled
-from .units import RGB_MEANS, UNITS
 from .weights import check_shapes, find_weights, load_weights
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def required_parameters(recipe):
 def picture_size(content, recipe):
     """Give height and width, in pixels, of what a recipe makes of a content picture (H, W, 3)."""
     edge = recipe.max_long_edge
-    return (edge, edge) if recipe.shape == "square" else images.long_edge_size(content.shape, edge)
+    return (edge, edge) if recipe.shape == "square" else sizing.long_edge_size(content.shape, edge)
 
 
 def required_side(recipe):
@@ -72,7 +72,7 @@ def load_parameters(recipe, weights, ctx):
 
 
 def image_unit(recipe):
-    """Give the `units.Unit` of a recipe.
+    """Give the `images.units.Unit` of a recipe.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class Pictures:
     def __init__(self, content, style, initial, recipe):
         edge, size = recipe.max_long_edge, picture_size(content, recipe)
         log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
-        style_size = images.long_edge_size(style.shape, edge) if recipe.style_size == "own" else size
+        style_size = sizing.long_edge_size(style.shape, edge) if recipe.style_size == "own" else size
         least = required_side(recipe)
         for what, (height, width) in (("picture", size), ("style", style_size)):
             if min(height, width) < least:
@@ -123,7 +123,7 @@ class Pictures:
         unit = image_unit(recipe)
 
         def convert(picture, size):
-            return images.to_network(images.resize(picture, size), recipe.white, unit)
+            return units.to_network(sizing.resize(picture, size), recipe.white, unit)
 
         self.content, self.style = convert(content, size), convert(style, style_size)
         self.initial = None if initial is None else convert(initial, size)
@@ -149,7 +149,7 @@ def starting_image(recipe, seed, pictures):
     if pictures.initial is not None:
         return mx.nd.array(pictures.initial)
     if recipe.initial == "recoloured":
-        return mx.nd.array(images.recolour(pictures.content, pictures.style))
+        return mx.nd.array(colour.recolour(pictures.content, pictures.style))
     content = mx.nd.array(pictures.content)
     if recipe.initial == "content":
         return content

@@ -29,7 +29,7 @@ from collections import OrderedDict
 from . import __version__
 from .errors import ImageError, SettingsError, WeightsError
 from .files import sha256
-from .images import METADATA, read_metadata
+from .images.saving import METADATA, read_metadata
 from .recipes import DEFAULT_RECIPE, RECIPES
 from .weights import find_weights
 
@@ -102,7 +102,7 @@ def describe_picture(run, steps, reason, shape):
 
 
 def to_metadata(record):
-    """Put a record in the form in which `images.save_image` takes it."""
+    """Put a record in the form in which `images.saving.save_image` takes it."""
     return {_SOFTWARE: f"neural-style {record['program']}", _COMMENT: json.dumps(record, separators=(",", ":"))}
 
 

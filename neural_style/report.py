@@ -18,7 +18,7 @@ import numpy as np
 from . import __version__
 from .errors import DependencyError, ImageError
 from .files import output_error, write_whole
-from .images import read_image
+from .images.reading import read_image
 
 # With these a page stays below about 6 MB, however long the run and however large its pictures.
 _MOST_ITERATES = 24

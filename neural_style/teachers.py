@@ -6,8 +6,8 @@ from collections import OrderedDict
 from ._mxnet import mx
 from .errors import WeightsError
 from .executors import FeatureExecutor
+from .images.units import RGB_MEANS
 from .networks import ARCHITECTURES, build_symbol
-from .units import RGB_MEANS
 from .weights import check_finite, read_arrays, read_index
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
-from . import images
 from ._mxnet import mx
 from .devices import choose_device
 from .errors import SettingsError
+from .images import colour, sizing, units
 from .memory import available
 from .optimizers import OPTIMIZERS, count_arrays, make_optimizer
 from .precision import choose_precision
@@ -164,8 +164,8 @@ def finish_picture(image, recipe, last):
     """
     if isinstance(image, mx.nd.NDArray):
         image = image.asnumpy()
-    picture = images.from_network(image, image_unit(recipe))
-    return images.denoise(picture, recipe.remove_noise) if recipe.denoise_final or not last else picture
+    picture = units.from_network(image, image_unit(recipe))
+    return colour.denoise(picture, recipe.remove_noise) if recipe.denoise_final or not last else picture
 
 
 def stylize(
@@ -188,8 +188,9 @@ def stylize(
     Parameters
     ----------
     content, style : numpy.ndarray
-        Pictures, uint8 (H, W, 3), of any size; `images.read_image` reads them. They are resized as the recipe says; in
-        the original programs the content so that its long edge is the recipe's, the style to the same height and width.
+        Pictures, uint8 (H, W, 3), of any size; `images.reading.read_image` reads them. They are resized as the recipe
+        says; in the original programs the content so that its long edge is the recipe's, the style to the same height
+        and width.
     recipe : Recipe or str
         What to compute; `Recipe.override` changes single settings.
     weights : str or pathlib.Path or mapping of str to mxnet.nd.NDArray, optional
@@ -249,7 +250,7 @@ def stylize(
         if image is None:
             image = starting_image(level, seed, pictures)
         elif image.shape[2:] != size:
-            image = mx.nd.array(images.resize_image(image, size))
+            image = mx.nd.array(sizing.resize_image(image, size))
         else:
             image = mx.nd.array(image)
         image = image.as_in_context(ctx)
@@ -270,7 +271,7 @@ def stylize(
         if reason in (StopReason.NOT_FINITE, StopReason.INTERRUPTED):
             break
     if number < len(levels) - 1:
-        image = images.resize_image(image, picture_size(content, recipe))
+        image = sizing.resize_image(image, picture_size(content, recipe))
     log.info("%s", reason.value)
     return Result(image, finish_picture(image, recipe, last=True), reason, history, recipe, seed)
 

@@ -47,7 +47,7 @@ def vgg19_file(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """Two small pictures as files: content 40 x 32, style 24 x 36 pixels."""
-    from neural_style.images import save_image
+    from neural_style.images.saving import save_image
 
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.RandomState(0)

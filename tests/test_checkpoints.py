@@ -15,7 +15,8 @@ import pytest
 from neural_style import checkpoints
 from neural_style.checkpoints import load_checkpoint
 from neural_style.cli import main
-from neural_style.images import read_image, save_image
+from neural_style.images.reading import read_image
+from neural_style.images.saving import save_image
 
 RUN = [sys.executable, "-m", "neural_style"]
 

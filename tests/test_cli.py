@@ -12,7 +12,7 @@ import pytest
 from neural_style import __version__, cli, flags, job, nstyle
 from neural_style.cli import main
 from neural_style.errors import WeightsError
-from neural_style.images import read_image
+from neural_style.images.reading import read_image
 from neural_style.networks import ARCHITECTURES
 from neural_style.recipes import RECIPES, get_recipe
 

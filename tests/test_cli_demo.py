@@ -5,9 +5,9 @@ import pytest
 
 from neural_style import cli_demo, job
 from neural_style.cli import main
-from neural_style.contact_sheet import make_contact_sheet
-from neural_style.images import read_image
-from neural_style.painting import paint
+from neural_style.images.contact_sheet import make_contact_sheet
+from neural_style.images.painting import paint
+from neural_style.images.reading import read_image
 from neural_style.recipes import get_recipe
 
 NAMES = ["demo-content.png", "demo-style.png", "demo-result.png", "demo.png"]
@@ -49,7 +49,7 @@ def test_it_leaves_three_pictures_and_a_sheet_and_prints_where_they_are(folder, 
 
 def test_without_flags_it_is_the_default_recipe_at_384_pixels(given, compact_alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("neural_style.painting.paint", lambda size, seed: np.zeros(size + (3,), "uint8"))
+    monkeypatch.setattr("neural_style.images.painting.paint", lambda size, seed: np.zeros(size + (3,), "uint8"))
     assert main(["demo"]) == 130
     ((content, style, outputs, recipe), more) = given[0]
     expected = get_recipe("mxnet-0.7").override(model="vgg19-compact", max_long_edge=384, save_every=0)

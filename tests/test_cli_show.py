@@ -10,7 +10,8 @@ import pytest
 
 from neural_style import cli, flags
 from neural_style.cli import main
-from neural_style.images import read_image, save_image
+from neural_style.images.reading import read_image
+from neural_style.images.saving import save_image
 from neural_style.provenance import read_record
 from neural_style.recipes import RECIPES, get_recipe
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from neural_style.compare import compare_pictures, histogram_distance, reconcile
 from neural_style.errors import ImageError
-from neural_style.images import resize
+from neural_style.images.sizing import resize
 
 RNG = np.random.RandomState(0)
 NOISE = RNG.randint(0, 256, (40, 50, 3)).astype("uint8")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neural_style.contact_sheet import make_contact_sheet, margin
+from neural_style.images.contact_sheet import make_contact_sheet, margin
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from numpy_vgg import NumpyVGG, random_parameters
 from neural_style import cli_distill, crops, distill, networks, scales, teachers
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
-from neural_style.units import RGB_MEANS
+from neural_style.images.units import RGB_MEANS
 
 MEANS = np.array(RGB_MEANS, "float32")
 STUDENT = networks.ARCHITECTURES[scales.STUDENT]

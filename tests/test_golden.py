@@ -20,7 +20,9 @@ import skimage
 from neural_style import nstyle
 from neural_style._mxnet import mx
 from neural_style.cli import main
-from neural_style.images import from_network, read_image, resize, to_network
+from neural_style.images.reading import read_image
+from neural_style.images.sizing import resize
+from neural_style.images.units import from_network, to_network
 from neural_style.recipes import get_recipe
 from neural_style.transfer import StopReason, finish_picture, stylize
 

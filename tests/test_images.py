@@ -19,8 +19,10 @@ import tifffile
 from PIL import Image
 from skimage import restoration
 
-from neural_style import files, images, units
+from neural_style import files
 from neural_style.errors import ImageError, OutputError
+from neural_style.images import reading, saving, sizing, units
+from neural_style.images.colour import denoise, recolour
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "golden")
 SKIMAGE_DATA = os.path.join(os.path.dirname(skimage.__file__), "data")
@@ -98,20 +100,20 @@ def no_noise(capfd):
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg", "retina.jpg", "hubble_deep_field.jpg"])
 def test_ordinary_pictures_are_read_as_scikit_image_reads_them(name):
     path = os.path.join(SKIMAGE_DATA, name)
-    image = images.read_image(path)
+    image = reading.read_image(path)
     assert image.dtype == np.uint8 and image.flags.c_contiguous and image.flags.writeable
     np.testing.assert_array_equal(image, skimage.io.imread(path))
 
 
 @pytest.mark.parametrize("name, options", [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("PPM", {}), ("TGA", {})])
 def test_lossless_rgb(write, name, options):
-    np.testing.assert_array_equal(images.read_image(write(encoded(CORNERS, name, **options))), CORNERS)
+    np.testing.assert_array_equal(reading.read_image(write(encoded(CORNERS, name, **options))), CORNERS)
 
 
 def test_path_objects_are_taken(tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(encoded(CORNERS, "PNG"))
-    np.testing.assert_array_equal(images.read_image(path), CORNERS)
+    np.testing.assert_array_equal(reading.read_image(path), CORNERS)
 
 
 WIDE = np.array([[0, 255, 256], [0x1234, 65279, 65535]], np.uint16)  # the upper bytes are 0, 0, 1, 0x12, 254, 255
@@ -193,7 +195,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds(write, kind, caplog, no_noise):
     data, expected = KINDS[kind]
-    image = images.read_image(write(data))
+    image = reading.read_image(write(data))
     assert image.dtype == np.uint8 and image.flags.c_contiguous
     np.testing.assert_array_equal(image, expected)
     assert not caplog.records
@@ -266,13 +268,13 @@ TRANSPARENT = {
 def test_transparency_is_laid_over_white_and_said_so(write, kind, caplog):
     data, expected = TRANSPARENT[kind]
     path = write(data)
-    np.testing.assert_array_equal(images.read_image(path), expected)
+    np.testing.assert_array_equal(reading.read_image(path), expected)
     assert [record.getMessage() for record in caplog.records] == [f"{path}: its transparent parts are laid over white"]
 
 
 def test_alpha_that_hides_nothing_changes_nothing(write, caplog):
     opaque = np.dstack([CORNERS, np.full((2, 3), 255, np.uint8)])
-    np.testing.assert_array_equal(images.read_image(write(encoded(opaque, "PNG"))), CORNERS)
+    np.testing.assert_array_equal(reading.read_image(write(encoded(opaque, "PNG"))), CORNERS)
     assert not caplog.records
 
 
@@ -280,7 +282,7 @@ def test_compositing_is_exact_for_every_value_and_opacity():
     value, opacity = np.mgrid[:256, :256]
     pixels = np.stack([value, value, value, opacity], -1).astype(np.uint8)
     exact = value * opacity / 255 + (255 - opacity)
-    assert np.abs(images._over_white(pixels)[..., 1] - exact).max() <= 0.5 + 1e-9
+    assert np.abs(reading._over_white(pixels)[..., 1] - exact).max() <= 0.5 + 1e-9
 
 
 def cmyk_jpeg(*inks):
@@ -290,7 +292,7 @@ def cmyk_jpeg(*inks):
 def test_cmyk_jpeg_with_adobe_marker(write):
     data = cmyk_jpeg(200, 100, 30, 0)
     assert b"Adobe" in data
-    assert np.abs(images.read_image(write(data)).astype(int) - [55, 155, 225]).max() <= 3
+    assert np.abs(reading.read_image(write(data)).astype(int) - [55, 155, 225]).max() <= 3
 
 
 def test_cmyk_jpeg_without_adobe_marker(write):
@@ -299,14 +301,14 @@ def test_cmyk_jpeg_without_adobe_marker(write):
     start = data.index(b"\xff\xee")
     (length,) = struct.unpack(">H", data[start + 2 : start + 4])
     assert data[start + 4 : start + 9] == b"Adobe"
-    image = images.read_image(write(data[:start] + data[start + 2 + length :]))
+    image = reading.read_image(write(data[:start] + data[start + 2 + length :]))
     assert np.abs(image.astype(int) - [200, 100, 30]).max() <= 3
 
 
 def test_ycbcr_tiff(write):
     # ITU-R BT.601, full range: R = Y + 1.402 (Cr - 128) = 120 + 42.06, and so on
     picture = Image.new("YCbCr", (8, 8), (120, 100, 158))
-    image = images.read_image(write(encoded(picture, "TIFF", compression="tiff_lzw")))
+    image = reading.read_image(write(encoded(picture, "TIFF", compression="tiff_lzw")))
     red, green, blue = 120 + 1.402 * 30, 120 - 0.344136 * -28 - 0.714136 * 30, 120 + 1.772 * -28
     assert np.abs(image - np.array([red, green, blue])).max() <= 1.5
 
@@ -327,7 +329,7 @@ def test_lab_tiff(write):
     stored = np.array([[[255, 0, 0], [137, 0, 0], [0, 0, 0]], [[138, 40, 30], [150, -40, 20], [100, 20, -50]]])
     expected = lab_to_srgb(stored * [100 / 255, 1, 1])
     assert np.ptp(expected[1], axis=1).min() > 50  # colours worth the name, inside the gamut
-    image = images.read_image(write(tiff(stored.astype(np.uint8), photometric="cielab")))
+    image = reading.read_image(write(tiff(stored.astype(np.uint8), photometric="cielab")))
     assert np.abs(image - expected).max() <= 2
 
 
@@ -360,7 +362,7 @@ def test_orientation(write, orientation, kind, no_noise):
         exif[274] = orientation
         options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
         data = encoded(stored, kind, exif=exif.tobytes(), **options)
-    image = images.read_image(write(data))
+    image = reading.read_image(write(data))
     assert image.shape == (32, 48, 3) and image.flags.c_contiguous
     if kind == "JPEG":
         assert psnr(image, np.asarray(upright)) > 35
@@ -372,7 +374,7 @@ def test_orientation(write, orientation, kind, no_noise):
 def test_broken_exif_does_not_matter(write, exif, no_noise):
     data = encoded(smooth(), "JPEG")
     broken = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
-    np.testing.assert_array_equal(images.read_image(write(broken)), images.read_image(write(data)))
+    np.testing.assert_array_equal(reading.read_image(write(broken)), reading.read_image(write(data)))
 
 
 @pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP"])
@@ -384,7 +386,7 @@ def test_first_frame_of_an_animation(write, name, no_noise):
     path = write(data)
     with Image.open(path) as picture:
         assert picture.n_frames == 2
-    np.testing.assert_array_equal(images.read_image(path), first)
+    np.testing.assert_array_equal(reading.read_image(path), first)
 
 
 def flipped(data, position):
@@ -447,7 +449,7 @@ def test_bad_files_are_refused_in_one_line(write, kind, no_noise):
     data, message = BAD[kind]
     path = write(data)
     with pytest.raises(ImageError) as caught:
-        images.read_image(path)
+        reading.read_image(path)
     assert str(caught.value).startswith(path + ": ")
     assert str(caught.value).endswith(message)
     assert "\n" not in str(caught.value)
@@ -455,22 +457,22 @@ def test_bad_files_are_refused_in_one_line(write, kind, no_noise):
 
 def test_large_pictures_below_the_limit_are_read_without_a_warning(write, monkeypatch, no_noise):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6)
-    np.testing.assert_array_equal(images.read_image(write(encoded(noise(3, 4), "PNG"))), noise(3, 4))
+    np.testing.assert_array_equal(reading.read_image(write(encoded(noise(3, 4), "PNG"))), noise(3, 4))
     with pytest.raises(ImageError, match="more than 12 pixels are not read"):
-        images.read_image(write(encoded(noise(13, 1), "PNG")))
+        reading.read_image(write(encoded(noise(13, 1), "PNG")))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    np.testing.assert_array_equal(images.read_image(write(encoded(noise(13, 1), "PNG"))), noise(13, 1))
+    np.testing.assert_array_equal(reading.read_image(write(encoded(noise(13, 1), "PNG"))), noise(13, 1))
     float_tiff = write(tiff(np.zeros((4, 4, 3), np.float32), photometric="rgb"))
-    assert images.read_image(float_tiff).shape == (4, 4, 3)
+    assert reading.read_image(float_tiff).shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize("name, options", [("PNG", {}), ("JPEG", {}), ("TIFF", {}), ("GIF", {}), ("BMP", {})])
 def test_cut_anywhere_gives_the_picture_or_an_error(write, name, options):
     data = encoded(smooth(12, 10), name, **options)
-    whole = images.read_image(write(data))
+    whole = reading.read_image(write(data))
     for length in range(len(data)):
         try:
-            image = images.read_image(write(data[:length]))
+            image = reading.read_image(write(data[:length]))
         except ImageError as error:
             assert "\n" not in str(error)
         else:  # nothing that shows was cut off
@@ -480,20 +482,20 @@ def test_cut_anywhere_gives_the_picture_or_an_error(write, name, options):
 def test_missing_file(tmp_path):
     path = str(tmp_path / "nowhere.jpg")
     with pytest.raises(ImageError) as caught:
-        images.read_image(path)
+        reading.read_image(path)
     assert str(caught.value) == f"{path}: there is no such file; check its name and folder"
 
 
 def test_folder(tmp_path):
     with pytest.raises(ImageError) as caught:
-        images.read_image(tmp_path)
+        reading.read_image(tmp_path)
     assert str(caught.value) == f"{tmp_path}: is a folder; give the name of a picture in it"
 
 
 def test_file_as_folder(write):
     path = os.path.join(write(b"x"), "picture.png")
     with pytest.raises(ImageError, match=r"cannot be read \(Not a directory\)"):
-        images.read_image(path)
+        reading.read_image(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -501,7 +503,7 @@ def test_pipe_is_refused_rather_than_waited_for(tmp_path):
     path = str(tmp_path / "pipe.png")
     os.mkfifo(path)
     with pytest.raises(ImageError, match="is a device or pipe; give the name of a file"):
-        images.read_image(path)
+        reading.read_image(path)
 
 
 def test_no_permission(write, monkeypatch):
@@ -510,9 +512,9 @@ def test_no_permission(write, monkeypatch):
     def refuse(*_):  # permissions do not bind root, under whom tests may run
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(images, "open", refuse, raising=False)
+    monkeypatch.setattr(reading, "open", refuse, raising=False)
     with pytest.raises(ImageError) as caught:
-        images.read_image(path)
+        reading.read_image(path)
     assert str(caught.value) == (f"{path}: may not be read (permission denied); change its permissions or copy it")
 
 
@@ -520,9 +522,9 @@ def test_does_not_fit_into_memory(write, monkeypatch):
     def exhaust(_):
         raise MemoryError
 
-    monkeypatch.setattr(images, "_to_rgb", exhaust)
+    monkeypatch.setattr(reading, "_to_rgb", exhaust)
     with pytest.raises(ImageError, match="does not fit into memory; scale the picture down first"):
-        images.read_image(write(encoded(CORNERS, "PNG")))
+        reading.read_image(write(encoded(CORNERS, "PNG")))
 
 
 # ------------------------------------------------------------------------------------------- sizes and network space
@@ -543,22 +545,22 @@ def test_does_not_fit_into_memory(write, monkeypatch):
     ],
 )
 def test_long_edge_size(shape, long_edge, expected):
-    assert images.long_edge_size(shape, long_edge) == expected
+    assert sizing.long_edge_size(shape, long_edge) == expected
 
 
 def test_resize_gives_floats_in_0_1():
     image = noise(40, 60)
-    small = images.resize(image, (20, 30))
+    small = sizing.resize(image, (20, 30))
     assert small.dtype == np.float64 and small.shape == (20, 30, 3)
     assert 0 <= small.min() and small.max() <= 1
-    np.testing.assert_allclose(images.resize(image, (40, 60)), image / 255.0, atol=1e-15)
-    flat = images.resize(np.full((9, 9, 3), 51, np.uint8), (4, 20))
+    np.testing.assert_allclose(sizing.resize(image, (40, 60)), image / 255.0, atol=1e-15)
+    flat = sizing.resize(np.full((9, 9, 3), 51, np.uint8), (4, 20))
     np.testing.assert_allclose(flat, 0.2, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape, size", [((50, 1), (96, 1)), ((1, 50), (2, 20)), ((1, 1), (7, 5))])
 def test_one_pixel_wide_pictures_can_be_resized(shape, size):
-    resized = images.resize(np.full(shape + (3,), 102, np.uint8), size)
+    resized = sizing.resize(np.full(shape + (3,), 102, np.uint8), size)
     assert resized.shape == size + (3,)
     np.testing.assert_allclose(resized, 0.4, atol=1e-12)
 
@@ -566,13 +568,13 @@ def test_one_pixel_wide_pictures_can_be_resized(shape, size):
 def test_to_network():
     image = np.zeros((2, 3, 3))
     image[1, 2] = [1.0, 0.5, 0.25]
-    array = images.to_network(image)
+    array = units.to_network(image)
     assert array.dtype == np.float32 and array.shape == (1, 3, 2, 3) and array.flags.c_contiguous
     np.testing.assert_array_equal(array[0, :, 0, 0], np.float32([-123.68, -116.779, -103.939]))
     np.testing.assert_array_equal(array[0, :, 1, 2], np.float32([256 - 123.68, 128 - 116.779, 64 - 103.939]))
-    levels = images.to_network(image, 255.0, units.UNITS["levels"])
+    levels = units.to_network(image, 255.0, units.UNITS["levels"])
     np.testing.assert_array_equal(levels[0, :, 1, 2], np.float32([255, 127.5, 63.75]))
-    other = images.to_network(image, white=2, unit=units.Unit(4.0, (0, 1, 2)))
+    other = units.to_network(image, white=2, unit=units.Unit(4.0, (0, 1, 2)))
     np.testing.assert_array_equal(other[0, :, 1, 2], np.float32([0.5, 0, -0.375]))
 
 
@@ -580,17 +582,17 @@ def test_to_network():
 def test_units_are_undone_and_bounded(unit):
     picture = noise(5, 7)
     # Grey levels are truncated, so half a level keeps rounding from taking one away.
-    array = images.to_network(picture / 255.0, 255.0, unit) + np.float32(0.5 / unit.levels)
-    np.testing.assert_array_equal(images.from_network(array, unit), picture)
+    array = units.to_network(picture / 255.0, 255.0, unit) + np.float32(0.5 / unit.levels)
+    np.testing.assert_array_equal(units.from_network(array, unit), picture)
     for value, expected in ((unit.black, 0), (unit.white, 1)):
-        array = images.to_network(np.full((1, 1, 3), float(expected)), 255.0, unit)
+        array = units.to_network(np.full((1, 1, 3), float(expected)), 255.0, unit)
         np.testing.assert_allclose(array.ravel(), value, rtol=1e-6)
 
 
 def test_to_network_rounds_once():
     # In float32 throughout, this red would come out one unit in the last place lower.
     value = 0.4831512
-    red = images.to_network(np.full((1, 1, 3), value))[0, 0, 0, 0]
+    red = units.to_network(np.full((1, 1, 3), value))[0, 0, 0, 0]
     assert red == np.float32(value * 256.0 - 123.68)
     assert red != np.float32(value) * np.float32(256.0) - np.float32(123.68)
 
@@ -598,16 +600,16 @@ def test_to_network_rounds_once():
 def test_from_network_adds_means_clips_and_truncates():
     values = np.array([-1000, -123.68, 0, 131.9, 132.32, 1000], np.float32)
     array = np.broadcast_to(values, (1, 3, 1, 6))
-    image = images.from_network(array)
+    image = units.from_network(array)
     assert image.dtype == np.uint8 and image.shape == (1, 6, 3) and image.flags.c_contiguous
     np.testing.assert_array_equal(image[0, :, 0], [0, 0, 123, 255, 255, 255])
-    other = images.from_network(np.full((1, 3, 1, 1), 0.9, np.float32), units.Unit(10.0, (1, 2, 3)))
+    other = units.from_network(np.full((1, 3, 1, 1), 0.9, np.float32), units.Unit(10.0, (1, 2, 3)))
     np.testing.assert_array_equal(other[0, 0], [10, 11, 12])
 
 
 def test_from_network_leaves_its_argument_alone():
     array = np.ones((1, 3, 2, 2), np.float32)
-    images.from_network(array)
+    units.from_network(array)
     np.testing.assert_array_equal(array, 1)
 
 
@@ -616,7 +618,7 @@ def test_recolouring_brings_mean_and_covariance_of_the_style():
     mix = rng.standard_normal((3, 3))
     content, style = rng.uniform(0, 255, (1, 3, 20, 30)), rng.standard_normal((1, 3, 15, 40))
     style = np.einsum("ij,njhw->nihw", mix, style) * 20 + rng.uniform(50, 200, (1, 3, 1, 1))
-    result = images.recolour(content.astype("float32"), style.astype("float32"))
+    result = recolour(content.astype("float32"), style.astype("float32"))
     assert result.dtype == np.float32 and result.shape == content.shape
     one, other = result.reshape(3, -1).astype(float), style.reshape(3, -1)
     np.testing.assert_allclose(one.mean(1), other.mean(1), rtol=1e-4)
@@ -629,18 +631,18 @@ def test_recolouring_brings_mean_and_covariance_of_the_style():
 
 def test_recolouring_with_its_own_colours_changes_nothing_and_plain_pictures_are_finite():
     content = np.random.RandomState(0).uniform(0, 255, (1, 3, 9, 8)).astype("float32")
-    np.testing.assert_allclose(images.recolour(content, content), content, atol=1e-2)
+    np.testing.assert_allclose(recolour(content, content), content, atol=1e-2)
     plain = np.full((1, 3, 5, 5), 7, "float32")
     for one, other in ((content, plain), (plain, content), (plain, plain)):
-        assert np.isfinite(images.recolour(one, other)).all()
-    np.testing.assert_allclose(images.recolour(content, plain), 7, atol=0.1)
+        assert np.isfinite(recolour(one, other)).all()
+    np.testing.assert_allclose(recolour(content, plain), 7, atol=0.1)
 
 
 def test_resizing_an_image_keeps_flat_colours_and_ramps():
     flat = np.full((1, 3, 6, 8), -50.5, "float32")
-    np.testing.assert_allclose(images.resize_image(flat, (12, 17)), -50.5, rtol=1e-5)
+    np.testing.assert_allclose(sizing.resize_image(flat, (12, 17)), -50.5, rtol=1e-5)
     ramp = np.broadcast_to(np.arange(16, dtype="float32"), (1, 3, 8, 16))
-    larger = images.resize_image(ramp, (16, 32))
+    larger = sizing.resize_image(ramp, (16, 32))
     assert larger.dtype == np.float32 and larger.shape == (1, 3, 16, 32)
     np.testing.assert_allclose(larger[0, 0, 5, 6:-6], (np.arange(32) * 0.5 - 0.25)[6:-6], atol=0.05)
 
@@ -650,7 +652,7 @@ def test_denoise_reduces_total_variation_and_keeps_the_kind():
         return sum(np.abs(np.diff(image.astype(float), axis=axis)).sum() for axis in (0, 1))
 
     image = noise(32, 32)
-    light, heavy = images.denoise(image, 0.02), images.denoise(image, 0.2)
+    light, heavy = denoise(image, 0.02), denoise(image, 0.2)
     assert light.dtype == heavy.dtype == np.uint8 and light.shape == heavy.shape == image.shape
     assert variation(heavy) < variation(light) < variation(image)
 
@@ -667,11 +669,11 @@ def test_denoise_of_a_picture_that_comes_out_beyond_white():
     image = np.frombuffer(bytes.fromhex(rows), dtype=np.uint8).reshape((6, 8, 3))
     smooth = restoration.denoise_tv_chambolle(image, weight=0.1, channel_axis=-1)
     assert smooth.max() > 1
-    np.testing.assert_allclose(images.denoise(image, 0.1), np.minimum(smooth, 1) * 255, atol=0.51)
+    np.testing.assert_allclose(denoise(image, 0.1), np.minimum(smooth, 1) * 255, atol=0.51)
 
 
 def test_denoise_of_weight_0_changes_nothing():
-    np.testing.assert_array_equal(images.denoise(noise(8, 8), 0), noise(8, 8))
+    np.testing.assert_array_equal(denoise(noise(8, 8), 0), noise(8, 8))
 
 
 # The originals' saved pictures that show the same state as `final_raw`, and the weight they were denoised with:
@@ -689,11 +691,11 @@ def test_golden_inputs_bit_for_bit(name):
     with np.load(os.path.join(GOLDEN, name + ".npz")) as golden:
         flags = golden["flags"].tolist()
         flags = dict(zip(flags[::2], flags[1::2]))
-        content = images.read_image(os.path.join(SKIMAGE_DATA, flags["--content-image"]))
-        style = images.read_image(os.path.join(SKIMAGE_DATA, flags["--style-image"]))
-        size = images.long_edge_size(content.shape, int(flags["--max-long-edge"]))
-        np.testing.assert_array_equal(images.to_network(images.resize(content, size)), golden["content"])
-        np.testing.assert_array_equal(images.to_network(images.resize(style, size)), golden["style"])
+        content = reading.read_image(os.path.join(SKIMAGE_DATA, flags["--content-image"]))
+        style = reading.read_image(os.path.join(SKIMAGE_DATA, flags["--style-image"]))
+        size = sizing.long_edge_size(content.shape, int(flags["--max-long-edge"]))
+        np.testing.assert_array_equal(units.to_network(sizing.resize(content, size)), golden["content"])
+        np.testing.assert_array_equal(units.to_network(sizing.resize(style, size)), golden["style"])
 
 
 @pytest.mark.parametrize(
@@ -701,7 +703,7 @@ def test_golden_inputs_bit_for_bit(name):
 )
 def test_golden_pictures_bit_for_bit(name, picture, weight):
     with np.load(os.path.join(GOLDEN, name + ".npz")) as golden:
-        np.testing.assert_array_equal(images.denoise(images.from_network(golden["final_raw"]), weight), golden[picture])
+        np.testing.assert_array_equal(denoise(units.from_network(golden["final_raw"]), weight), golden[picture])
 
 
 # ----------------------------------------------------------------------------------------------------------- saving
@@ -710,8 +712,8 @@ def test_golden_pictures_bit_for_bit(name, picture, weight):
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".PNG", ".TIF"])
 def test_lossless_formats_come_back_equal(tmp_path, suffix):
     path = str(tmp_path / ("picture" + suffix))
-    images.save_image(path, noise(40, 30))
-    np.testing.assert_array_equal(images.read_image(path), noise(40, 30))
+    saving.save_image(path, noise(40, 30))
+    np.testing.assert_array_equal(reading.read_image(path), noise(40, 30))
     np.testing.assert_array_equal(skimage.io.imread(path), noise(40, 30))
     assert os.listdir(str(tmp_path)) == ["picture" + suffix]
 
@@ -719,8 +721,8 @@ def test_lossless_formats_come_back_equal(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG"])
 def test_jpeg_comes_back_near_and_with_all_its_colour(tmp_path, suffix):
     path = str(tmp_path / ("picture" + suffix))
-    images.save_image(path, smooth())
-    assert psnr(images.read_image(path), smooth()) > 42
+    saving.save_image(path, smooth())
+    assert psnr(reading.read_image(path), smooth()) > 42
     with Image.open(path) as picture:
         assert picture.format == "JPEG" and picture.mode == "RGB"
         assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3  # 4:4:4
@@ -730,38 +732,38 @@ def test_jpeg_quality(tmp_path):
     path = str(tmp_path / "picture.jpg")
     sizes = []
     for quality in (50, 75, 95):
-        images.save_image(path, noise(64, 64), quality=quality)
+        saving.save_image(path, noise(64, 64), quality=quality)
         sizes.append(os.path.getsize(path))
     assert sizes[0] < sizes[1] < sizes[2]
-    images.save_image(path, noise(64, 64))
+    saving.save_image(path, noise(64, 64))
     assert os.path.getsize(path) == sizes[2]
 
 
-@pytest.mark.parametrize("suffix", images.FORMATS)
+@pytest.mark.parametrize("suffix", saving.FORMATS)
 def test_noise_can_be_saved_in_every_format(tmp_path, suffix):
     path = str(tmp_path / ("picture" + suffix))
-    images.save_image(path, noise(400, 300))
-    assert images.read_image(path).shape == (400, 300, 3)
+    saving.save_image(path, noise(400, 300))
+    assert reading.read_image(path).shape == (400, 300, 3)
 
 
 def test_pictures_that_are_not_contiguous_can_be_saved(tmp_path):
     path = str(tmp_path / "picture.png")
-    images.save_image(path, noise(8, 6)[::-1, :, ::-1])
-    np.testing.assert_array_equal(images.read_image(path), noise(8, 6)[::-1, :, ::-1])
+    saving.save_image(path, noise(8, 6)[::-1, :, ::-1])
+    np.testing.assert_array_equal(reading.read_image(path), noise(8, 6)[::-1, :, ::-1])
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)])
 def test_what_is_not_a_picture_is_a_bug(tmp_path, image):
     with pytest.raises(ValueError, match=r"a picture is uint8 \(H, W, 3\)"):
-        images.save_image(str(tmp_path / "picture.png"), image)
+        saving.save_image(str(tmp_path / "picture.png"), image)
 
 
 def test_folders_are_made(tmp_path, monkeypatch):
-    images.save_image(str(tmp_path / "a" / "b" / "picture.png"), CORNERS)
+    saving.save_image(str(tmp_path / "a" / "b" / "picture.png"), CORNERS)
     assert (tmp_path / "a" / "b" / "picture.png").is_file()
     monkeypatch.chdir(tmp_path)
-    images.save_image("picture.png", CORNERS)
-    images.save_image(os.path.join("c", "picture.png"), CORNERS)
+    saving.save_image("picture.png", CORNERS)
+    saving.save_image(os.path.join("c", "picture.png"), CORNERS)
     assert (tmp_path / "picture.png").is_file() and (tmp_path / "c" / "picture.png").is_file()
 
 
@@ -778,7 +780,7 @@ FAILURES = [
 def test_a_failing_write_leaves_all_as_it_was(tmp_path, monkeypatch, where, error, raised, existing):
     path = str(tmp_path / "picture.png")
     if existing:
-        images.save_image(path, CORNERS)
+        saving.save_image(path, CORNERS)
     before = os.listdir(str(tmp_path))
     seen = []
 
@@ -786,14 +788,14 @@ def test_a_failing_write_leaves_all_as_it_was(tmp_path, monkeypatch, where, erro
         seen.extend(os.listdir(str(tmp_path)))
         raise error
 
-    monkeypatch.setattr(images.os, where, fail)
+    monkeypatch.setattr(os, where, fail)
     with pytest.raises(raised):
-        images.save_image(path, noise(16, 16))
+        saving.save_image(path, noise(16, 16))
     monkeypatch.undo()
     assert len(seen) == len(before) + 1  # it did fail midway
     assert os.listdir(str(tmp_path)) == before
     if existing:
-        np.testing.assert_array_equal(images.read_image(path), CORNERS)
+        np.testing.assert_array_equal(reading.read_image(path), CORNERS)
 
 
 def test_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
@@ -801,9 +803,9 @@ def test_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = str(tmp_path / "picture.jpg")
-    monkeypatch.setattr(images.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OutputError) as caught:
-        images.save_image(path, CORNERS)
+        saving.save_image(path, CORNERS)
     assert str(caught.value) == (
         f"{path}: cannot be written (No space left on device); free some space or choose another place"
     )
@@ -818,7 +820,7 @@ def test_new_files_have_the_usual_permissions(tmp_path, mask, mode):
     path = str(tmp_path / "picture.png")
     old = os.umask(mask)
     try:
-        images.save_image(path, CORNERS)
+        saving.save_image(path, CORNERS)
     finally:
         os.umask(old)
     assert stat.S_IMODE(os.stat(path).st_mode) == mode
@@ -827,9 +829,9 @@ def test_new_files_have_the_usual_permissions(tmp_path, mask, mode):
 @posix
 def test_replaced_files_keep_their_permissions(tmp_path):
     path = str(tmp_path / "picture.png")
-    images.save_image(path, CORNERS)
+    saving.save_image(path, CORNERS)
     os.chmod(path, 0o640)
-    images.save_image(path, noise(4, 4))
+    saving.save_image(path, noise(4, 4))
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
 
 
@@ -839,11 +841,11 @@ def test_symbolic_links_stay(tmp_path, exists):
     (tmp_path / "there").mkdir()
     real, link = tmp_path / "there" / "real.png", tmp_path / "link.png"
     if exists:
-        images.save_image(real, noise(4, 4))
+        saving.save_image(real, noise(4, 4))
     link.symlink_to(real)
-    images.save_image(link, CORNERS)
+    saving.save_image(link, CORNERS)
     assert link.is_symlink() and not real.is_symlink()
-    np.testing.assert_array_equal(images.read_image(real), CORNERS)
+    np.testing.assert_array_equal(reading.read_image(real), CORNERS)
 
 
 # --------------------------------------------------------------------------------------------------- check_output
@@ -854,16 +856,16 @@ def everything_below(folder):
 
 
 def test_check_output_makes_the_folder_and_nothing_else(tmp_path):
-    images.check_output(tmp_path / "a" / "b" / "picture.jpg")
+    saving.check_output(tmp_path / "a" / "b" / "picture.jpg")
     assert everything_below(tmp_path) == [str(tmp_path / "a"), str(tmp_path / "a" / "b")]
 
 
 def test_check_output_leaves_an_existing_file_alone(tmp_path):
     path = tmp_path / "picture.png"
-    images.save_image(path, CORNERS)
+    saving.save_image(path, CORNERS)
     os.utime(str(path), (1, 1))
     before = path.read_bytes()
-    images.check_output(path)
+    saving.check_output(path)
     assert path.read_bytes() == before and os.stat(str(path)).st_mtime == 1
     assert everything_below(tmp_path) == [str(path)]
 
@@ -887,7 +889,7 @@ BAD_OUTPUTS = {
 
 @posix
 @pytest.mark.parametrize("name", BAD_OUTPUTS)
-@pytest.mark.parametrize("attempt", [images.check_output, lambda path: images.save_image(path, CORNERS)])
+@pytest.mark.parametrize("attempt", [saving.check_output, lambda path: saving.save_image(path, CORNERS)])
 def test_bad_outputs_are_refused_in_one_line_and_leave_nothing(tmp_path, name, attempt):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_bytes(b"x")
@@ -903,7 +905,7 @@ def test_bad_outputs_are_refused_in_one_line_and_leave_nothing(tmp_path, name, a
 
 def test_no_name_at_all():
     with pytest.raises(OutputError, match="^the output: names no file; add one that ends in"):
-        images.check_output("")
+        saving.check_output("")
 
 
 REFUSALS = [("xb", "folder that may not be written to"), ("r+b", "write-protected file")]
@@ -912,7 +914,7 @@ REFUSALS = [("xb", "folder that may not be written to"), ("r+b", "write-protecte
 @pytest.mark.parametrize("refused", [mode for mode, _ in REFUSALS], ids=[what for _, what in REFUSALS])
 def test_missing_permission_is_found_and_leaves_nothing(tmp_path, monkeypatch, refused):
     path = str(tmp_path / "picture.png")
-    images.save_image(path, CORNERS)
+    saving.save_image(path, CORNERS)
 
     def refuse(name, mode):  # permissions do not bind root, under whom tests may run
         if mode == refused:
@@ -921,7 +923,7 @@ def test_missing_permission_is_found_and_leaves_nothing(tmp_path, monkeypatch, r
 
     monkeypatch.setattr(files, "open", refuse, raising=False)
     with pytest.raises(OutputError) as caught:
-        images.check_output(path)
+        saving.check_output(path)
     assert str(caught.value) == (
         f"{path}: cannot be written (Permission denied); make it writable or choose another place"
     )
@@ -932,7 +934,7 @@ def test_missing_permission_is_found_and_leaves_nothing(tmp_path, monkeypatch, r
 def test_real_permissions(tmp_path):
     closed, path = tmp_path / "closed", tmp_path / "picture.png"
     closed.mkdir()
-    images.save_image(path, CORNERS)
+    saving.save_image(path, CORNERS)
     os.chmod(str(closed), 0o555)
     if os.access(str(closed), os.W_OK):
         pytest.skip("permissions do not bind root")
@@ -940,10 +942,10 @@ def test_real_permissions(tmp_path):
     try:
         for output in (closed / "picture.png", closed / "new" / "picture.png", path):
             with pytest.raises(OutputError, match="Permission denied"):
-                images.check_output(output)
+                saving.check_output(output)
         os.chmod(str(path), 0)
         with pytest.raises(ImageError, match="may not be read"):
-            images.read_image(path)
+            reading.read_image(path)
     finally:
         os.chmod(str(closed), 0o755)
 
@@ -952,10 +954,13 @@ def test_real_permissions(tmp_path):
 
 
 def test_importing_images_imports_neither_scikit_image_nor_pillow():
-    code = "import sys, neural_style.images; print(sorted({'skimage', 'scipy', 'PIL', 'mxnet'} & set(sys.modules)))"
-    root = os.path.dirname(os.path.dirname(os.path.abspath(images.__file__)))
+    code = (
+        "import sys; from neural_style.images import colour, reading, saving, sizing, units\n"
+        "print(sorted({'skimage', 'scipy', 'PIL', 'mxnet'} & set(sys.modules)))"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.abspath(files.__file__)))
     assert subprocess.check_output([sys.executable, "-c", code], cwd=root).decode().strip() == "[]"
 
 
 def test_logging_goes_through_the_module_logger():
-    assert images.logger is logging.getLogger("neural_style.images")
+    assert reading.logger is logging.getLogger("neural_style.images.reading")

@@ -22,15 +22,11 @@ MAY_IMPORT = {
     # They know none of the others.
     "devices": set(),
     "files": set(),
-    "images": {"files", "units"},
     "networks": {"checkpoint_networks", "precision"},
     "checkpoint_networks": set(),
     "objectives": set(),
     "optimizers": {"lbfgs"},
-    "painting": set(),
-    "contact_sheet": set(),
     "recipes": set(),
-    "units": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     "weights": {"checkpoint_networks", "downloads", "files", "networks"},
     "importers": {"networks", "weights"},

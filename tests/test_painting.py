@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neural_style.painting import paint
+from neural_style.images.painting import paint
 
 
 @pytest.fixture(scope="module")

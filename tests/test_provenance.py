@@ -12,9 +12,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from neural_style import __version__, images, provenance
+from neural_style import __version__, provenance
 from neural_style.errors import ImageError
-from neural_style.images import read_image, read_metadata, save_image
+from neural_style.images import saving
+from neural_style.images.reading import read_image
+from neural_style.images.saving import read_metadata, save_image
 from neural_style.job import Outputs, repaint
 from neural_style.recipes import get_recipe
 from neural_style.transfer import StopReason
@@ -40,7 +42,7 @@ def keep(path, text):
     return path
 
 
-@pytest.mark.parametrize("suffix", images.FORMATS)
+@pytest.mark.parametrize("suffix", saving.FORMATS)
 def test_a_record_comes_back_from_every_format_and_the_pixels_do_not_change(tmp_path, record, suffix):
     path, plain = tmp_path / ("with" + suffix), tmp_path / ("without" + suffix)
     save_image(path, PIXELS, metadata=provenance.to_metadata(record))

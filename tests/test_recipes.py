@@ -4,11 +4,11 @@ import math
 import pytest
 
 from neural_style.errors import SettingsError
+from neural_style.images.units import UNITS
 from neural_style.networks import ARCHITECTURES, POOLINGS
 from neural_style.objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.recipes import CHOSEN, DEFAULT_RECIPE, RECIPES, get_recipe
-from neural_style.units import UNITS
 
 # What the sources do, in numbers, from their descriptions. What of it the tests in test_recipe_computations see is
 # written down there a second time, as formulas.

@@ -17,7 +17,7 @@ from neural_style import cli_compare, report
 from neural_style.cli import main
 from neural_style.compare import compare_pictures, reconcile
 from neural_style.errors import DependencyError, OutputError
-from neural_style.images import save_image
+from neural_style.images.saving import save_image
 from neural_style.provenance import describe_run
 from neural_style.recipes import get_recipe
 from neural_style.trace import Trace

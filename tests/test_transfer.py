@@ -9,7 +9,8 @@ from numpy_vgg import NumpyVGG, gram, random_parameters
 from neural_style import networks, transfer
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
-from neural_style.images import from_network, resize, resize_image, to_network
+from neural_style.images.sizing import resize, resize_image
+from neural_style.images.units import from_network, to_network
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.problem import required_parameters
 from neural_style.recipes import RECIPES, get_recipe

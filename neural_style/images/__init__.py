@@ -1,0 +1,1 @@
+"""Pictures: read, resize, bring to and from what a network sees, denoise, paint, save."""

@@ -1,0 +1,239 @@
+"""Read pictures of any kind as uint8 arrays (H, W, 3), RGB, upright.
+
+Pillow and scikit-image are imported by the functions that need them: scikit-image alone takes longer to import than
+everything else here.
+"""
+
+import logging
+import os
+import stat
+import warnings
+
+import numpy as np
+
+from ..errors import ImageError
+
+logger = logging.getLogger(__name__)
+
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in either byte order
+
+# TIFF 6.0: tags, and values of PhotometricInterpretation, PlanarConfiguration and ExtraSamples
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _PLANAR_CONFIGURATION = 258, 262, 274, 284
+_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
+_IN_PLANES = 2
+_PREMULTIPLIED_ALPHA, _ALPHA = 1, 2
+
+# Exif 2.32, 4.6.4: what makes a stored array (H, W, C) upright. A table of our own, because it serves tifffile too.
+_UPRIGHT = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a),
+}
+
+
+class _Unsupported(Exception):
+    """The file is sound, but what it holds has no one meaning as an 8-bit RGB picture."""
+
+
+def read_image(path):
+    """Read a picture of any kind as 8-bit RGB, upright.
+
+    Ordinary 8-bit RGB pictures come out as `skimage.io.imread` gives them, bit for bit. Beyond those: grey is repeated
+    over the channels; palettes, CMYK, YCbCr and CIELAB are converted; of 16 bits the upper 8 are kept, as
+    `skimage.util.img_as_ubyte` does; floats in [0, 1] are scaled and rounded; a picture that its EXIF or TIFF tag calls
+    rotated or mirrored is turned upright; of an animation or a file of many pages the first is taken. Transparent
+    parts are laid over white, and a log line says so. Embedded colour profiles are not applied.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Any format that Pillow reads, or a TIFF that tifffile reads.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (H, W, 3), values 0 to 255, contiguous.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, cannot be opened, is empty, is not a picture, is damaged, is too large (twice
+        `PIL.Image.MAX_IMAGE_PIXELS`), or holds values that are neither 8- or 16-bit nor floats in [0, 1].
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    path = os.fspath(path)
+    with open_image(path) as file, warnings.catch_warnings():
+        # What decoders warn of is broken metadata and pictures of half the size limit; what hurts the pixels is raised.
+        warnings.simplefilter("ignore")
+        try:
+            pixels, orientation = _decode(file)
+        except _Unsupported as error:
+            raise ImageError(f"{path}: {error}; convert it to an 8-bit PNG or JPEG") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(
+                f"{path}: more than {_pixel_limit()} pixels are not read; scale the picture down first"
+            ) from error
+        except MemoryError as error:
+            raise ImageError(f"{path}: does not fit into memory; scale the picture down first") from error
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{path}: is not a picture of a known format; convert it to PNG or JPEG") from error
+        except Exception as error:  # on damaged files, decoders raise anything from SyntaxError to struct.error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ImageError(
+                f"{path}: cannot be decoded ({reason}); it may be damaged or cut short: get it again, or convert it to "
+                "PNG"
+            ) from error
+    if 0 in pixels.shape:
+        raise ImageError(f"{path}: has no pixels; choose another picture")
+    if pixels.shape[2] == 4:
+        if pixels[..., 3].min() < 255:
+            logger.warning("%s: its transparent parts are laid over white", path)
+        pixels = _over_white(pixels)
+    # A copy, because the memory of Pillow's pictures is read-only.
+    return np.array(_UPRIGHT.get(orientation, lambda a: a)(pixels), order="C")
+
+
+def open_image(path):
+    """Open a regular, non-empty file for reading; ImageError if there is none."""
+    try:
+        status = os.stat(path)  # before opening, because opening a pipe would wait for its writer
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(f"{path}: is a folder; give the name of a picture in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{path}: is a device or pipe; give the name of a file")
+        if status.st_size == 0:
+            raise ImageError(f"{path}: is empty (0 bytes); get the picture again")
+        return open(path, "rb")
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: there is no such file; check its name and folder") from error
+    except PermissionError as error:
+        raise ImageError(f"{path}: may not be read (permission denied); change its permissions or copy it") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror}); check its name, or copy it") from error
+
+
+def _decode(file):
+    """Give the pixels as stored, uint8 (H, W, 3) or with alpha (H, W, 4), and the EXIF orientation, 1 to 8."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        picture = Image.open(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(4) not in _TIFF_MAGIC:
+            raise
+        return _decode_tiff(file)
+    if picture.format == "TIFF":
+        tags = picture.tag_v2
+        # Pillow opens 16-bit planes, but takes every byte for a pixel.
+        if tags.get(_PLANAR_CONFIGURATION) == _IN_PLANES and max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8:
+            return _decode_tiff(file)
+    picture.load()
+    return _to_rgb(picture), _orientation(picture)
+
+
+def _orientation(picture):
+    """Give the orientation of a loaded Pillow image, 1 to 8."""
+    if picture.format == "TIFF":  # Pillow has turned it while loading; older versions keep the tag even so
+        return 1
+    try:
+        return picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF data raise anything, and are no reason to refuse sound pixels
+        return 1
+
+
+def _to_rgb(picture):
+    """Convert a Pillow image of any mode to uint8 (H, W, 3), or (H, W, 4) if it has transparency."""
+    from PIL import ImageChops, ImageCms
+
+    mode = picture.mode
+    if mode.startswith("I") or mode == "F":
+        samples = np.asarray(picture)
+        if mode == "I":  # 32-bit integers in a TIFF; elsewhere how older Pillows hand over 16 bits
+            if picture.format == "TIFF" or samples.min() < 0 or samples.max() > 65535:
+                raise _Unsupported("its samples are signed or 32-bit integers")
+            samples = samples.astype(np.uint16)
+        samples = _to_8_bit(samples)
+        # Pillow sees to this for 8 bits only.
+        if picture.format == "TIFF" and picture.tag_v2.get(_PHOTOMETRIC) == _MIN_IS_WHITE:
+            samples = 255 - samples
+        return np.repeat(samples[..., np.newaxis], 3, axis=2)
+    if mode == "LAB":
+        white_d50, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return np.asarray(ImageCms.profileToProfile(picture, white_d50, srgb, outputMode="RGB"))
+    if mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
+        # Adobe stores CMYK inverted and marks its files; Pillow takes every CMYK JPEG for one of those.
+        picture = ImageChops.invert(picture)
+    transparent = mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
+    return np.asarray(picture.convert("RGBA" if transparent else "RGB"))
+
+
+def _decode_tiff(file):
+    """Do as `_decode` for TIFFs that Pillow does not read: floats in colour, 16-bit grey with alpha, and others."""
+    import tifffile
+    from PIL import Image
+
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        if page.imagewidth * page.imagelength > _pixel_limit():
+            raise Image.DecompressionBombError
+        photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
+        colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(photometric)
+        if colours is None or page.axes not in ("YX", "YXS", "SYX"):
+            raise _Unsupported("its layout is neither grey nor RGB")
+        samples = page.asarray()
+        orientation = int(page.tags["Orientation"].value) if "Orientation" in page.tags else 1
+    if page.axes == "YX":
+        samples = samples[..., np.newaxis]
+    elif page.axes == "SYX":
+        samples = np.moveaxis(samples, 0, -1)
+    alpha = extra[0] if extra else None
+    if samples.shape[2] > colours and alpha not in (_ALPHA, _PREMULTIPLIED_ALPHA) and colours == 1:
+        raise _Unsupported(f"its {samples.shape[2]} channels have no known meaning")
+    samples = _to_8_bit(samples)
+    colour = samples[..., :colours]
+    if photometric == _MIN_IS_WHITE:
+        colour = 255 - colour
+    colour = np.broadcast_to(colour, colour.shape[:2] + (3,))
+    if alpha not in (_ALPHA, _PREMULTIPLIED_ALPHA):
+        return colour, orientation
+    opacity = samples[..., colours : colours + 1]
+    if alpha == _PREMULTIPLIED_ALPHA:
+        # c = premultiplied / opacity, to the nearest; where nothing shows, the colour is of no matter
+        divisor = np.maximum(opacity, 1).astype(np.uint16)
+        colour = np.minimum((colour.astype(np.uint16) * 255 + divisor // 2) // divisor, 255).astype(np.uint8)
+    return np.concatenate([colour, opacity], axis=2), orientation
+
+
+def _to_8_bit(samples):
+    """Bring uint8, uint16 or bool, or floats in [0, 1], to uint8 as scikit-image does."""
+    from skimage import util
+
+    if samples.dtype.kind == "f":
+        if not (samples.min() >= 0 and samples.max() <= 1):  # not so for NaN either
+            raise _Unsupported("its samples are floats outside [0, 1]")
+        # float16 could not hold the result of scaling exactly
+        return util.img_as_ubyte(samples.astype(np.float64))
+    if samples.dtype.kind not in "ub" or samples.dtype.itemsize > 2:
+        raise _Unsupported(f"its samples are {samples.dtype.name}")
+    return util.img_as_ubyte(samples.astype(samples.dtype.newbyteorder("=")))
+
+
+def _over_white(pixels):
+    """Lay uint8 (H, W, 4) over white, to the nearest of 255 levels; opaque pixels keep their values."""
+    opacity = pixels[..., 3:].astype(np.uint16)
+    # At most 255 * 255 + 127 = 65152, which uint16 holds.
+    return ((pixels[..., :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+
+
+def _pixel_limit():
+    """Give the most pixels that are read: Pillow refuses from twice the number at which it warns."""
+    from PIL import Image
+
+    return float("inf") if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
