@@ -67,7 +67,7 @@ def random_inputs(network, size):
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     from numpy_vgg import random_parameters
 
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
 
     content, style = np.random.RandomState(0).randint(0, 256, (2,) + size + (3,)).astype("uint8")
     return random_parameters(ARCHITECTURES[network].parameter_shapes([STYLE[-1]])), content, style
@@ -90,7 +90,7 @@ def _time_original(network, parameters, content, style, steps):
     from neural_style._mxnet import mx
     from neural_style.images.sizing import resize
     from neural_style.images.units import to_network
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
 
     blocks = ARCHITECTURES[network].blocks
     original_loop.CHANNELS = {str(b): channels for b, (_, channels) in enumerate(blocks, 1)}
@@ -117,7 +117,7 @@ def _time_torch(variant, network, parameters, content, style, steps):
 
     from neural_style.images.sizing import resize
     from neural_style.images.units import to_network
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
 
     layout = torch.contiguous_format if variant == "torch" else torch.channels_last
     dtype = torch.bfloat16 if variant == "torch-bf16" else torch.float32
@@ -174,7 +174,7 @@ def differences(times):
 def operations(network, size):
     """Count the floating-point operations of one step: convolutions, Gram products, and both backward to the image."""
     sys.path[:0] = [str(ROOT)]
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
 
     architecture, total = ARCHITECTURES[network], 0
     for name, shape in architecture.parameter_shapes([STYLE[-1]]).items():

@@ -49,7 +49,7 @@ def run_original(args):
     from neural_style._mxnet import mx
     from neural_style.images.sizing import resize
     from neural_style.images.units import to_network
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.problem import required_parameters
     from neural_style.weights import load_weights
 

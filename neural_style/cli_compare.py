@@ -8,7 +8,7 @@ from .console import repaint_visibly
 from .downloads import KNOWN_FILES, fetch, git_blob_id
 from .errors import ImageError, OutputError, SettingsError
 from .files import check_writable
-from .networks import STAND_INS
+from .networks.vgg import STAND_INS
 from .recipes import get_recipe
 from .weights import digest, find_network
 

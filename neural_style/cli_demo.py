@@ -5,7 +5,7 @@ import os
 
 from .console import repaint_visibly
 from .errors import ImageError
-from .networks import ARCHITECTURES, STAND_INS
+from .networks.vgg import ARCHITECTURES, STAND_INS
 from .recipes import DEFAULT_RECIPE, get_recipe
 from .weights import find_network
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from .downloads import KNOWN_FILES, cache_folder, fetch
 from .errors import OutputError, WeightsError
 from .importers import LAYOUTS, import_weights
-from .networks import ARCHITECTURES
+from .networks.vgg import ARCHITECTURES
 from .weights import SUFFIX, describe_weights, find_weights, fitting_models, list_weights, save_weights, verify_weights
 
 log = logging.getLogger(__name__)

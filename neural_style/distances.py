@@ -16,7 +16,8 @@ from ._mxnet import mx
 from .errors import ImageError
 from .executors import FeatureExecutor
 from .images import sizing, units
-from .networks import ARCHITECTURES, build_symbol
+from .networks.graph import build_symbol
+from .networks.vgg import ARCHITECTURES
 from .weights import load_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
@@ -37,7 +38,7 @@ class Judge:
     Parameters
     ----------
     model : str
-        A name of `networks.ARCHITECTURES`, run with average pooling.
+        A name of `networks.vgg.ARCHITECTURES`, run with average pooling.
     weights : str or path-like
         A file that holds its parameters at least up to conv3_3.
     content, style : numpy.ndarray

@@ -31,7 +31,8 @@ from .errors import SettingsError, WeightsError
 from .executors import FeatureExecutor
 from .files import output_error, replacing
 from .images.units import RGB_MEANS
-from .networks import ARCHITECTURES, build_symbol
+from .networks.graph import build_symbol
+from .networks.vgg import ARCHITECTURES
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
 from .weights import save_weights

@@ -5,9 +5,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
-from .checkpoint_networks import is_checkpoint
 from .images.units import UNITS
-from .networks import ARCHITECTURES, POOLINGS, STAND_INS
+from .networks.external import is_checkpoint
+from .networks.graph import POOLINGS
+from .networks.vgg import ARCHITECTURES, STAND_INS
 from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from .optimizers import OPTIMIZERS
 from .precision import PRECISIONS

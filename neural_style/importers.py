@@ -28,7 +28,7 @@ from typing import Callable, Tuple
 import numpy as np
 
 from .errors import DependencyError, SettingsError, WeightsError
-from .networks import ARCHITECTURES
+from .networks.vgg import ARCHITECTURES
 from .weights import check_finite, check_shapes, digest, read_arrays, read_index
 
 # What VGG was trained with (Simonyan & Zisserman 2015, the authors' released models), RGB.

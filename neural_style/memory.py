@@ -13,7 +13,8 @@ import psutil
 
 from ._mxnet import mx
 from .errors import SettingsError
-from .tiling import Span, Tile, alignment, cut, loss_parts
+from .networks.vgg import alignment
+from .tiling import Span, Tile, cut, loss_parts
 
 _FLOAT = 4  # bytes
 

@@ -1,18 +1,12 @@
-"""Lower precision: convolutions in bfloat16, by MXNet's automatic mixed precision.
+"""Lower precision: whether convolutions can be computed in bfloat16 here, and whether that is faster."""
 
-Two things stay in float32, both found by comparing gradients (256 x 192 pixels, from noise, from the content and in
-between). Gram matrices and what follows them: in bfloat16 nothing is left of the gradient, its relative error is 1. And
-the first convolution, which reads the image and whose gradient is the image's own: it costs little, having three
-channels, and without it the error would be up to 1.7 times as large.
-"""
-
-import json
 import logging
 from pathlib import Path
 
-from ._mxnet import load_amp, mx
+from ._mxnet import mx
 from .errors import DeviceError, SettingsError
 from .executors import bind
+from .networks.graph import lower
 
 log = logging.getLogger(__name__)
 
@@ -57,25 +51,6 @@ def choose_precision(precision, ctx):
     if not native:
         log.warning("this processor has no instructions for bfloat16; imitating them is slower than float32")
     return "bf16"
-
-
-def lower(symbol):
-    """Give the symbol of a network with its convolutions in bfloat16, but for the first.
-
-    Inputs and outputs are float32, parameters are rounded on the way; ReLUs and poolings between convolutions are in
-    bfloat16, too.
-
-    Parameters
-    ----------
-    symbol : mxnet.symbol.Symbol
-
-    Returns
-    -------
-    mxnet.symbol.Symbol
-    """
-    nodes = json.loads(symbol.tojson())["nodes"]
-    first = [node["name"] for node in nodes if node["op"] == "Convolution"][:1]
-    return load_amp().convert_symbol(symbol, target_dtype="bfloat16", excluded_sym_names=first)
 
 
 def is_native(cpuinfo=Path("/proc/cpuinfo")):

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from ._mxnet import mx
-from .checkpoint_networks import CheckpointNetwork
 from .errors import ImageError, SettingsError
 from .executors import FeatureExecutor, LossExecutor, TVGradientExecutor
 from .images import colour, sizing, units
 from .images.units import RGB_MEANS, UNITS
 from .memory import available, bound, choose_tile, estimate, format_size
-from .networks import OFFSET, Graph, bring_to_network, get_network
+from .networks.external import CheckpointNetwork
+from .networks.graph import OFFSET, Graph, bring_to_network, get_network
 from .objectives import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, Term, loss_factors, loss_symbol, represent
 from .tiling import TiledLossExecutor, read_tiled
 from .weights import check_shapes, find_weights, load_weights

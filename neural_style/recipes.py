@@ -18,12 +18,12 @@ class Recipe:
     ----------
     name, summary : str
     model : str
-        Network, a name of `networks.ARCHITECTURES` or the prefix of a checkpoint of MXNet's.
+        Network, a name of `networks.vgg.ARCHITECTURES` or the prefix of a checkpoint of MXNet's.
     pooling : {"avg", "max"}
     precision : str
         One of `precision.PRECISIONS`.
     content_layers, style_layers : tuple of str
-        Activations compared with the content and with the style, as `networks.Architecture.resolve` takes them.
+        Activations compared with the content and with the style, as `networks.vgg.Architecture.resolve` takes them.
     content_weight, style_weight, tv_weight : float
         Factors of the three parts of the objective. A total variation weight of 0 or less leaves total variation out.
     content_norm, style_norm : str

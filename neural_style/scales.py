@@ -8,7 +8,8 @@ import numpy as np
 
 from ._mxnet import mx
 from .executors import FeatureExecutor
-from .networks import ARCHITECTURES, build_symbol
+from .networks.graph import build_symbol
+from .networks.vgg import ARCHITECTURES
 
 log = logging.getLogger(__name__)
 

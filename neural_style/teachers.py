@@ -7,7 +7,8 @@ from ._mxnet import mx
 from .errors import WeightsError
 from .executors import FeatureExecutor
 from .images.units import RGB_MEANS
-from .networks import ARCHITECTURES, build_symbol
+from .networks.graph import build_symbol
+from .networks.vgg import ARCHITECTURES
 from .weights import check_finite, read_arrays, read_index
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ import numpy as np
 from ._mxnet import mx
 from .errors import SettingsError
 from .executors import FeatureExecutor, bind
-from .networks import Architecture
+from .networks.vgg import alignment, halo
 from .objectives import loss_symbol, represent
 
 
@@ -128,31 +128,6 @@ class Tiling:
 
     tiles: Tuple[Tile, ...]
     window: Tuple[int, int]
-
-
-def halo(architecture, layers):
-    """Give how many pixels beyond the ones it covers a position of the deepest of `layers` depends on.
-
-    A position of a layer of stride s covers s pixels per axis; each 3x3 convolution up to it adds one position of the
-    convolution's own stride on either side. Pooling of stride 2 and size 2 adds none.
-
-    Raises
-    ------
-    SettingsError
-        If it is the network of a checkpoint: what its positions depend on is not known.
-    """
-    if not isinstance(architecture, Architecture):
-        raise SettingsError(f"{architecture.name} cannot be computed in tiles, only whole; leave out --tile-size")
-    deepest = max(architecture.layers.index(layer) for layer in layers)
-    return sum(architecture.stride(layer) for layer in architecture.layers[: deepest + 1] if layer.startswith("conv"))
-
-
-def alignment(architecture, layers):
-    """Give what the beginnings of windows and tiles are multiples of, in pixels.
-
-    With it, every pooling takes the same positions together in a window as in the whole picture.
-    """
-    return architecture.minimum_side(layers)
 
 
 def cut(architecture, layers, size, tile_size):

@@ -21,11 +21,11 @@ from typing import Optional, Tuple
 import numpy as np
 
 from ._mxnet import mx
-from .checkpoint_networks import find_checkpoint_weights, is_checkpoint
 from .downloads import KNOWN_FILES, cache_folder, git_blob_id
 from .errors import OutputError, SettingsError, WeightsError
 from .files import replacing, sha256
-from .networks import ARCHITECTURES, STAND_INS
+from .networks.external import find_checkpoint_weights, is_checkpoint
+from .networks.vgg import ARCHITECTURES, STAND_INS
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ def load_weights(path, shapes, ctx=None):
     path : str or path-like
         A ``.params`` file.
     shapes : dict of str to tuple of int
-        What `networks.Architecture.parameter_shapes` gives.
+        What `networks.vgg.Architecture.parameter_shapes` gives.
     ctx : mxnet.Context, optional
         Device of the arrays; the CPU by default.
 

@@ -36,7 +36,7 @@ def vgg19_file(tmp_path_factory):
     """A weights file of VGG-19 up to conv5_1 with random numbers in it."""
     from numpy_vgg import random_parameters
 
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.weights import save_weights
 
     path = tmp_path_factory.mktemp("models") / "vgg19.params"
@@ -62,7 +62,7 @@ def compact_alone(monkeypatch, tmp_path):
     """A folder with random weights of vgg19-compact, and no other place to look for weights in."""
     from numpy_vgg import random_parameters
 
-    from neural_style.networks import ARCHITECTURES
+    from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.weights import save_weights
 
     folder = tmp_path / "models"

@@ -4,7 +4,7 @@ import numpy as np
 
 
 class NumpyVGG:
-    """The same network as `networks.build_symbol`, average pooling.
+    """The same network as `networks.graph.build_symbol`, average pooling.
 
     Parameters
     ----------

@@ -7,11 +7,11 @@ import pytest
 
 from neural_style import executors
 from neural_style._mxnet import mx
-from neural_style.checkpoint_networks import CheckpointNetwork, find_checkpoint_weights, is_checkpoint
 from neural_style.cli import main
 from neural_style.errors import SettingsError, WeightsError
 from neural_style.images.reading import read_image
-from neural_style.networks import build_symbol, get_network
+from neural_style.networks.external import CheckpointNetwork, find_checkpoint_weights, is_checkpoint
+from neural_style.networks.graph import build_symbol, get_network
 from neural_style.objectives import FixedWeighting, Term, loss_factors, loss_symbol, represent
 from neural_style.weights import load_weights
 

@@ -7,7 +7,7 @@ import pytest
 from numpy_vgg import random_parameters
 
 from neural_style.cli import main
-from neural_style.networks import ARCHITECTURES
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import digest, load_weights, save_weights
 
 SHAPES = ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])

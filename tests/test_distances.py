@@ -9,7 +9,7 @@ from neural_style.distances import Judge
 from neural_style.errors import ImageError, WeightsError
 from neural_style.images.sizing import resize
 from neural_style.images.units import RGB_MEANS
-from neural_style.networks import ARCHITECTURES
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import read_parameters, save_weights
 
 RNG = np.random.RandomState(1)

@@ -9,13 +9,14 @@ import pytest
 import skimage.io
 from numpy_vgg import NumpyVGG, random_parameters
 
-from neural_style import cli_distill, crops, distill, networks, scales, teachers
+from neural_style import cli_distill, crops, distill, scales, teachers
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images.units import RGB_MEANS
+from neural_style.networks import vgg
 
 MEANS = np.array(RGB_MEANS, "float32")
-STUDENT = networks.ARCHITECTURES[scales.STUDENT]
+STUDENT = vgg.ARCHITECTURES[scales.STUDENT]
 SHAPES = STUDENT.parameter_shapes(teachers.LAYERS)
 SETTINGS = dict(batches=8, batch_size=2, crops=(32, 48), lr=0.001, seed=3, reuse=2, every=4, gpu=-1)
 
@@ -324,7 +325,7 @@ def test_a_teacher_that_is_the_student_is_understood_from_the_start(teacher, fol
 
 
 def test_full_vgg19_weights_teach_what_they_reach(tmp_path, teacher):
-    vgg19 = networks.ARCHITECTURES["vgg19"]
+    vgg19 = vgg.ARCHITECTURES["vgg19"]
     params = random_parameters(vgg19.parameter_shapes(["relu2_1"]))
     cut = _save(tmp_path / "cut.params", params)
     image = np.random.RandomState(0).standard_normal((1, 3, 32, 32)).astype("float32")
@@ -347,7 +348,7 @@ def test_full_vgg19_weights_teach_what_they_reach(tmp_path, teacher):
 
 
 def test_teachers_that_cannot_teach(tmp_path, folders, teacher):
-    vgg19 = networks.ARCHITECTURES["vgg19"]
+    vgg19 = vgg.ARCHITECTURES["vgg19"]
     shallow = _save(tmp_path / "shallow.params", random_parameters(vgg19.parameter_shapes(["relu1_1"])))
     nothing = _save(tmp_path / "nothing.params", {"fc6_weight": np.zeros((2, 2))})
     wrong = _save(tmp_path / "wrong.params", random_parameters(SHAPES))

@@ -18,7 +18,7 @@ from neural_style import downloads
 from neural_style._mxnet import mx
 from neural_style.downloads import KNOWN_FILES, fetch, git_blob_id
 from neural_style.errors import DownloadError, WeightsError
-from neural_style.networks import ARCHITECTURES
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import find_weights, read_arrays, read_index, save_weights, verify_weights
 
 CONTENT = np.random.RandomState(0).bytes(300000)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy_vgg import NumpyVGG, gram, random_parameters
 
-from neural_style import networks
 from neural_style._mxnet import mx
 from neural_style.executors import FeatureExecutor, LossExecutor, TVGradientExecutor
+from neural_style.networks import graph, vgg
 from neural_style.objectives import FixedWeighting, Term, gram_symbol, loss_factors, loss_symbol, represent
 
-TINY = networks.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
+TINY = vgg.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 TERMS = [Term("style", "relu1_1"), Term("style", "relu2_1"), Term("style", "relu3_1"), Term("content", "relu2_2")]
 LAYERS = [term.layer for term in TERMS]
 CONTENT_WEIGHT, STYLE_WEIGHT = 3.0, 40.0
@@ -24,7 +24,7 @@ class Problem:
         arrays = random_parameters(shapes)
         self.image, self.content, self.style = rng.standard_normal((3, 1, 3) + size).astype("float32")
         self.parameters = {name: mx.nd.array(value) for name, value in arrays.items()}
-        network = networks.build_symbol(TINY, LAYERS)
+        network = graph.build_symbol(TINY, LAYERS)
         self.symbols = represent(TERMS, dict(zip(LAYERS, network)), {layer: TINY.channels(layer) for layer in LAYERS})
         _, activation_shapes, _ = network.infer_shape(data=self.image.shape)
         self.factors = loss_factors(TERMS, dict(zip(LAYERS, activation_shapes)), CONTENT_WEIGHT, [STYLE_WEIGHT] * 3)

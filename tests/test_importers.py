@@ -14,7 +14,8 @@ from neural_style import importers
 from neural_style._mxnet import mx
 from neural_style.errors import DependencyError, SettingsError, WeightsError
 from neural_style.importers import LAYOUTS, detect_layout, import_weights
-from neural_style.networks import ARCHITECTURES, build_symbol
+from neural_style.networks.graph import build_symbol
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import load_weights, save_weights
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -22,8 +22,6 @@ MAY_IMPORT = {
     # They know none of the others.
     "devices": set(),
     "files": set(),
-    "networks": {"checkpoint_networks", "precision"},
-    "checkpoint_networks": set(),
     "objectives": set(),
     "optimizers": {"lbfgs"},
     "recipes": set(),
@@ -117,7 +115,7 @@ MAY_IMPORT = {
 
 MAY_EXIT = {"cli", "__main__"}
 MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
-OPENS_NO_FILE = {"executors", "lbfgs", "networks", "objectives", "optimizers", "recipes", "tiling"}
+OPENS_NO_FILE = {"executors", "lbfgs", "objectives", "optimizers", "recipes", "tiling"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}

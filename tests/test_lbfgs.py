@@ -7,11 +7,12 @@ import pytest
 from numpy_vgg import random_parameters
 from scipy.optimize import minimize, rosen, rosen_der
 
-from neural_style import lbfgs, networks
+from neural_style import lbfgs
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.lbfgs import LBFGS
+from neural_style.networks import graph, vgg
 from neural_style.objectives import FixedWeighting, Term, loss_factors, loss_symbol, represent
 
 MOST_EVALUATIONS = 41  # the start's, and two line searches of 20
@@ -122,7 +123,7 @@ def test_rosenbrocks_valley(dimensions, evaluations, history):
     np.testing.assert_allclose(ours.image.asnumpy(), 1, atol=1e-3)
 
 
-SMALL = networks.Architecture("small", ((1, 8), (2, 12), (2, 16), (1, 16)))
+SMALL = vgg.Architecture("small", ((1, 8), (2, 12), (2, 16), (1, 16)))
 TERMS = [Term("style", f"relu{block}_1") for block in (1, 2, 3, 4)] + [Term("content", "relu3_2")]
 LAYERS = [term.layer for term in TERMS]
 
@@ -135,7 +136,7 @@ class StyleObjective:
         parameters = {name: mx.nd.array(value) for name, value in parameters.items()}
         rng = np.random.RandomState(seed)
         pictures = [mx.nd.array(self.picture(rng, size)) for size in (6, 3)]
-        network = networks.build_symbol(SMALL, LAYERS)
+        network = graph.build_symbol(SMALL, LAYERS)
         symbols = represent(TERMS, dict(zip(LAYERS, network)), {layer: SMALL.channels(layer) for layer in LAYERS})
         _, shapes, _ = network.infer_shape(data=(1, 3, 48, 64))
         self.factors = loss_factors(TERMS, dict(zip(LAYERS, shapes)), 10, [1] * 4)

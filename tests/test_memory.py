@@ -7,14 +7,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from neural_style import memory, networks
+from neural_style import memory
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
-from neural_style.networks import Graph
+from neural_style.networks import vgg
+from neural_style.networks.graph import Graph
 from neural_style.objectives import Term
 from neural_style.tiling import cut, loss_parts
 
-COMPACT = networks.ARCHITECTURES["vgg19-compact"]
+COMPACT = vgg.ARCHITECTURES["vgg19-compact"]
 TERMS = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
 LAYERS = [term.layer for term in TERMS]
 MB = 2**20
@@ -124,8 +125,10 @@ def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_si
 
 MEASURE = """
 import sys
-from neural_style import memory, networks
+from neural_style import memory
 from neural_style._mxnet import mx
+from neural_style.networks.graph import Graph
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objectives import Term
 from neural_style.tiling import TiledLossExecutor, read_tiled
 
@@ -134,7 +137,7 @@ def status(key):
 
 name, height, width, tile_size = sys.argv[1], *map(int, sys.argv[2:])
 terms = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
-graph = networks.Graph(networks.ARCHITECTURES[name])
+graph = Graph(ARCHITECTURES[name])
 shapes = graph.network.parameter_shapes([term.layer for term in terms])
 mx.random.seed(0)
 parameters = {n: mx.nd.random.normal(0, 0.05, shape) for n, shape in shapes.items()}

@@ -11,7 +11,8 @@ from neural_style import precision, transfer
 from neural_style._mxnet import mx
 from neural_style.errors import DeviceError, SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
-from neural_style.networks import ARCHITECTURES, Graph
+from neural_style.networks.graph import Graph, lower
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objectives import FixedWeighting, Term, loss_symbol, represent
 from neural_style.recipes import RECIPES, get_recipe
 from neural_style.tiling import TiledLossExecutor, read_tiled
@@ -61,7 +62,7 @@ def test_a_convolution_takes_rounded_numbers_and_adds_them_up_in_float32(compute
     values.update(second_weight=rng.standard_normal((4, 4, 1, 1)), first_bias=np.zeros(4), second_bias=np.zeros(4))
     values = {name: value.astype("float32") for name, value in values.items()}
     arrays = {name: mx.nd.array(value) for name, value in values.items()}
-    (found,) = FeatureExecutor(precision.lower(x), arrays, (1, 3, 6, 5), mx.cpu()).read(values["data"])
+    (found,) = FeatureExecutor(lower(x), arrays, (1, 3, 6, 5), mx.cpu()).read(values["data"])
     assert found.dtype == np.float32
     # (O, I) (1, I, h, w) -> (1, O, h, w); the first not rounded, the second's input, weight and output are
     first = np.einsum("oi,nihw->nohw", values["first_weight"][:, :, 0, 0], values["data"])

@@ -5,8 +5,8 @@ import pytest
 from numpy_vgg import random_parameters
 from scipy import optimize
 
-from neural_style import networks
 from neural_style._mxnet import mx
+from neural_style.networks import vgg
 from neural_style.problem import Objective, Pictures, required_parameters, starting_image
 from neural_style.recipes import RECIPES
 from neural_style.transfer import stylize
@@ -16,8 +16,8 @@ torch_recipes = pytest.importorskip("torch_recipes")
 
 # VGG's plans with few channels, so that every layer of every recipe exists.
 ARCHITECTURES = {
-    "vgg19": networks.Architecture("narrow19", ((2, 4), (2, 6), (4, 8), (4, 7), (4, 5))),
-    "vgg16": networks.Architecture("narrow16", ((2, 4), (2, 6), (3, 8), (3, 7), (3, 5))),
+    "vgg19": vgg.Architecture("narrow19", ((2, 4), (2, 6), (4, 8), (4, 7), (4, 5))),
+    "vgg16": vgg.Architecture("narrow16", ((2, 4), (2, 6), (3, 8), (3, 7), (3, 5))),
 }
 STEPS = 10
 # Where a step compares gradients or divides by small numbers, rounding grows from step to step.
@@ -30,7 +30,7 @@ class Case:
     def __init__(self, name):
         recipe = RECIPES[name]
         architecture = ARCHITECTURES[recipe.model]
-        networks.ARCHITECTURES[architecture.name] = architecture
+        vgg.ARCHITECTURES[architecture.name] = architecture
         self.recipe = recipe.override(model=architecture.name, max_long_edge=48, max_steps=STEPS, stop_eps=0.0)
         rng = np.random.RandomState(7)
         self.content = rng.randint(0, 256, (34, 48, 3)).astype("uint8")
@@ -55,7 +55,7 @@ class Case:
 def case(request):
     case = Case(request.param)
     yield case
-    del networks.ARCHITECTURES[case.recipe.model]
+    del vgg.ARCHITECTURES[case.recipe.model]
 
 
 def relative(one, two):

@@ -5,7 +5,8 @@ import pytest
 
 from neural_style.errors import SettingsError
 from neural_style.images.units import UNITS
-from neural_style.networks import ARCHITECTURES, POOLINGS
+from neural_style.networks.graph import POOLINGS
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.recipes import CHOSEN, DEFAULT_RECIPE, RECIPES, get_recipe

@@ -4,23 +4,20 @@ import numpy as np
 import pytest
 from numpy_vgg import NumpyVGG, gram, random_parameters
 
-from neural_style import networks
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor
+from neural_style.networks import graph
+from neural_style.networks.vgg import ARCHITECTURES, Architecture, alignment, halo
 from neural_style.objectives import Term, loss_symbol, represent
-from neural_style.tiling import TiledLossExecutor, alignment, cut, halo, read_tiled
+from neural_style.tiling import TiledLossExecutor, cut, read_tiled
 from neural_style.weights import find_weights, load_weights
 
-VGG19, VGG16 = networks.ARCHITECTURES["vgg19"], networks.ARCHITECTURES["vgg16"]
+VGG19, VGG16 = ARCHITECTURES["vgg19"], ARCHITECTURES["vgg16"]
 # The depths of the real networks, so that halo and strides are theirs, with few channels.
-THIN19 = networks.Architecture(
-    "thin19", tuple((convolutions, 4 + 4 * b) for b, (convolutions, _) in enumerate(VGG19.blocks))
-)
-THIN16 = networks.Architecture(
-    "thin16", tuple((convolutions, 4 + 4 * b) for b, (convolutions, _) in enumerate(VGG16.blocks))
-)
-TINY = networks.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
+THIN19 = Architecture("thin19", tuple((convolutions, 4 + 4 * b) for b, (convolutions, _) in enumerate(VGG19.blocks)))
+THIN16 = Architecture("thin16", tuple((convolutions, 4 + 4 * b) for b, (convolutions, _) in enumerate(VGG16.blocks)))
+TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 STYLES = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 ALL16 = tuple(layer for layer in VGG16.layers if layer.startswith("relu"))
 
@@ -35,7 +32,7 @@ class Problem:
     def __init__(self, architecture, terms, size, pooling="avg", parameters=None, prepare=None, extras=None):
         rng = np.random.RandomState(3)
         self.architecture, self.terms = architecture, terms
-        self.graph = networks.Graph(architecture, pooling, prepare)
+        self.graph = graph.Graph(architecture, pooling, prepare)
         layers = list(dict.fromkeys(term.layer for term in terms))
         self.arrays = random_parameters(architecture.parameter_shapes(layers))
         self.parameters = parameters or {name: mx.nd.array(value) for name, value in self.arrays.items()}
@@ -151,7 +148,7 @@ def test_a_tile_must_hold_a_position_of_every_layer():
 def test_the_network_of_a_checkpoint_is_computed_whole(tmp_path):
     x = mx.sym.Convolution(mx.sym.Variable("data"), num_filter=4, kernel=(5, 5), name="first")
     x.save(str(tmp_path / "other-symbol.json"))
-    network = networks.get_network(str(tmp_path / "other"))
+    network = graph.get_network(str(tmp_path / "other"))
     with pytest.raises(SettingsError, match="other cannot be computed in tiles.*--tile-size"):
         cut(network, ["first"], (300, 300), 96)
 
@@ -161,7 +158,7 @@ def test_the_network_of_a_checkpoint_is_computed_whole(tmp_path):
 FULL = make_terms(STYLES, ["relu4_2"])
 
 
-@pytest.mark.parametrize("pooling", networks.POOLINGS)
+@pytest.mark.parametrize("pooling", graph.POOLINGS)
 @pytest.mark.parametrize(
     ("size", "tile_size", "tiles"),
     [((203, 331), 48, 4), ((97, 450), 96, 3), ((40, 333), 16, 11), ((319, 305), 48, 12), ((64, 48), 500, 1)],
@@ -190,7 +187,7 @@ def test_tiled_is_whole_for_any_layers(architecture, terms):
 
 
 def test_tiled_is_whole_with_the_network_in_the_box():
-    compact = networks.ARCHITECTURES["vgg19-compact"]
+    compact = ARCHITECTURES["vgg19-compact"]
     shapes = compact.parameter_shapes([term.layer for term in FULL])
     parameters = load_weights(find_weights("vgg19-compact", None), shapes, mx.cpu())
     problem = Problem(compact, FULL, (203, 331), parameters=parameters)
@@ -282,7 +279,7 @@ def test_head_gradients_are_those_of_the_whole_pictures_losses():
 def test_targets_are_those_of_the_whole_picture(tile_size, as_numpy):
     problem = Problem(THIN19, FULL, (203, 331))
     picture = problem.style if as_numpy else mx.nd.array(problem.style)
-    read = read_tiled(networks.Graph(THIN19), FULL, problem.parameters, picture, mx.cpu(), tile_size)
+    read = read_tiled(graph.Graph(THIN19), FULL, problem.parameters, picture, mx.cpu(), tile_size)
     for term, target in zip(FULL, read):
         expected = problem.targets[term.target].asnumpy()
         assert target.shape == expected.shape

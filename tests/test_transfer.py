@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from numpy_vgg import NumpyVGG, gram, random_parameters
 
-from neural_style import networks, transfer
+from neural_style import transfer
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
+from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.problem import required_parameters
 from neural_style.recipes import RECIPES, get_recipe
 from neural_style.transfer import StopReason, stylize
 
-TINY = networks.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
+TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 RECIPE = get_recipe("mxnet-0.7").override(
     content_layers=("relu2_2",),
     style_layers=("relu1_1", "relu2_1", "relu3_1"),
@@ -29,7 +30,7 @@ RECIPE = get_recipe("mxnet-0.7").override(
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(networks.ARCHITECTURES, "tiny", TINY)
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
 
 
 @pytest.fixture
@@ -384,8 +385,8 @@ def test_l_bfgs_refuses_a_gradient_that_is_not_the_objectives(content, style, we
 @pytest.mark.parametrize("name", RECIPES)
 def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, monkeypatch):
     """Step by step rounding grows; `test_tiling` compares gradients."""
-    thin = networks.Architecture("thin", ((2, 4), (2, 6), (4, 5), (4, 6), (2, 4)))
-    monkeypatch.setitem(networks.ARCHITECTURES, "thin", thin)
+    thin = Architecture("thin", ((2, 4), (2, 6), (4, 5), (4, 6), (2, 4)))
+    monkeypatch.setitem(ARCHITECTURES, "thin", thin)
     settings = get_recipe(name).override(model="thin", max_long_edge=250, max_steps=2, save_every=0)
     parameters = random_parameters(required_parameters(settings))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}

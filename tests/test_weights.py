@@ -8,7 +8,7 @@ import pytest
 from neural_style import weights
 from neural_style._mxnet import mx
 from neural_style.errors import OutputError, SettingsError, WeightsError
-from neural_style.networks import ARCHITECTURES
+from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import (
     describe_weights,
     digest,

@@ -1,4 +1,4 @@
-"""The VGG networks as MXNet symbols, built from one table of blocks.
+"""The VGG networks, as one table of blocks, and what a position of theirs depends on.
 
 Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, configurations D
 (VGG-16) and E (VGG-19), without the fully connected layers. Every convolution is 3x3 with zero padding 1 and a bias and
@@ -10,19 +10,11 @@ import logging
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple, Union
+from typing import Tuple
 
-from ._mxnet import mx
-from .checkpoint_networks import CheckpointNetwork, is_checkpoint
-from .errors import SettingsError
-from .precision import lower
+from ..errors import SettingsError
 
 log = logging.getLogger(__name__)
-
-POOLINGS = ("avg", "max")
-
-# Input of the symbol beside the image, where the image is not in the network's own space.
-OFFSET = "offset"
 
 # Of a block of any VGG network.
 _MOST_CONVOLUTIONS = 4
@@ -150,123 +142,30 @@ ARCHITECTURES = OrderedDict(
 STAND_INS = {"vgg19": "vgg19-compact", "vgg16": "vgg19-compact"}
 
 
-def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
-    """Build the network up to the deepest of `layers`, with those activations as its outputs, in that order.
-
-    No image size is part of the symbol: it can be bound with ``data`` of any (N, 3, H, W).
-
-    Parameters
-    ----------
-    architecture : Architecture or checkpoint_networks.CheckpointNetwork
-    layers : sequence of str
-        Activations to give out, by their usual names.
-    pooling : {"avg", "max"}
-        Gatys et al. 2015 found average pooling to give slightly more appealing results; VGG was trained with maximum.
-        The network of a checkpoint keeps its own.
-    prepare : callable, optional
-        From the symbol ``data`` to what the first convolution takes; see `bring_to_network`.
-    trim : callable, optional
-        ``trim(layer, symbol)`` gives what the next block takes of the pooling `layer`; `tiling` cuts off there what no
-        loss depends on. What is given out is not trimmed.
-
-    Returns
-    -------
-    mxnet.symbol.Symbol
-        Inputs ``data`` (N, 3, H, W) and those of `Architecture.parameter_shapes`; one output per layer (N, C, h, w).
-
-    Raises
-    ------
-    SettingsError
-        If a layer or the kind of pooling is unknown, or no layer is asked for.
-    """
-    if not layers:
-        raise SettingsError("at least one layer of the network must be asked for")
-    if isinstance(architecture, CheckpointNetwork):
-        return architecture.build(layers, prepare)
-    architecture.check(layers)
-    if pooling not in POOLINGS:
-        raise SettingsError(f"unknown pooling '{pooling}'; choose from {', '.join(POOLINGS)}")
-    activations = {}
-    x = mx.sym.Variable("data")
-    if prepare is not None:
-        x = prepare(x)
-    for layer in architecture.layers:
-        if layer.startswith("conv"):
-            x = mx.sym.Convolution(x, num_filter=architecture.channels(layer), kernel=(3, 3), pad=(1, 1), name=layer)
-        elif layer.startswith("relu"):
-            x = mx.sym.Activation(x, act_type="relu", name=layer)
-        else:
-            x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling, name=layer)
-        activations[layer] = x
-        if trim is not None and layer.startswith("pool"):
-            x = trim(layer, x)
-    return mx.sym.Group([activations[layer] for layer in layers])
-
-
-@dataclass(frozen=True)
-class Graph:
-    """How a network is computed.
-
-    Attributes
-    ----------
-    network : Architecture or checkpoint_networks.CheckpointNetwork
-    pooling, prepare
-        See `build_symbol`. What `prepare` does must concern each pixel alone.
-    precision : {"float32", "bf16"}
-        Of its convolutions; see `precision`.
-    """
-
-    network: Union[Architecture, CheckpointNetwork]
-    pooling: str = "avg"
-    prepare: Optional[Callable] = None
-    precision: str = "float32"
-
-    def build(self, layers, trim=None):
-        """Build the symbol; see `build_symbol`."""
-        symbol = build_symbol(self.network, layers, self.pooling, self.prepare, trim)
-        return lower(symbol) if self.precision == "bf16" else symbol
-
-
-def get_network(model):
-    """Give the network that a recipe's model names: one of `ARCHITECTURES`, or that of a checkpoint.
-
-    Returns
-    -------
-    Architecture or checkpoint_networks.CheckpointNetwork
-
-    Raises
-    ------
-    SettingsError
-        If there is none, or the checkpoint's symbol cannot be used.
-    """
-    if model in ARCHITECTURES:
-        return ARCHITECTURES[model]
-    if is_checkpoint(model):
-        return CheckpointNetwork(model)
-    raise SettingsError(
-        f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}, or give the prefix of a checkpoint: "
-        f"{model}-symbol.json is not there"
-    )
-
-
-def bring_to_network(image, levels):
-    """Build the network's input from an image in another unit.
-
-    Parameters
-    ----------
-    image : mxnet.symbol.Symbol
-        (1, 3, H, W).
-    levels : float
-        Grey levels in one unit.
-
-    Returns
-    -------
-    mxnet.symbol.Symbol
-        ``image * levels + OFFSET``, with the further input `OFFSET` of shape (1, 3, 1, 1): the grey levels at the
-        unit's zero less the means of the training data.
-    """
-    return mx.sym.broadcast_add(image * levels, mx.sym.Variable(OFFSET, shape=(1, 3, 1, 1)))
-
-
 def _block(layer):
     return int(re.match(r"[a-z]+(\d+)", layer).group(1))
+
+
+def halo(architecture, layers):
+    """Give how many pixels beyond the ones it covers a position of the deepest of `layers` depends on.
+
+    A position of a layer of stride s covers s pixels per axis; each 3x3 convolution up to it adds one position of the
+    convolution's own stride on either side. Pooling of stride 2 and size 2 adds none.
+
+    Raises
+    ------
+    SettingsError
+        If it is the network of a checkpoint: what its positions depend on is not known.
+    """
+    if not isinstance(architecture, Architecture):
+        raise SettingsError(f"{architecture.name} cannot be computed in tiles, only whole; leave out --tile-size")
+    deepest = max(architecture.layers.index(layer) for layer in layers)
+    return sum(architecture.stride(layer) for layer in architecture.layers[: deepest + 1] if layer.startswith("conv"))
+
+
+def alignment(architecture, layers):
+    """Give what the beginnings of windows and tiles are multiples of, in pixels.
+
+    With it, every pooling takes the same positions together in a window as in the whole picture.
+    """
+    return architecture.minimum_side(layers)

@@ -5,15 +5,12 @@ means of `images.units.RGB_MEANS`; one that takes something else wants it folded
 """
 
 import json
-import logging
 import os
 import re
 from pathlib import Path
 
-from ._mxnet import mx
-from .errors import SettingsError, WeightsError
-
-log = logging.getLogger(__name__)
+from .._mxnet import mx
+from ..errors import SettingsError, WeightsError
 
 _SYMBOL_SUFFIX = "-symbol.json"
 
@@ -50,7 +47,7 @@ def find_checkpoint_weights(model):
 
 
 class CheckpointNetwork:
-    """A network of somebody else's, with the interface of `networks.Architecture`.
+    """A network of somebody else's, with the interface of `vgg.Architecture`.
 
     Batch normalisation takes the moments it has learnt, dropout drops nothing, and pooling stays as the network has it.
 
@@ -130,7 +127,7 @@ class CheckpointNetwork:
                 return self._nodes[index]["name"]
 
     def build(self, layers, prepare=None):
-        """Build the network up to some layers, as `networks.build_symbol` does."""
+        """Build the network up to some layers, as `graph.build_symbol` does."""
         internals = self._symbol.get_internals()
         symbol = mx.sym.Group([internals[self._output(layer)] for layer in layers])
         data = mx.sym.Variable("data")

@@ -1,0 +1,1 @@
+"""Networks as symbols; no image and no file of parameters."""
