@@ -51,7 +51,7 @@ def run_original(args):
     from neural_style.images.units import to_network
     from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.problem import required_parameters
-    from neural_style.weights import load_weights
+    from neural_style.weights.params_file import load_weights
 
     recipe = find_recipe(args, "mxnet-0.7", size)
     blocks = ARCHITECTURES[recipe.model].blocks
@@ -70,7 +70,7 @@ def run_original(args):
 def find_recipe(args, name, size):
     """Give a recipe at the size, on the network whose weights are used."""
     from neural_style import get_recipe
-    from neural_style.weights import describe_weights
+    from neural_style.weights.lookup import describe_weights
 
     models, _ = describe_weights(args.weights)
     return get_recipe(name).override(model=models[0], max_long_edge=max(size), save_every=0)

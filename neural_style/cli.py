@@ -222,7 +222,7 @@ def _resume(args):
     from .job import Outputs
     from .memory import parse_size
     from .provenance import recall_recipe
-    from .weights import find_weights
+    from .weights.lookup import find_weights
 
     checkpoint = load_checkpoint(args.resume)
     recipe, strange = recall_recipe(checkpoint.run)
@@ -272,7 +272,7 @@ def _run_stylize(args):
     # The heavy imports come when the arguments are known to be good.
     from .job import Outputs
     from .memory import parse_size
-    from .weights import find_network
+    from .weights.lookup import find_network
 
     outputs = _find_outputs(args)
     if outputs is None:

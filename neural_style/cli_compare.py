@@ -5,12 +5,13 @@ import os
 from collections import OrderedDict
 
 from .console import repaint_visibly
-from .downloads import KNOWN_FILES, fetch, git_blob_id
 from .errors import ImageError, OutputError, SettingsError
 from .files import check_writable
 from .networks.vgg import STAND_INS
 from .recipes import get_recipe
-from .weights import digest, find_network
+from .weights.catalogue import KNOWN_FILES, digest, git_blob_id
+from .weights.downloads import fetch
+from .weights.lookup import find_network
 
 SCHEMA, VERSION = "neural-style/comparison", 1
 

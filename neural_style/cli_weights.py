@@ -4,11 +4,14 @@ import logging
 import os
 from pathlib import Path
 
-from .downloads import KNOWN_FILES, cache_folder, fetch
 from .errors import OutputError, WeightsError
-from .importers import LAYOUTS, import_weights
 from .networks.vgg import ARCHITECTURES
-from .weights import SUFFIX, describe_weights, find_weights, fitting_models, list_weights, save_weights, verify_weights
+from .weights.catalogue import KNOWN_FILES, cache_folder
+from .weights.checks import fitting_models
+from .weights.downloads import fetch
+from .weights.importers import LAYOUTS, import_weights
+from .weights.lookup import SUFFIX, describe_weights, find_weights, list_weights, verify_weights
+from .weights.params_file import save_weights
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from .executors import FeatureExecutor
 from .images import sizing, units
 from .networks.graph import build_symbol
 from .networks.vgg import ARCHITECTURES
-from .weights import load_weights
+from .weights.params_file import load_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 CONTENT_LAYER = "relu3_3"
@@ -48,7 +48,7 @@ class Judge:
     Raises
     ------
     WeightsError
-        As `weights.load_weights`.
+        As `weights.params_file.load_weights`.
     """
 
     def __init__(self, model, weights, content, style, ctx):

@@ -35,7 +35,7 @@ from .networks.graph import build_symbol
 from .networks.vgg import ARCHITECTURES
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
-from .weights import save_weights
+from .weights.params_file import save_weights
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from .recipes import DEFAULT_RECIPE, get_recipe
 from .report import require_packages, write_run_report
 from .trace import Trace
 from .transfer import DEFAULT_SEED, StopReason, choose_network, finish_picture, stylize
-from .weights import find_weights
+from .weights.lookup import find_weights
 
 log = logging.getLogger(__name__)
 

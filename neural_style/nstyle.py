@@ -9,7 +9,7 @@ import numpy as np
 from .cli import make_parser
 from .flags import add_original_flags, override_recipe
 from .job import Outputs, repaint
-from .weights import find_network
+from .weights.lookup import find_network
 
 RECIPE = "mxnet-1.9"
 

@@ -15,7 +15,9 @@ from .networks.external import CheckpointNetwork
 from .networks.graph import OFFSET, Graph, bring_to_network, get_network
 from .objectives import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, Term, loss_factors, loss_symbol, represent
 from .tiling import TiledLossExecutor, read_tiled
-from .weights import check_shapes, find_weights, load_weights
+from .weights.checks import check_shapes
+from .weights.lookup import find_weights
+from .weights.params_file import load_weights
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ _TV_ARRAYS = 1
 
 
 def required_parameters(recipe):
-    """Give the names and shapes of the parameters that a recipe's network needs, as `weights.load_weights` takes them.
+    """Give the names and shapes of the parameters that a recipe's network needs.
 
     Raises
     ------

@@ -31,7 +31,7 @@ from .errors import ImageError, SettingsError, WeightsError
 from .files import sha256
 from .images.saving import METADATA, read_metadata
 from .recipes import DEFAULT_RECIPE, RECIPES
-from .weights import find_weights
+from .weights.lookup import find_weights
 
 SCHEMA, VERSION = "neural-style/picture", 1
 

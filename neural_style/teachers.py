@@ -9,7 +9,8 @@ from .executors import FeatureExecutor
 from .images.units import RGB_MEANS
 from .networks.graph import build_symbol
 from .networks.vgg import ARCHITECTURES
-from .weights import check_finite, read_arrays, read_index
+from .weights.checks import check_finite
+from .weights.params_file import read_arrays, read_index
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from .problem import (
     starting_image,
 )
 from .recipes import CHOSEN, DEFAULT_RECIPE, Recipe, get_recipe
-from .weights import find_network
+from .weights.lookup import find_network
 
 log = logging.getLogger(__name__)
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
@@ -195,8 +195,8 @@ def stylize(
         What to compute; `Recipe.override` changes single settings.
     weights : str or pathlib.Path or mapping of str to mxnet.nd.NDArray, optional
         The parameters of the recipe's network, or their file. If not given, they are looked for, and where there are
-        none, `weights.find_network` may put a smaller network in its place, unless `Recipe.override` named this one;
-        the result's recipe names the one that ran.
+        none, `weights.lookup.find_network` may put a smaller network in its place, unless `Recipe.override` named this
+        one; the result's recipe names the one that ran.
     gpu : int, optional
         See `devices.choose_device`.
     seed : int, optional

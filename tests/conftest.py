@@ -37,7 +37,7 @@ def vgg19_file(tmp_path_factory):
     from numpy_vgg import random_parameters
 
     from neural_style.networks.vgg import ARCHITECTURES
-    from neural_style.weights import save_weights
+    from neural_style.weights.params_file import save_weights
 
     path = tmp_path_factory.mktemp("models") / "vgg19.params"
     save_weights(path, random_parameters(ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])))
@@ -63,10 +63,10 @@ def compact_alone(monkeypatch, tmp_path):
     from numpy_vgg import random_parameters
 
     from neural_style.networks.vgg import ARCHITECTURES
-    from neural_style.weights import save_weights
+    from neural_style.weights.params_file import save_weights
 
     folder = tmp_path / "models"
     shapes = ARCHITECTURES["vgg19-compact"].parameter_shapes(["relu5_1"])
     save_weights(folder / "vgg19-compact.params", random_parameters(shapes))
-    monkeypatch.setattr("neural_style.weights.search_folders", lambda models_dir=None: [folder])
+    monkeypatch.setattr("neural_style.weights.lookup.search_folders", lambda models_dir=None: [folder])
     return folder

@@ -13,7 +13,7 @@ from neural_style.images.reading import read_image
 from neural_style.networks.external import CheckpointNetwork, find_checkpoint_weights, is_checkpoint
 from neural_style.networks.graph import build_symbol, get_network
 from neural_style.objectives import FixedWeighting, Term, loss_factors, loss_symbol, represent
-from neural_style.weights import load_weights
+from neural_style.weights.params_file import load_weights
 
 
 def inception():

@@ -221,7 +221,7 @@ def test_a_network_that_is_named_is_not_replaced(pictures, compact_alone, tmp_pa
 
 def test_the_full_network_runs_where_its_weights_are(calls, monkeypatch, compact_alone, vgg19_file, capfd):
     monkeypatch.setattr(
-        "neural_style.weights.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
+        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
     )
     with pytest.raises(Called) as caught:
         main([])

@@ -80,7 +80,7 @@ def test_another_seed_paints_another_picture(given, compact_alone, folder):
 
 def test_the_full_network_runs_where_its_weights_are(given, compact_alone, vgg19_file, folder, monkeypatch, capfd):
     monkeypatch.setattr(
-        "neural_style.weights.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
+        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
     )
     demo(folder)
     demo(folder, "--model", "vgg19-compact")

@@ -8,7 +8,8 @@ from numpy_vgg import random_parameters
 
 from neural_style.cli import main
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.weights import digest, load_weights, save_weights
+from neural_style.weights.catalogue import digest
+from neural_style.weights.params_file import load_weights, save_weights
 
 SHAPES = ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])
 
@@ -17,9 +18,9 @@ SHAPES = ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])
 def no_other_places(monkeypatch, tmp_path):
     monkeypatch.setenv("NEURAL_STYLE_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("NEURAL_STYLE_MIRROR", "http://127.0.0.1:9/")  # the discard port: nobody answers
-    monkeypatch.setattr("neural_style.weights.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("neural_style.weights.lookup.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr("neural_style.cli_weights.cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr("neural_style.downloads.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("neural_style.weights.downloads.cache_folder", lambda: tmp_path / "cache")
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_import_refuses_what_is_no_weights_file(tmp_path, capfd):
 
 
 def test_fetching_without_a_network_says_what_to_do(tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr("neural_style.downloads.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("neural_style.weights.downloads.time.sleep", lambda seconds: None)
     line = failure(capfd, "weights", "fetch", "vgg19")
     assert "vgg19 could not be fetched" in line and "Without a network:" in line and "vgg19.params" in line
     assert not list(tmp_path.rglob("*.params"))

@@ -10,7 +10,7 @@ from neural_style.errors import ImageError, WeightsError
 from neural_style.images.sizing import resize
 from neural_style.images.units import RGB_MEANS
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.weights import read_parameters, save_weights
+from neural_style.weights.params_file import read_parameters, save_weights
 
 RNG = np.random.RandomState(1)
 CONTENT, STYLE, PICTURE = (RNG.randint(0, 256, (h, w, 3)).astype("uint8") for h, w in ((30, 40), (24, 20), (16, 12)))

@@ -14,12 +14,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from neural_style import downloads
 from neural_style._mxnet import mx
-from neural_style.downloads import KNOWN_FILES, fetch, git_blob_id
 from neural_style.errors import DownloadError, WeightsError
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.weights import find_weights, read_arrays, read_index, save_weights, verify_weights
+from neural_style.weights import catalogue
+from neural_style.weights.catalogue import KNOWN_FILES, git_blob_id
+from neural_style.weights.downloads import fetch
+from neural_style.weights.lookup import find_weights, verify_weights
+from neural_style.weights.params_file import read_arrays, read_index, save_weights
 
 CONTENT = np.random.RandomState(0).bytes(300000)
 BLOB = hashlib.sha1(b"blob 300000\0" + CONTENT).hexdigest()
@@ -141,7 +143,7 @@ def test_fetch_then_nothing_to_do(server, tmp_path, caplog):
 def test_default_folder_is_the_cache(server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     path = fetch("vgg19")
-    assert path.parent == downloads.cache_folder()
+    assert path.parent == catalogue.cache_folder()
     assert find_weights("vgg19", models_dir=tmp_path / "none").read_bytes() == CONTENT
 
 
@@ -189,7 +191,7 @@ def test_retries(server, tmp_path, monkeypatch):
 
 def test_killed_in_the_middle(server, tmp_path):
     server.plan = ["stall in the middle"]
-    program = "import sys; from neural_style.downloads import fetch; fetch('vgg19', sys.argv[1], timeout=60)"
+    program = "import sys; from neural_style.weights.downloads import fetch; fetch('vgg19', sys.argv[1], timeout=60)"
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=root)
     try:

@@ -10,13 +10,13 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from neural_style import importers
 from neural_style._mxnet import mx
 from neural_style.errors import DependencyError, SettingsError, WeightsError
-from neural_style.importers import LAYOUTS, detect_layout, import_weights
 from neural_style.networks.graph import build_symbol
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.weights import load_weights, save_weights
+from neural_style.weights import importers
+from neural_style.weights.importers import LAYOUTS, detect_layout, import_weights
+from neural_style.weights.params_file import load_weights, save_weights
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 # Positions of the convolutions up to conv5_1 in torch's and Gluon's list of layers, written out.

@@ -26,9 +26,6 @@ MAY_IMPORT = {
     "optimizers": {"lbfgs"},
     "recipes": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
-    "weights": {"checkpoint_networks", "downloads", "files", "networks"},
-    "importers": {"networks", "weights"},
-    "downloads": {"importers", "weights"},
     # Handed symbols and parameters; neither images nor weights.
     "executors": {"objectives"},
     "precision": {"executors"},

@@ -8,7 +8,7 @@ from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor
 from neural_style.networks import graph, vgg
-from neural_style.weights import read_index
+from neural_style.weights.params_file import read_index
 
 TINY = vgg.Architecture("tiny", ((2, 4), (3, 6), (1, 5)))
 

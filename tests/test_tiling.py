@@ -11,7 +11,8 @@ from neural_style.networks import graph
 from neural_style.networks.vgg import ARCHITECTURES, Architecture, alignment, halo
 from neural_style.objectives import Term, loss_symbol, represent
 from neural_style.tiling import TiledLossExecutor, cut, read_tiled
-from neural_style.weights import find_weights, load_weights
+from neural_style.weights.lookup import find_weights
+from neural_style.weights.params_file import load_weights
 
 VGG19, VGG16 = ARCHITECTURES["vgg19"], ARCHITECTURES["vgg16"]
 # The depths of the real networks, so that halo and strides are theirs, with few channels.

@@ -5,24 +5,21 @@ import struct
 import numpy as np
 import pytest
 
-from neural_style import weights
 from neural_style._mxnet import mx
 from neural_style.errors import OutputError, SettingsError, WeightsError
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.weights import (
+from neural_style.weights import catalogue, lookup, params_file
+from neural_style.weights.catalogue import digest
+from neural_style.weights.checks import fitting_models
+from neural_style.weights.lookup import (
     describe_weights,
-    digest,
     find_network,
     find_weights,
-    fitting_models,
     list_weights,
-    load_weights,
-    read_arrays,
-    read_index,
-    save_weights,
     search_folders,
     verify_weights,
 )
+from neural_style.weights.params_file import load_weights, read_arrays, read_index, save_weights
 
 VGG19, VGG16 = ARCHITECTURES["vgg19"], ARCHITECTURES["vgg16"]
 
@@ -45,7 +42,7 @@ def nowhere(tmp_path, monkeypatch):
     """Hide this machine's own weights."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("NEURAL_STYLE_MODELS", raising=False)
-    monkeypatch.setattr(weights, "__file__", str(tmp_path / "checkout" / "neural_style" / "weights.py"))
+    monkeypatch.setattr(lookup, "__file__", str(tmp_path / "checkout" / "neural_style" / "weights" / "lookup.py"))
     (tmp_path / "checkout").mkdir()
     (tmp_path / "checkout" / "setup.py").touch()
     return tmp_path
@@ -107,7 +104,7 @@ def test_folders_in_their_order(nowhere, monkeypatch):
     given, environment, checkout, cache = search_folders(nowhere / "given")
     assert (given.name, environment.name) == ("given", "environment")
     assert checkout == nowhere / "checkout" / "models"
-    assert cache == weights.cache_folder()
+    assert cache == catalogue.cache_folder()
     for folder in (cache, checkout, environment, given):  # each one comes before those made until now
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "vgg19.params").touch()
@@ -116,10 +113,10 @@ def test_folders_in_their_order(nowhere, monkeypatch):
 
 def test_installed_package_has_no_checkout(nowhere):
     (nowhere / "checkout" / "setup.py").unlink()
-    assert search_folders() == [weights.cache_folder()]
+    assert search_folders() == [catalogue.cache_folder()]
     shipped = nowhere / "checkout" / "neural_style" / "models"
     shipped.mkdir(parents=True)
-    assert search_folders() == [shipped, weights.cache_folder()]
+    assert search_folders() == [shipped, catalogue.cache_folder()]
 
 
 def test_explicit_file_wins(nowhere):
@@ -363,7 +360,7 @@ def test_whole_vgg16_is_not_vgg19():
     for model, deepest in (("vgg16", "conv5_3"), ("vgg19", "conv5_4")):
         architecture = ARCHITECTURES[model]
         found = {
-            name: weights.Entry("<f4", shape, 0)
+            name: params_file.Entry("<f4", shape, 0)
             for name, shape in architecture.parameter_shapes([architecture.layers[-1]]).items()
         }
         assert fitting_models(found) == ((model,), deepest)
@@ -403,8 +400,8 @@ def test_verify(tmp_path, monkeypatch):
     record = verify_weights(path, "vgg16")
     assert record.models == ("vgg16",) and record.deepest == "conv5_1" and record.sha256 == digest(path)
     assert "22 parameters complete and finite; not one of the published files" == record.note
-    known = weights.KNOWN_FILES["vgg19"].__class__("x", "x", "x", weights.git_blob_id(path), "THE FILE", "vgg16")
-    monkeypatch.setitem(weights.KNOWN_FILES, "x", known)
+    known = catalogue.KNOWN_FILES["vgg19"].__class__("x", "x", "x", catalogue.git_blob_id(path), "THE FILE", "vgg16")
+    monkeypatch.setitem(catalogue.KNOWN_FILES, "x", known)
     assert re.search("THE FILE .git blob [0-9a-f]{40}", verify_weights(path, "vgg16").note)
     with pytest.raises(WeightsError, match="conv3_4_weight"):
         verify_weights(path, "vgg19")

@@ -1,13 +1,7 @@
-"""Fetch the known files: published weights, and the pictures of the original program.
+"""Fetch the known files of the `catalogue`.
 
 A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to
-where it is searched for; a broken or wrong download is never found there. Two environment variables change where files
-come from:
-
-- ``NEURAL_STYLE_MIRROR``: an address under which every file has the path that it has in `KNOWN_FILES`;
-- ``MXNET_GLUON_REPO``: MXNet's own variable, for the files of Gluon's model zoo alone.
-
-`requests` honours the usual proxy variables.
+where it is searched for; a broken or wrong download is never found there. `requests` honours the usual proxy variables.
 """
 
 import hashlib
@@ -19,133 +13,19 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections import OrderedDict
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Optional
 
-from .errors import DownloadError
-
-MIRROR_VARIABLE = "NEURAL_STYLE_MIRROR"
-GLUON_VARIABLE = "MXNET_GLUON_REPO"
-
-# The originals' data repository, and MXNet's own model store.
-_WEB_DATA = "https://raw.githubusercontent.com/dmlc/web-data/master/"
-_GLUON = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
-
-# Left behind only by a process that was killed; a download does not take this long.
-_SCRATCH_PREFIX, _SCRATCH_SECONDS = ".fetch-", 24 * 3600
+from ..errors import DownloadError
+from .catalogue import KNOWN_FILES, cache_folder, feed, git_blob_id
+from .importers import import_weights
+from .lookup import is_complete
+from .params_file import save_weights
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class KnownFile:
-    """A file that somebody publishes.
-
-    Attributes
-    ----------
-    name : str
-        What ``weights fetch`` calls it.
-    filename : str
-        Its name in the folder, after any import.
-    path : str
-        Its path below the base address.
-    digest : str
-        Git blob id (`git_blob_id`); for Gluon's files, from MXNet's model_store, SHA-1 of the ``.params`` in the zip.
-    description : str
-        One line.
-    model : str or None
-        The network that it fits; None for a picture.
-    gluon : bool
-        Whether it is a zip of Gluon's, to be imported into this project's layout.
-    """
-
-    name: str
-    filename: str
-    path: str
-    digest: str
-    description: str
-    model: Optional[str] = None
-    gluon: bool = False
-
-    @property
-    def url(self):
-        """The address, with the environment's mirrors considered."""
-        base = os.environ.get(MIRROR_VARIABLE)
-        if not base and self.gluon:
-            base = os.environ.get(GLUON_VARIABLE) or _GLUON
-        return (base or _WEB_DATA).rstrip("/") + "/" + self.path
-
-
-KNOWN_FILES = OrderedDict(
-    (known.name, known)
-    for known in (
-        KnownFile(
-            "vgg19",
-            "vgg19.params",
-            "mxnet/neural-style/model/vgg19.params",
-            "9dfbe2ed44e0e8914f9551888bf763e14c09c778",
-            "VGG-19 of the original program (Simonyan & Zisserman)",
-            "vgg19",
-        ),
-        KnownFile(
-            "vgg16",
-            "vgg16.params",
-            "gluon/models/vgg16-e660d456.zip",
-            "e660d4569ccb679ec68f1fd3cce07a387252a90a",
-            "VGG-16 of Gluon's model zoo",
-            "vgg16",
-            gluon=True,
-        ),
-        KnownFile(
-            "gluon-vgg19",
-            "gluon-vgg19.params",
-            "gluon/models/vgg19-ad2f660d.zip",
-            "ad2f660d101905472b83590b59708b71ea22b2e5",
-            "VGG-19 of Gluon's model zoo, for --weights gluon-vgg19",
-            "vgg19",
-            gluon=True,
-        ),
-        KnownFile(
-            "IMG_4343.jpg",
-            "IMG_4343.jpg",
-            "mxnet/neural-style/input/IMG_4343.jpg",
-            "eeb9f8c4c55c3c2095397ff82417ad23f2201834",
-            "the original program's content picture",
-        ),
-        KnownFile(
-            "starry_night.jpg",
-            "starry_night.jpg",
-            "mxnet/neural-style/input/starry_night.jpg",
-            "d4db3c8e88f1bc85c7ca9c7f669da82ae51a402b",
-            "the original program's style picture",
-        ),
-        KnownFile(
-            "4343_starry_night.jpg",
-            "4343_starry_night.jpg",
-            "mxnet/neural-style/output/4343_starry_night.jpg",
-            "0b7e435a07ab9cf7192a9d948e4caae36876fc7d",
-            "the result that the original program's authors published",
-        ),
-    )
-)
-
-
-def cache_folder():
-    """Give the user's cache folder, where files are fetched to; it need not exist."""
-    import pooch  # with requests it takes a third of a second, which --help must not wait for
-
-    return Path(pooch.os_cache("neural-style"))
-
-
-def git_blob_id(path):
-    """Give git's name for a file's content: SHA-1 over "blob", the size, a zero byte and the content."""
-    sha = hashlib.sha1(b"blob %d\0" % os.path.getsize(path))
-    with open(path, "rb") as file:
-        _feed(sha, file)
-    return sha.hexdigest()
+# Left behind only by a process that was killed; a download does not take this long.
+_SCRATCH_PREFIX, _SCRATCH_SECONDS = ".fetch-", 24 * 3600
 
 
 def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=False):
@@ -237,10 +117,6 @@ def _download(known, scratch, timeout, retries, progress, target):
 
 
 def _import_gluon(known, archive, target):
-    # weights reads the table above; at the top of this module the two would need each other.
-    from .importers import import_weights
-    from .weights import save_weights
-
     inside = archive.with_suffix(".params")
     with zipfile.ZipFile(archive) as file, file.open(inside.name) as source, open(inside, "wb") as copy:
         shutil.copyfileobj(source, copy, 1 << 20)
@@ -252,8 +128,6 @@ def _is_present(known, target):
         return False
     if known.gluon:
         # What was imported has no published digest.
-        from .weights import is_complete
-
         return is_complete(target, known.model)
     return git_blob_id(target) == known.digest
 
@@ -264,15 +138,10 @@ def _digest_of_download(known, path):
     sha = hashlib.sha1()
     try:
         with zipfile.ZipFile(path) as archive, archive.open(PurePosixPath(known.path).stem + ".params") as file:
-            _feed(sha, file)
+            feed(sha, file)
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
         return f"none: {error}"
     return sha.hexdigest()
-
-
-def _feed(sha, file):
-    for block in iter(lambda: file.read(1 << 20), b""):
-        sha.update(block)
 
 
 def _reason(error, timeout):

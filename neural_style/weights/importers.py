@@ -27,9 +27,13 @@ from typing import Callable, Tuple
 
 import numpy as np
 
-from .errors import DependencyError, SettingsError, WeightsError
-from .networks.vgg import ARCHITECTURES
-from .weights import check_finite, check_shapes, digest, read_arrays, read_index
+from ..errors import DependencyError, SettingsError, WeightsError
+from ..networks.vgg import ARCHITECTURES
+from .catalogue import digest
+from .checks import check_finite, check_shapes
+from .params_file import read_arrays, read_index
+
+_log = logging.getLogger(__name__)
 
 # What VGG was trained with (Simonyan & Zisserman 2015, the authors' released models), RGB.
 MEANS = (123.68, 116.779, 103.939)
@@ -48,8 +52,6 @@ MATCONVNET_VGG19_SHA256 = "abdb57167f82a2a1fbab1e1c16ad9373411883f262a1a37ee5db2
 
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # pickle of torch.serialization.MAGIC_NUMBER
 _MXNET = b"\x12\x01" + 14 * b"\0"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Network parameters in files: read, check, find, fetch and import them."""

@@ -1,0 +1,118 @@
+"""Check parameters before they are used: names, shapes, types, finite values, and which networks they fit."""
+
+import re
+from collections import OrderedDict
+
+import numpy as np
+
+from ..errors import WeightsError
+from ..networks.vgg import ARCHITECTURES
+
+
+def check_shapes(found, shapes, source):
+    """Check names, shapes and types before any value is used.
+
+    Parameters
+    ----------
+    found : mapping of str to Entry, numpy.ndarray or mxnet.nd.NDArray
+        What `source` holds: things with a shape and a dtype.
+    shapes : dict of str to tuple of int
+        What is needed.
+    source : str or path-like
+        For the message.
+
+    Raises
+    ------
+    WeightsError
+        At the first parameter that is wrong.
+    """
+    for name, shape in shapes.items():
+        if name not in found:
+            raise WeightsError(
+                f"{source} has no parameter {name}, which must be {tuple(shape)}{_extent(found)}; "
+                "choose weights that go deeper, or shallower layers"
+            )
+        if tuple(found[name].shape) != tuple(shape):
+            raise WeightsError(
+                f"{source}: parameter {name} has shape {tuple(found[name].shape)} where {tuple(shape)} is needed; "
+                "these are the weights of another network"
+            )
+        if _type_name(found[name].dtype) not in ("float16", "float32", "float64"):
+            raise WeightsError(
+                f"{source}: parameter {name} {tuple(shape)} is of type {_type_name(found[name].dtype)}, which is not a "
+                "floating-point type that can be read; save it as float32"
+            )
+    # The layers of VGG-16 that VGG-19 has too have the same shapes, so only what lies between them tells the two apart.
+    needed = [place for place in map(_place, shapes) if place]
+    for name in found:
+        if name not in shapes and _place(name) and needed and _place(name) < max(needed):
+            raise WeightsError(
+                f"{source} also has the parameter {name} {tuple(found[name].shape)}, a layer that the chosen network "
+                "does not have; these are the weights of another network, choose it with --model"
+            )
+
+
+def check_finite(arrays, source):
+    """Raise WeightsError, naming the first, if one of `arrays` (name to numpy.ndarray) has NaN or infinity in it."""
+    for name, array in arrays.items():
+        broken = array.size - np.count_nonzero(np.isfinite(array))
+        if broken:
+            raise WeightsError(
+                f"{source}: {broken} of the {array.size} values of parameter {name} {array.shape} are not finite "
+                "in float32; fetch or import the file again"
+            )
+
+
+def fitting_models(found):
+    """Tell from names and shapes which networks parameters are good for, and how deep they go.
+
+    A network fits if the parameters are its own from the first convolution to some last one, without a gap and without
+    convolutions between that it has not: VGG-16's names and shapes are all in VGG-19 too.
+
+    Parameters
+    ----------
+    found : dict of str to Entry or numpy.ndarray
+        Things with a shape and a dtype.
+
+    Returns
+    -------
+    models : tuple of str
+        Empty if none fits; more than one only if the parameters end before the networks differ.
+    deepest : str or None
+        The last convolution, such as ``conv5_1``.
+    """
+    depths = ((model, _depth(found, architecture)) for model, architecture in ARCHITECTURES.items())
+    depths = OrderedDict((model, depth) for model, depth in depths if depth)
+    return tuple(depths), next(iter(depths.values()), None)
+
+
+def _place(name):
+    """Give (block, convolution) of a parameter name such as conv3_1_weight, or None."""
+    match = re.fullmatch(r"conv(\d+)_(\d+)_(?:weight|bias)", name)
+    return tuple(map(int, match.groups())) if match else None
+
+
+def _extent(found):
+    places = [place for place in map(_place, found) if place]
+    return " (it goes to conv{}_{})".format(*max(places)) if places else " (it has no convolution of VGG at all)"
+
+
+def _type_name(dtype):
+    return str(dtype) if str(dtype) in ("bfloat16", "none") else np.dtype(dtype).name
+
+
+def _depth(index, architecture):
+    shapes = architecture.parameter_shapes([architecture.layers[-1]])
+    own = [name for name in index if _place(name)]
+    whole = OrderedDict()
+    for name, shape in shapes.items():
+        if name not in index:
+            break
+        whole[name] = shape
+    if not own or set(own) != set(whole) or len(whole) % 2:
+        return None
+    try:
+        check_shapes(index, whole, "")
+    except WeightsError:
+        return None
+    return next(reversed(whole))[: -len("_bias")]

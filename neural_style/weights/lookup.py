@@ -1,0 +1,231 @@
+"""Find, list and verify files of network parameters."""
+
+import logging
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Tuple
+
+from ..errors import SettingsError, WeightsError
+from ..networks.external import find_checkpoint_weights, is_checkpoint
+from ..networks.vgg import ARCHITECTURES, STAND_INS
+from .catalogue import KNOWN_FILES, cache_folder, digest, git_blob_id
+from .checks import check_shapes, fitting_models
+from .params_file import read_index, read_parameters
+
+log = logging.getLogger(__name__)
+
+FOLDER_VARIABLE = "NEURAL_STYLE_MODELS"
+SUFFIX = ".params"
+
+# The deepest activation that the original program uses.
+COMPLETE_TO = "relu5_1"
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What is known of one weights file, present or to be had.
+
+    Attributes
+    ----------
+    name : str
+        What ``--weights`` or ``weights fetch`` calls it: the file's name without its suffix.
+    path : pathlib.Path or None
+        None if it is not on this machine.
+    size : int or None
+        In bytes.
+    models : tuple of str
+        The networks it fits by names and shapes; more than one only if it ends before they differ.
+    deepest : str or None
+        The last convolution in it, such as ``conv5_1``.
+    sha256 : str or None
+        Only where it was asked for.
+    note : str
+        One line for a reader.
+    """
+
+    name: str
+    path: Optional[Path] = None
+    size: Optional[int] = None
+    models: Tuple[str, ...] = ()
+    deepest: Optional[str] = None
+    sha256: Optional[str] = None
+    note: str = ""
+
+
+def search_folders(models_dir=None):
+    """Give the folders in which weights are looked for, first to last; they need not exist.
+
+    They are `models_dir`, the environment's NEURAL_STYLE_MODELS, the project's own ``models/`` (beside the package in a
+    source checkout, inside it once installed), and the user's cache.
+    """
+    folders = [models_dir, os.environ.get(FOLDER_VARIABLE)]
+    package = Path(__file__).resolve().parent.parent
+    if (package.parent / "setup.py").is_file():  # beside an installed package, models/ would be somebody else's
+        folders.append(package.parent / "models")
+    elif (package / "models").is_dir():
+        folders.append(package / "models")
+    folders.append(cache_folder())
+    return list(OrderedDict.fromkeys(Path(folder).expanduser() for folder in folders if folder))
+
+
+def find_weights(model, weights=None, models_dir=None):
+    """Find the file with the parameters of a network.
+
+    Parameters
+    ----------
+    model : str
+        Name of a network; ``<model>.params`` is looked for. Or the prefix of a checkpoint, which has its own.
+    weights : str or path-like, optional
+        A file, which then is taken, or the bare name of another one in the same folders: ``gluon-vgg19``.
+    models_dir : str or path-like, optional
+        Folder to look in before the others.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file; the message says where it was looked for and how to get it.
+    """
+    if weights is not None:
+        path = Path(weights).expanduser()
+        if path.is_file():
+            return path
+        if path.name != str(weights) or path.suffix:
+            raise WeightsError(f"weights file {path} does not exist; check --weights")
+    if weights is None and is_checkpoint(model):
+        return find_checkpoint_weights(model)
+    name = model if weights is None else str(weights)
+    found = _look_for(name, models_dir)
+    if found:
+        return found
+    folders = search_folders(models_dir)
+    remedy = f"neural-style weights fetch {name}" if name in KNOWN_FILES else "neural-style weights list"
+    raise WeightsError(
+        f"no weights '{name}': {name}{SUFFIX} is not in {', '.join(map(str, folders))}; get them with "
+        f"'{remedy}', or name a file with --weights"
+    )
+
+
+def _look_for(name, models_dir):
+    places = (folder / (name + SUFFIX) for folder in search_folders(models_dir))
+    return next((path for path in places if path.is_file()), None)
+
+
+def find_network(preferred, model=None, weights=None, models_dir=None):
+    """Choose the network to run, and find the file with its parameters.
+
+    A network that is named is the one that runs, or it is an error. Where none is named, a file that is named decides;
+    where no file is named either, it is the preferred one if its weights are here, else its stand-in, and a line of the
+    log says so.
+
+    Parameters
+    ----------
+    preferred : str
+        The network of the recipe.
+    model : str, optional
+        The network that was named.
+    weights, models_dir : str or path-like, optional
+        As `find_weights` takes them.
+
+    Returns
+    -------
+    model : str
+    path : pathlib.Path
+
+    Raises
+    ------
+    WeightsError
+        As `find_weights`, about the network that is named or preferred; if a file that decides cannot be read.
+    """
+    if model is not None:
+        return model, find_weights(model, weights, models_dir)
+    if weights is not None:
+        path = find_weights(preferred, weights, models_dir)
+        fitting, _ = describe_weights(path)
+        # What fits none is not the preferred network's either; loading it says which parameter is wrong.
+        return preferred if preferred in fitting or not fitting else fitting[0], path
+    stand_in = STAND_INS.get(preferred)
+    if stand_in and not _look_for(preferred, models_dir) and _look_for(stand_in, models_dir):
+        remedy = f"; 'neural-style weights fetch {preferred}' gets the full one" if preferred in KNOWN_FILES else ""
+        log.info("there are no weights of %s here, so the network is %s%s", preferred, stand_in, remedy)
+        return stand_in, _look_for(stand_in, models_dir)
+    return preferred, find_weights(preferred, models_dir=models_dir)
+
+
+def describe_weights(path):
+    """Tell, as `fitting_models`, what a file is good for; no value is read.
+
+    Returns
+    -------
+    models : tuple of str
+        The one the file is named after comes alone, if it fits.
+    deepest : str or None
+    """
+    models, deepest = fitting_models(read_index(path))
+    named = Path(path).stem
+    return (named,) if named in models else models, deepest
+
+
+def list_weights(models_dir=None):
+    """List the weights in all folders, in the order of the search, then those that could be fetched.
+
+    Returns
+    -------
+    list of WeightsRecord
+        A file that cannot be used is in it, with the reason as its note; `path` is None for what is not here.
+    """
+    records = []
+    for folder in search_folders(models_dir):
+        for path in sorted(folder.glob("*" + SUFFIX)):
+            try:
+                models, deepest = describe_weights(path)
+                note = "" if models else "fits none of the networks"
+                records.append(WeightsRecord(path.stem, path, path.stat().st_size, models, deepest, note=note))
+            except WeightsError as error:
+                records.append(WeightsRecord(path.stem, path, path.stat().st_size, note=str(error)))
+    present = {record.name for record in records}
+    for known in KNOWN_FILES.values():
+        if known.model and known.name not in present:
+            note = f"{known.description}; not here: neural-style weights fetch {known.name}"
+            records.append(WeightsRecord(known.name, models=(known.model,), note=note))
+    return records
+
+
+def verify_weights(path, model):
+    """Check every parameter of a network, up to relu5_1, which is all that the original program needs.
+
+    A file that is complete and sound passes also if it is not one of the published ones (it may have been imported);
+    the note says which of the two it is.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such network.
+    WeightsError
+        As `load_weights`.
+    """
+    if model not in ARCHITECTURES:
+        raise SettingsError(f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}")
+    path, architecture = Path(path), ARCHITECTURES[model]
+    arrays = read_parameters(path, architecture.parameter_shapes([_complete(architecture)]))
+    blob = git_blob_id(path)
+    published = [known for known in KNOWN_FILES.values() if known.model and known.digest == blob]
+    note = f"{len(arrays)} parameters complete and finite; "
+    note += f"{published[0].description} (git blob {blob})" if published else "not one of the published files"
+    _, deepest = describe_weights(path)
+    return WeightsRecord(path.stem, path, path.stat().st_size, (model,), deepest, digest(path), note)
+
+
+def is_complete(path, model):
+    """Say whether a file has, by names and shapes, every parameter of a network up to relu5_1."""
+    architecture = ARCHITECTURES[model]
+    try:
+        check_shapes(read_index(path), architecture.parameter_shapes([_complete(architecture)]), path)
+    except WeightsError:
+        return False
+    return True
+
+
+def _complete(architecture):
+    return COMPLETE_TO if COMPLETE_TO in architecture.layers else architecture.layers[-1]
