@@ -20,7 +20,7 @@ from neural_style.distances import Judge
 from neural_style.distill import INPUT_SPREAD, start_params
 from neural_style.images import reading, saving, sizing, units
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.recipes import DEFAULT_RECIPE, get_recipe
+from neural_style.recipes.presets import DEFAULT_RECIPE, get_recipe
 from neural_style.scales import STUDENT, balance, rescale
 from neural_style.teachers import read_params
 from neural_style.transfer import stylize

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from neural_style.checkpoints import load_checkpoint
 from neural_style.images.reading import read_image
-from neural_style.recipes import RECIPES
+from neural_style.recipes.presets import RECIPES
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 RUN = [sys.executable, "-m", "neural_style"]

@@ -18,7 +18,7 @@ from neural_style.images.painting import paint
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.images.sizing import long_edge_size
-from neural_style.recipes import RECIPES, get_recipe
+from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.transfer import stylize
 
 COLUMNS = 3

@@ -13,12 +13,12 @@ __version__ = "1.0.0"
 # Where each public name lives; imported when it is first used, so that asking for the version costs nothing.
 _HOMES = {
     "NeuralStyleError": "errors",
-    "RECIPES": "recipes",
-    "Recipe": "recipes",
+    "RECIPES": "recipes.presets",
+    "Recipe": "recipes.recipe",
     "Result": "transfer",
     "Step": "transfer",
     "StopReason": "transfer",
-    "get_recipe": "recipes",
+    "get_recipe": "recipes.presets",
     "read_image": "images.reading",
     "save_image": "images.saving",
     "stylize": "transfer",

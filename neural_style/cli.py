@@ -13,7 +13,8 @@ from . import __version__
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
 from .errors import CheckpointError, NeuralStyleError, SettingsError
 from .flags import FURTHER_FLAGS, add_flags, add_original_flags, override_recipe
-from .recipes import CHOICES, DEFAULT_RECIPE, RECIPES
+from .recipes.presets import DEFAULT_RECIPE, RECIPES
+from .recipes.recipe import CHOICES
 
 # Where the recipe of an original program puts its pictures if no flag says so.
 _DEFAULT_OUTPUT = "output/out.jpg"

@@ -8,7 +8,7 @@ from .console import repaint_visibly
 from .errors import ImageError, OutputError, SettingsError
 from .files import check_writable
 from .networks.vgg import STAND_INS
-from .recipes import get_recipe
+from .recipes.presets import get_recipe
 from .weights.catalogue import KNOWN_FILES, digest, git_blob_id
 from .weights.downloads import fetch
 from .weights.lookup import find_network

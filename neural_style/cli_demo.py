@@ -6,7 +6,7 @@ import os
 from .console import repaint_visibly
 from .errors import ImageError
 from .networks.vgg import ARCHITECTURES, STAND_INS
-from .recipes import DEFAULT_RECIPE, get_recipe
+from .recipes.presets import DEFAULT_RECIPE, get_recipe
 from .weights.lookup import find_network
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import shlex
 from .files import sha256
 from .flags import write_flag, write_flags
 from .provenance import read_record, recall_recipe
-from .recipes import DEFAULT_RECIPE
+from .recipes.presets import DEFAULT_RECIPE
 
 
 def add_arguments(parser):

@@ -12,7 +12,8 @@ from .networks.vgg import ARCHITECTURES, STAND_INS
 from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from .optimizers import OPTIMIZERS
 from .precision import PRECISIONS
-from .recipes import CHOICES, RECIPES, get_recipe
+from .recipes.presets import RECIPES, get_recipe
+from .recipes.recipe import CHOICES
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from .files import check_writable
 from .images.reading import read_image
 from .images.saving import check_output, save_image
 from .provenance import describe_picture, describe_run, read_record, to_metadata
-from .recipes import DEFAULT_RECIPE, get_recipe
+from .recipes.presets import DEFAULT_RECIPE, get_recipe
 from .report import require_packages, write_run_report
 from .trace import Trace
 from .transfer import DEFAULT_SEED, StopReason, choose_network, finish_picture, stylize

@@ -30,7 +30,7 @@ from . import __version__
 from .errors import ImageError, SettingsError, WeightsError
 from .files import sha256
 from .images.saving import METADATA, read_metadata
-from .recipes import DEFAULT_RECIPE, RECIPES
+from .recipes.presets import DEFAULT_RECIPE, RECIPES
 from .weights.lookup import find_weights
 
 SCHEMA, VERSION = "neural-style/picture", 1

@@ -26,7 +26,8 @@ from .problem import (
     required_side,
     starting_image,
 )
-from .recipes import CHOSEN, DEFAULT_RECIPE, Recipe, get_recipe
+from .recipes.presets import DEFAULT_RECIPE, get_recipe
+from .recipes.recipe import CHOSEN, Recipe
 from .weights.lookup import find_network
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from neural_style.cli import main
 from neural_style.errors import WeightsError
 from neural_style.images.reading import read_image
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.recipes import RECIPES, get_recipe
+from neural_style.recipes.presets import RECIPES, get_recipe
 
 RUN = [sys.executable, "-m", "neural_style"]
 

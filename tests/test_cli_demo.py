@@ -8,7 +8,7 @@ from neural_style.cli import main
 from neural_style.images.contact_sheet import make_contact_sheet
 from neural_style.images.painting import paint
 from neural_style.images.reading import read_image
-from neural_style.recipes import get_recipe
+from neural_style.recipes.presets import get_recipe
 
 NAMES = ["demo-content.png", "demo-style.png", "demo-result.png", "demo.png"]
 

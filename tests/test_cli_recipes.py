@@ -4,7 +4,7 @@ import pytest
 
 from neural_style.cli import main
 from neural_style.cli_recipes import markdown
-from neural_style.recipes import RECIPES
+from neural_style.recipes.presets import RECIPES
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -13,7 +13,7 @@ from neural_style.cli import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.provenance import read_record
-from neural_style.recipes import RECIPES, get_recipe
+from neural_style.recipes.presets import RECIPES, get_recipe
 
 
 def make(pictures, vgg19_file, output, *more):

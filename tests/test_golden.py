@@ -23,7 +23,7 @@ from neural_style.cli import main
 from neural_style.images.reading import read_image
 from neural_style.images.sizing import resize
 from neural_style.images.units import from_network, to_network
-from neural_style.recipes import get_recipe
+from neural_style.recipes.presets import get_recipe
 from neural_style.transfer import StopReason, finish_picture, stylize
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -24,7 +24,6 @@ MAY_IMPORT = {
     "files": set(),
     "objectives": set(),
     "optimizers": {"lbfgs"},
-    "recipes": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     # Handed symbols and parameters; neither images nor weights.
     "executors": {"objectives"},
@@ -112,7 +111,7 @@ MAY_IMPORT = {
 
 MAY_EXIT = {"cli", "__main__"}
 MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
-OPENS_NO_FILE = {"executors", "lbfgs", "objectives", "optimizers", "recipes", "tiling"}
+OPENS_NO_FILE = {"executors", "lbfgs", "objectives", "optimizers", "tiling"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}

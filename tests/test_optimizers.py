@@ -6,7 +6,7 @@ import pytest
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.optimizers import OPTIMIZERS, make_optimizer
-from neural_style.recipes import RECIPES
+from neural_style.recipes.presets import RECIPES
 
 SHAPE = (1, 3, 4, 5)
 RATE, MOMENTUM, DECAY, DELAY, FACTOR = 0.1, 0.9, 0.01, 3, 0.5

@@ -14,7 +14,7 @@ from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.networks.graph import Graph, lower
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objectives import FixedWeighting, Term, loss_symbol, represent
-from neural_style.recipes import RECIPES, get_recipe
+from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.tiling import TiledLossExecutor, read_tiled
 
 COMPACT = ARCHITECTURES["vgg19-compact"]

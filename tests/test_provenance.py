@@ -18,7 +18,7 @@ from neural_style.images import saving
 from neural_style.images.reading import read_image
 from neural_style.images.saving import read_metadata, save_image
 from neural_style.job import Outputs, repaint
-from neural_style.recipes import get_recipe
+from neural_style.recipes.presets import get_recipe
 from neural_style.transfer import StopReason
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (20, 30, 3)).astype("uint8")

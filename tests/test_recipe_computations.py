@@ -8,7 +8,7 @@ from scipy import optimize
 from neural_style._mxnet import mx
 from neural_style.networks import vgg
 from neural_style.problem import Objective, Pictures, required_parameters, starting_image
-from neural_style.recipes import RECIPES
+from neural_style.recipes.presets import RECIPES
 from neural_style.transfer import stylize
 
 torch = pytest.importorskip("torch", reason="torch is not here: pip install torch, for the CPU")

@@ -9,7 +9,8 @@ from neural_style.networks.graph import POOLINGS
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
-from neural_style.recipes import CHOSEN, DEFAULT_RECIPE, RECIPES, get_recipe
+from neural_style.recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
+from neural_style.recipes.recipe import CHOSEN
 
 # What the sources do, in numbers, from their descriptions. What of it the tests in test_recipe_computations see is
 # written down there a second time, as formulas.

@@ -19,7 +19,7 @@ from neural_style.compare import compare_pictures, reconcile
 from neural_style.errors import DependencyError, OutputError
 from neural_style.images.saving import save_image
 from neural_style.provenance import describe_run
-from neural_style.recipes import get_recipe
+from neural_style.recipes.presets import get_recipe
 from neural_style.trace import Trace
 from neural_style.transfer import Step, StopReason
 

@@ -15,7 +15,7 @@ from neural_style import trace as trace_module
 from neural_style.cli import main
 from neural_style.job import Outputs, repaint
 from neural_style.provenance import describe_run
-from neural_style.recipes import get_recipe
+from neural_style.recipes.presets import get_recipe
 from neural_style.trace import Trace
 from neural_style.transfer import Step, StopReason
 

@@ -14,7 +14,7 @@ from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.problem import required_parameters
-from neural_style.recipes import RECIPES, get_recipe
+from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.transfer import StopReason, stylize
 
 TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))

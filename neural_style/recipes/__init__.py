@@ -1,0 +1,1 @@
+"""Settings as values, and the published numbers with their sources."""
