@@ -23,14 +23,12 @@ MAY_IMPORT = {
     "devices": set(),
     "files": set(),
     "objectives": set(),
-    "optimizers": {"lbfgs"},
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     # Handed symbols and parameters; neither images nor weights.
     "executors": {"objectives"},
     "precision": {"executors"},
     "tiling": {"executors", "networks", "objectives"},
     "memory": {"tiling"},
-    "lbfgs": set(),
     "problem": {
         "checkpoint_networks",
         "memory",
@@ -111,7 +109,7 @@ MAY_IMPORT = {
 
 MAY_EXIT = {"cli", "__main__"}
 MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
-OPENS_NO_FILE = {"executors", "lbfgs", "objectives", "optimizers", "tiling"}
+OPENS_NO_FILE = {"executors", "objectives", "tiling"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}

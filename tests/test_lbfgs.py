@@ -7,13 +7,13 @@ import pytest
 from numpy_vgg import random_parameters
 from scipy.optimize import minimize, rosen, rosen_der
 
-from neural_style import lbfgs
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
-from neural_style.lbfgs import LBFGS
 from neural_style.networks import graph, vgg
 from neural_style.objectives import FixedWeighting, Term, loss_factors, loss_symbol, represent
+from neural_style.optimizers import lbfgs
+from neural_style.optimizers.lbfgs import LBFGS
 
 MOST_EVALUATIONS = 41  # the start's, and two line searches of 20
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._mxnet import mx
-from .errors import SettingsError
+from .._mxnet import mx
+from ..errors import SettingsError
 
 # Of L-BFGS-B, subroutine lnsrlb: sufficient decrease, curvature, the relative width of a bracket that is not worth
 # dividing, and evaluations per line search.
