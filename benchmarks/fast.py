@@ -50,7 +50,7 @@ def run_original(args):
     from neural_style.images.sizing import resize
     from neural_style.images.units import to_network
     from neural_style.networks.vgg import ARCHITECTURES
-    from neural_style.problem import required_parameters
+    from neural_style.objective.objective import required_parameters
     from neural_style.weights.params_file import load_weights
 
     recipe = find_recipe(args, "mxnet-0.7", size)
@@ -82,7 +82,8 @@ def measure_objective(args):
 
     content, style, size = load_pictures(args)
     from neural_style._mxnet import mx
-    from neural_style.problem import Objective, Pictures, load_parameters
+    from neural_style.objective.objective import Objective
+    from neural_style.problem import Pictures, load_parameters
 
     recipe = find_recipe(args, "mxnet-0.7", size)
     pictures = Pictures(content, style, None, recipe)

@@ -221,7 +221,7 @@ def _resume(args):
 
     from .checkpoints import load_checkpoint
     from .job import Outputs
-    from .memory import parse_size
+    from .objective.memory import parse_size
     from .provenance import recall_recipe
     from .weights.lookup import find_weights
 
@@ -272,7 +272,7 @@ def _run_stylize(args):
 
     # The heavy imports come when the arguments are known to be good.
     from .job import Outputs
-    from .memory import parse_size
+    from .objective.memory import parse_size
     from .weights.lookup import find_network
 
     outputs = _find_outputs(args)

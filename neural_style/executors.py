@@ -1,16 +1,12 @@
-"""Explicit executors: one reads targets, one gives losses and their gradient, one gives total variation's gradient.
+"""Explicit executors: one reads targets, one gives losses and their gradient.
 
 They are handed symbols and parameters and open no file. As in MXNet's neural-style example the network has a gradient
-for the image alone, and total variation has an executor of its own whose output *is* the gradient.
+for the image alone.
 """
 
 from ._mxnet import mx
-from .objectives import TV_KERNEL, total_variation_symbol
 
 _UNUSED = "unused"
-
-# Pixels up to which total variation is computed whole: more than the recipes' own pictures have.
-TV_STRIP = 2**19
 
 
 class FeatureExecutor:
@@ -63,7 +59,7 @@ class LossExecutor:
         The other arguments and the auxiliary states of the symbol, on `ctx`.
     weigh : callable
         From the losses, (1,) each, to the head gradients of backward, (1,) each, on the device:
-        `objectives.FixedWeighting` or `objectives.AdaptiveWeighting`.
+        `objective.terms.FixedWeighting` or `objective.terms.AdaptiveWeighting`.
     image : mxnet.nd.NDArray
         Float32 (1, 3, H, W) on `ctx`.
     ctx : mxnet.Context
@@ -87,67 +83,6 @@ class LossExecutor:
         """Compute `losses` and `gradient` for the image as it is now. Does not wait for the device."""
         self.losses = self._executor.forward(is_train=True)
         self._executor.backward(self._weigh(self.losses))
-
-
-class TVGradientExecutor:
-    """The gradient of total variation, and its value.
-
-    Bound on the image itself, which it reads at every `run` and never writes. See
-    `objectives.total_variation_symbol` for the formula. Large images are computed in strips, because convolution and
-    differences hold several times what they are given.
-
-    Parameters
-    ----------
-    image : mxnet.nd.NDArray
-        Float32 (1, C, H, W) on `ctx`.
-    weight : float
-        Factor of the total variation in the objective.
-    ctx : mxnet.Context
-    kind : str
-        A name of `objectives.TV_KINDS`.
-    strip : int
-        Most pixels of a strip; it has whole rows, at least two.
-
-    Attributes
-    ----------
-    gradient : mxnet.nd.NDArray
-        Of the image's shape, already multiplied by `weight`, at the last `run`.
-    loss : mxnet.nd.NDArray
-        Shape (1,), already multiplied by `weight`, at the last `run`.
-    """
-
-    def __init__(self, image, weight, ctx, kind="quadratic", strip=TV_STRIP):
-        kernel = {"kernel": mx.nd.array([[TV_KERNEL]], ctx=ctx)}  # (1, 1, 3, 3)
-        channels, height, width = image.shape[1:]
-        rows = max(2, strip // width)
-        self._image, self._strips, executors = image, [], {}
-        if height <= rows:
-            symbol = total_variation_symbol(weight, image.shape, kind)
-            self._executor = bind(symbol, {"image": image}, kernel, ctx)
-            self.gradient, self.loss = self._executor.outputs[:2]
-            return
-        self.gradient, self.loss = mx.nd.zeros(image.shape, ctx=ctx), mx.nd.zeros((1,), ctx=ctx)
-        for begin in range(0, height, rows):
-            end = min(begin + rows, height)
-            above, below = int(begin > 0), int(end < height)
-            key = above, end - begin, below
-            if key not in executors:
-                window = mx.nd.zeros((1, channels, above + end - begin + below, width), ctx=ctx)
-                symbol = total_variation_symbol(weight, image.shape, kind, above, below)
-                executors[key] = window, bind(symbol, {"image": window}, kernel, ctx)
-            self._strips.append((slice(begin, end), slice(begin - above, end + below)) + executors[key])
-
-    def run(self):
-        """Compute `gradient` and `loss` for the image as it is now. Does not wait for the device."""
-        if not self._strips:
-            self.gradient, self.loss = self._executor.forward(is_train=False)[:2]
-            return
-        self.loss = mx.nd.zeros((1,), ctx=self._image.context)
-        for own, rows, window, executor in self._strips:
-            window[:] = self._image[:, :, rows]
-            gradient, loss = executor.forward(is_train=False)[:2]
-            self.gradient[:, :, own] = gradient
-            self.loss += loss
 
 
 def bind(symbol, inputs, others, ctx, gradients=None, shared=None):

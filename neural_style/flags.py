@@ -9,7 +9,8 @@ from .images.units import UNITS
 from .networks.external import is_checkpoint
 from .networks.graph import POOLINGS
 from .networks.vgg import ARCHITECTURES, STAND_INS
-from .objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
+from .objective.terms import CONTENT_NORMS, STYLE_NORMS
+from .objective.variation import TV_KINDS
 from .optimizers import OPTIMIZERS
 from .precision import PRECISIONS
 from .recipes.presets import RECIPES, get_recipe

@@ -12,20 +12,11 @@ from ._mxnet import mx
 from .devices import choose_device
 from .errors import SettingsError
 from .images import colour, sizing, units
-from .memory import available
+from .objective.memory import available
+from .objective.objective import Objective, euclidean_norm, required_parameters, required_side
 from .optimizers import OPTIMIZERS, count_arrays, make_optimizer
 from .precision import choose_precision
-from .problem import (
-    Objective,
-    Pictures,
-    euclidean_norm,
-    image_unit,
-    load_parameters,
-    picture_size,
-    required_parameters,
-    required_side,
-    starting_image,
-)
+from .problem import Pictures, load_parameters, picture_size, starting_image
 from .recipes.presets import DEFAULT_RECIPE, get_recipe
 from .recipes.recipe import CHOSEN, Recipe
 from .weights.lookup import find_network
@@ -165,7 +156,7 @@ def finish_picture(image, recipe, last):
     """
     if isinstance(image, mx.nd.NDArray):
         image = image.asnumpy()
-    picture = units.from_network(image, image_unit(recipe))
+    picture = units.from_network(image, units.get_unit(recipe.unit))
     return colour.denoise(picture, recipe.remove_noise) if recipe.denoise_final or not last else picture
 
 
@@ -337,7 +328,7 @@ def _check(recipe):
 def _make_optimizer(recipe, image):
     bounds = None
     if recipe.clip_pixels:
-        unit = image_unit(recipe)
+        unit = units.get_unit(recipe.unit)
         # (3,) -> (1, 3, 1, 1)
         bounds = tuple(mx.nd.array(b, ctx=image.context).reshape((1, -1, 1, 1)) for b in (unit.black, unit.white))
     return make_optimizer(recipe.optimizer, image, recipe.settings(), bounds)

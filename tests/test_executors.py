@@ -5,9 +5,11 @@ import pytest
 from numpy_vgg import NumpyVGG, gram, random_parameters
 
 from neural_style._mxnet import mx
-from neural_style.executors import FeatureExecutor, LossExecutor, TVGradientExecutor
+from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.networks import graph, vgg
-from neural_style.objectives import FixedWeighting, Term, gram_symbol, loss_factors, loss_symbol, represent
+from neural_style.objective.representations import gram_symbol, loss_symbol, represent
+from neural_style.objective.terms import FixedWeighting, Term, loss_factors
+from neural_style.objective.variation import TVGradientExecutor
 
 TINY = vgg.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 TERMS = [Term("style", "relu1_1"), Term("style", "relu2_1"), Term("style", "relu3_1"), Term("content", "relu2_2")]

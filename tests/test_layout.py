@@ -22,13 +22,10 @@ MAY_IMPORT = {
     # They know none of the others.
     "devices": set(),
     "files": set(),
-    "objectives": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     # Handed symbols and parameters; neither images nor weights.
-    "executors": {"objectives"},
+    "executors": set(),
     "precision": {"executors"},
-    "tiling": {"executors", "networks", "objectives"},
-    "memory": {"tiling"},
     "problem": {
         "checkpoint_networks",
         "memory",
@@ -109,7 +106,7 @@ MAY_IMPORT = {
 
 MAY_EXIT = {"cli", "__main__"}
 MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
-OPENS_NO_FILE = {"executors", "objectives", "tiling"}
+OPENS_NO_FILE = {"executors"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}

@@ -11,7 +11,8 @@ from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.networks import graph, vgg
-from neural_style.objectives import FixedWeighting, Term, loss_factors, loss_symbol, represent
+from neural_style.objective.representations import loss_symbol, represent
+from neural_style.objective.terms import FixedWeighting, Term, loss_factors
 from neural_style.optimizers import lbfgs
 from neural_style.optimizers.lbfgs import LBFGS
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from neural_style import memory
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.networks import vgg
 from neural_style.networks.graph import Graph
-from neural_style.objectives import Term
-from neural_style.tiling import cut, loss_parts
+from neural_style.objective import memory
+from neural_style.objective.terms import Term
+from neural_style.objective.tiling import cut, loss_parts
 
 COMPACT = vgg.ARCHITECTURES["vgg19-compact"]
 TERMS = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
@@ -129,8 +129,8 @@ from neural_style import memory
 from neural_style._mxnet import mx
 from neural_style.networks.graph import Graph
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.objectives import Term
-from neural_style.tiling import TiledLossExecutor, read_tiled
+from neural_style.objective.terms import Term
+from neural_style.objective.tiling import TiledLossExecutor, read_tiled
 
 def status(key):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))

@@ -5,17 +5,15 @@ import pytest
 
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
-from neural_style.executors import TV_STRIP, TVGradientExecutor
-from neural_style.objectives import (
+from neural_style.objective.terms import (
     CONTENT_NORMS,
     STYLE_NORMS,
-    TV_KINDS,
     AdaptiveWeighting,
     FixedWeighting,
     Term,
     loss_factors,
-    total_variation_symbol,
 )
+from neural_style.objective.variation import TV_KINDS, TV_STRIP, TVGradientExecutor, total_variation_symbol
 
 STYLE, CONTENT = Term("style", "a"), Term("content", "b")
 SHAPES = {"a": (1, 4, 5, 6), "b": (1, 7, 2, 3)}

@@ -13,9 +13,10 @@ from neural_style.errors import DeviceError, SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.networks.graph import Graph, lower
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.objectives import FixedWeighting, Term, loss_symbol, represent
+from neural_style.objective.representations import loss_symbol, represent
+from neural_style.objective.terms import FixedWeighting, Term
+from neural_style.objective.tiling import TiledLossExecutor, read_tiled
 from neural_style.recipes.presets import RECIPES, get_recipe
-from neural_style.tiling import TiledLossExecutor, read_tiled
 
 COMPACT = ARCHITECTURES["vgg19-compact"]
 TERMS = [Term("style", "relu1_1"), Term("style", "relu3_1"), Term("content", "relu3_2")]

@@ -7,7 +7,8 @@ from scipy import optimize
 
 from neural_style._mxnet import mx
 from neural_style.networks import vgg
-from neural_style.problem import Objective, Pictures, required_parameters, starting_image
+from neural_style.objective.objective import Objective, required_parameters
+from neural_style.problem import Pictures, starting_image
 from neural_style.recipes.presets import RECIPES
 from neural_style.transfer import stylize
 

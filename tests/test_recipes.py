@@ -7,7 +7,8 @@ from neural_style.errors import SettingsError
 from neural_style.images.units import UNITS
 from neural_style.networks.graph import POOLINGS
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.objectives import CONTENT_NORMS, STYLE_NORMS, TV_KINDS
+from neural_style.objective.terms import CONTENT_NORMS, STYLE_NORMS
+from neural_style.objective.variation import TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
 from neural_style.recipes.recipe import CHOSEN

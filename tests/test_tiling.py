@@ -9,8 +9,9 @@ from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor
 from neural_style.networks import graph
 from neural_style.networks.vgg import ARCHITECTURES, Architecture, alignment, halo
-from neural_style.objectives import Term, loss_symbol, represent
-from neural_style.tiling import TiledLossExecutor, cut, read_tiled
+from neural_style.objective.representations import loss_symbol, represent
+from neural_style.objective.terms import Term
+from neural_style.objective.tiling import TiledLossExecutor, cut, read_tiled
 from neural_style.weights.lookup import find_weights
 from neural_style.weights.params_file import load_weights
 

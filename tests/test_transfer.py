@@ -12,8 +12,8 @@ from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
+from neural_style.objective.objective import required_parameters
 from neural_style.optimizers import OPTIMIZERS
-from neural_style.problem import required_parameters
 from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.transfer import StopReason, stylize
 
@@ -350,7 +350,7 @@ def test_an_allocation_that_fails_is_one_line_with_the_flag_that_helps(
     def fail(self):
         raise error if isinstance(error, Exception) else mx.base.MXNetError(error)
 
-    monkeypatch.setattr("neural_style.problem.Objective.evaluate", fail)
+    monkeypatch.setattr("neural_style.objective.objective.Objective.evaluate", fail)
     with pytest.raises(SettingsError, match="not enough memory to compute 40 x 24 pixels" + line):
         run(content, style, weights, dict(max_long_edge=40), tile_size=tile_size)
 
@@ -359,7 +359,7 @@ def test_other_errors_of_mxnet_are_not_explained_away(content, style, weights, m
     def fail(self):
         raise mx.base.MXNetError("Check failed: something else")
 
-    monkeypatch.setattr("neural_style.problem.Objective.evaluate", fail)
+    monkeypatch.setattr("neural_style.objective.objective.Objective.evaluate", fail)
     with pytest.raises(mx.base.MXNetError, match="something else"):
         run(content, style, weights)
 
@@ -406,7 +406,7 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     for megabytes in (4000, 125):
         monkeypatch.setattr(transfer, "available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6)
         caplog.clear()
-        with caplog.at_level("INFO", "neural_style.problem"):
+        with caplog.at_level("INFO", "neural_style.objective.targets"):
             stylize(content, style, settings, parameters, gpu=-1)
         lines[megabytes] = [record.getMessage() for record in caplog.records if "computed" in record.getMessage()]
     assert len(lines[4000]) == 1 and lines[4000][0].startswith("400 x 240 pixels are computed whole")

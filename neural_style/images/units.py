@@ -11,6 +11,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Tuple
 
+from ..errors import SettingsError
+
 # Mean red, green and blue of the ImageNet training pictures on which VGG was trained (Simonyan & Zisserman 2015).
 RGB_MEANS = (123.68, 116.779, 103.939)
 
@@ -49,6 +51,19 @@ UNITS = OrderedDict(
         ("fractions", Unit(255.0, (0.0, 0.0, 0.0))),
     ]
 )
+
+
+def get_unit(name):
+    """Give the unit called `name`.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    if name not in UNITS:
+        raise SettingsError(f"unknown unit '{name}'; choose from {', '.join(UNITS)}")
+    return UNITS[name]
 
 
 def to_network(image, white=256.0, unit=UNITS["centred"]):

@@ -27,14 +27,15 @@ class Recipe:
     content_weight, style_weight, tv_weight : float
         Factors of the three parts of the objective. A total variation weight of 0 or less leaves total variation out.
     content_norm, style_norm : str
-        What the sums of squares are divided by: names of `objectives.CONTENT_NORMS` and `objectives.STYLE_NORMS`.
+        What the sums of squares are divided by: names of `objective.terms.CONTENT_NORMS` and
+        `objective.terms.STYLE_NORMS`.
     style_layer_weights : tuple of float
         What each style layer's loss is multiplied by besides; one number is for each of them, none means that the
         layers share a weight of 1.
     adaptive : bool
         Whether content, style and total variation are each divided by their own current value.
     tv_kind : str
-        A name of `objectives.TV_KINDS`.
+        A name of `objective.variation.TV_KINDS`.
     unit : str
         What is optimised: a name of `images.units.UNITS`. Learning rate, noise and total variation are in this unit.
     white : float

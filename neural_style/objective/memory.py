@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from ._mxnet import mx
-from .errors import SettingsError
-from .networks.vgg import alignment
+from .._mxnet import mx
+from ..errors import SettingsError
+from ..networks.vgg import alignment
 from .tiling import Span, Tile, cut, loss_parts
 
 _FLOAT = 4  # bytes

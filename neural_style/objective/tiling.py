@@ -18,11 +18,11 @@ from typing import Tuple
 
 import numpy as np
 
-from ._mxnet import mx
-from .errors import SettingsError
-from .executors import FeatureExecutor, bind
-from .networks.vgg import alignment, halo
-from .objectives import loss_symbol, represent
+from .._mxnet import mx
+from ..errors import SettingsError
+from ..executors import FeatureExecutor, bind
+from ..networks.vgg import alignment, halo
+from .representations import loss_symbol, represent
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _cut_axis(length, largest_step, reach, align):
 
 
 def represent_own(graph, terms, tile):
-    """Build what each term compares, as `objectives.represent`, of a tile's own positions.
+    """Build what each term compares, as `representations.represent`, of a tile's own positions.
 
     Poolings halve the strides that are left to come, so less and less of the halo is needed: it is cut off after each.
 

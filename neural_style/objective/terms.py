@@ -1,0 +1,157 @@
+"""The terms of the objective, and the head gradients that weight them.
+
+Gatys, Ecker & Bethge, A Neural Algorithm of Artistic Style, arXiv:1508.06576 (2015), in the form of MXNet's
+neural-style example: a loss is a plain sum of squares. Whatever a source divides or multiplies it by is not part of the
+symbol but of the head gradient that backward starts from.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from .._mxnet import mx
+from ..errors import SettingsError
+from ..networks.graph import get_network
+
+# What the sum of squared differences of an activation (1, C, H, W) is divided by.
+CONTENT_NORMS = OrderedDict(
+    [
+        ("sum", lambda c, h, w: 1.0),
+        ("half", lambda c, h, w: 2.0),
+        ("mean", lambda c, h, w: float(c) * h * w),
+        ("quarter-mean", lambda c, h, w: 4.0 * c * h * w),
+    ]
+)
+
+# The same for the Gram matrix (C, C) of such an activation, which itself is a plain sum over positions. A source that
+# divides the Gram matrix by the positions has their square here.
+STYLE_NORMS = OrderedDict(
+    [
+        ("mean-per-position", lambda c, h, w: float(c) ** 2 * h * w),
+        ("gatys", lambda c, h, w: 4.0 * float(c) ** 2 * (float(h) * w) ** 2),
+        ("mean-of-means", lambda c, h, w: float(c) ** 2 * (float(h) * w) ** 2),
+        ("mean", lambda c, h, w: float(c) ** 2),
+    ]
+)
+
+# Added to a loss before it divides, as the tutorial that divides by losses does.
+ADAPTIVE_GUARD = 1e-10
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of the objective: what is compared, at which layer.
+
+    Attributes
+    ----------
+    kind : {"style", "content"}
+        Whether the layer's Gram matrix or the activation itself is compared with its target.
+    layer : str
+        The usual name of the activation, such as ``relu4_2``.
+    """
+
+    kind: str
+    layer: str
+
+    @property
+    def name(self):
+        """Name of the term in logs and histories, such as ``style_relu4_1``."""
+        return f"{self.kind}_{self.layer}"
+
+    @property
+    def target(self):
+        """Name of the variable that holds the target."""
+        return f"target_{self.name}"
+
+
+def make_terms(recipe):
+    """Give the terms of a recipe, those of style first, with the layers as its network names them."""
+    resolve = get_network(recipe.model).resolve
+    return [Term("style", layer) for layer in resolve(recipe.style_layers)] + [
+        Term("content", layer) for layer in resolve(recipe.content_layers)
+    ]
+
+
+def loss_factors(terms, shapes, content_weight, style_weights, content_norm="sum", style_norm="mean-per-position"):
+    """Compute the factor of each term's sum of squares in the objective: the weight of its kind over its norm.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+    shapes : mapping of str to tuple of int
+        Layer name to the shape (1, C, H, W) of its activation.
+    content_weight : float
+    style_weights : sequence of float
+        One for each style term, in their order.
+    content_norm, style_norm : str
+        Names of `CONTENT_NORMS` and `STYLE_NORMS`. The defaults are those of MXNet's example.
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    SettingsError
+        If there is no such norm.
+    """
+    for name, norm, norms in (("content", content_norm, CONTENT_NORMS), ("style", style_norm, STYLE_NORMS)):
+        if norm not in norms:
+            raise SettingsError(f"unknown {name} norm '{norm}'; choose from {', '.join(norms)}")
+    style_weights = iter(style_weights)
+    factors = []
+    for term in terms:
+        _, channels, height, width = shapes[term.layer]
+        if term.kind == "style":
+            factors.append(float(next(style_weights)) / STYLE_NORMS[style_norm](channels, height, width))
+        else:
+            factors.append(float(content_weight) / CONTENT_NORMS[content_norm](channels, height, width))
+    return factors
+
+
+class FixedWeighting:
+    """Head gradients that are the factors of the terms.
+
+    Parameters
+    ----------
+    factors : sequence of float
+    ctx : mxnet.Context
+    """
+
+    def __init__(self, factors, ctx):
+        # A factor is rounded to float32 here and here alone, as the original's was.
+        self._heads = [mx.nd.ones((1,), ctx=ctx) * factor for factor in factors]
+
+    def __call__(self, losses):
+        """Give the head gradients, (1,) each; the losses make no difference."""
+        return self._heads
+
+
+class AdaptiveWeighting:
+    """Head gradients that divide each part of the objective, content and style, by its own current value.
+
+    The value counts as a constant for the gradient, so that a part pulls as hard as its weight says, however large it
+    is. Nothing here waits for the device.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+    factors : sequence of float
+        Those of `loss_factors`, the weights included.
+    weights : mapping of str to float
+        The weight of each kind of term.
+    ctx : mxnet.Context
+    """
+
+    def __init__(self, terms, factors, weights, ctx):
+        self._kinds = [term.kind for term in terms]
+        # Divided by the weight, so that the value of a part is free of it; a part without weight has no gradient.
+        self._norms = [f / weights[kind] if weights[kind] else 0.0 for f, kind in zip(factors, self._kinds)]
+        self._factors = factors
+        self._ctx = ctx
+
+    def __call__(self, losses):
+        """Give the head gradients, (1,) each, for the losses as they are, (1,) each."""
+        values = {kind: mx.nd.full((1,), ADAPTIVE_GUARD, ctx=self._ctx) for kind in set(self._kinds)}
+        for kind, norm, loss in zip(self._kinds, self._norms, losses):
+            values[kind] = values[kind] + loss * norm
+        return [factor / values[kind] for factor, kind in zip(self._factors, self._kinds)]
