@@ -219,7 +219,7 @@ def convolution_peak(seconds=6.0):
 
 def _usual_variants():
     sys.path[:0] = [str(ROOT)]
-    from neural_style.precision import is_native
+    from neural_style.transfer.compute import is_native
 
     native = is_native()
     return [name for name in VARIANTS if native or not name.endswith("bf16")]

@@ -83,12 +83,15 @@ def measure_objective(args):
     content, style, size = load_pictures(args)
     from neural_style._mxnet import mx
     from neural_style.objective.objective import Objective
-    from neural_style.problem import Pictures, load_parameters
+    from neural_style.transfer.compute import available
+    from neural_style.transfer.inputs import Pictures, load_parameters
 
     recipe = find_recipe(args, "mxnet-0.7", size)
     pictures = Pictures(content, style, None, recipe)
     parameters = load_parameters(recipe, args.weights, mx.cpu())
-    return {"loss": Objective(recipe, parameters, pictures, mx.nd.array(np.load(args.image))).evaluate().loss}
+    image = mx.nd.array(np.load(args.image))
+    objective = Objective(recipe, parameters, pictures, image, available(image.context))
+    return {"loss": objective.evaluate().loss}
 
 
 def run_recipe(args):

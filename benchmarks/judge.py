@@ -23,7 +23,7 @@ from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.recipes.presets import DEFAULT_RECIPE, get_recipe
 from neural_style.scales import STUDENT, balance, rescale
 from neural_style.teachers import read_params
-from neural_style.transfer import stylize
+from neural_style.transfer.stylize import stylize
 
 
 def random_vgg19(seed):

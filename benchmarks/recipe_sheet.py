@@ -19,7 +19,7 @@ from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.images.sizing import long_edge_size
 from neural_style.recipes.presets import RECIPES, get_recipe
-from neural_style.transfer import stylize
+from neural_style.transfer.stylize import stylize
 
 COLUMNS = 3
 

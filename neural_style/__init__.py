@@ -15,13 +15,13 @@ _HOMES = {
     "NeuralStyleError": "errors",
     "RECIPES": "recipes.presets",
     "Recipe": "recipes.recipe",
-    "Result": "transfer",
-    "Step": "transfer",
-    "StopReason": "transfer",
+    "Result": "transfer.run",
+    "Step": "transfer.run",
+    "StopReason": "transfer.run",
     "get_recipe": "recipes.presets",
     "read_image": "images.reading",
     "save_image": "images.saving",
-    "stylize": "transfer",
+    "stylize": "transfer.stylize",
 }
 __all__ = sorted(_HOMES)
 

@@ -11,7 +11,7 @@ inputs      absolute paths of ``content``, ``style`` and ``initial``
 outputs     the fields of `job.Outputs`, absolute
 level       of the pyramid
 tile_size   in pixels, 0 if the picture is computed whole
-history     the fields of every `transfer.Step` so far
+history     the fields of every `transfer.run.Step` so far
 ==========  ============================================================================================================
 
 The noise that a run starts from is drawn before its first step and nothing is random after it, so that no state of a
@@ -32,7 +32,7 @@ import numpy as np
 from .errors import CheckpointError, SettingsError
 from .files import check_writable, output_error, write_whole
 from .provenance import check_run
-from .transfer import RunState, Step
+from .transfer.run import RunState, Step
 
 SCHEMA, VERSION = "neural-style/checkpoint", 1
 

@@ -188,9 +188,9 @@ def _compare(args, first, second, notes):
 
 
 def _judge(args, judge, pictures):
-    from .devices import choose_device
     from .distances import Judge
     from .images.reading import read_image
+    from .transfer.compute import choose_device
 
     judge = Judge(*judge, read_image(args.content), read_image(args.style), choose_device(args.gpu))
     return [judge.measure(picture) for picture in pictures]

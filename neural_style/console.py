@@ -38,7 +38,7 @@ def repaint_visibly(content, style, outputs, recipe, **more):
     """
     # The heavy imports, scikit-image's among them, come when the arguments are known to be good.
     from .job import repaint
-    from .transfer import StopReason
+    from .transfer.run import StopReason
 
     interrupt = threading.Event()
     done = len(more["resume"].state.history) if more.get("resume") else 0
@@ -93,7 +93,7 @@ class _StderrHandler(logging.Handler):
 @contextlib.contextmanager
 def _progress(total, done):
     """Give a callback that moves a progress bar on a terminal; elsewhere the original's log lines tell."""
-    from .transfer import epoch_log
+    from .transfer.optimisation import epoch_log
 
     if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
         yield None

@@ -26,7 +26,6 @@ import numpy as np
 
 from ._mxnet import mx
 from .crops import NOISY, Pictures, read_pictures
-from .devices import choose_device
 from .errors import SettingsError, WeightsError
 from .executors import FeatureExecutor
 from .files import output_error, replacing
@@ -35,6 +34,7 @@ from .networks.graph import build_symbol
 from .networks.vgg import ARCHITECTURES
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
+from .transfer.compute import choose_device
 from .weights.params_file import save_weights
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def distill(
     every : int
         Batches between evaluations on the held-out pictures.
     gpu : int, optional
-        See `devices.choose_device`.
+        See `transfer.compute.choose_device`.
 
     Returns
     -------

@@ -12,9 +12,9 @@ from .networks.vgg import ARCHITECTURES, STAND_INS
 from .objective.terms import CONTENT_NORMS, STYLE_NORMS
 from .objective.variation import TV_KINDS
 from .optimizers import OPTIMIZERS
-from .precision import PRECISIONS
 from .recipes.presets import RECIPES, get_recipe
 from .recipes.recipe import CHOICES
+from .transfer.compute import PRECISIONS
 
 
 @dataclass(frozen=True)

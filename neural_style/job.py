@@ -16,7 +16,9 @@ from .provenance import describe_picture, describe_run, read_record, to_metadata
 from .recipes.presets import DEFAULT_RECIPE, get_recipe
 from .report import require_packages, write_run_report
 from .trace import Trace
-from .transfer import DEFAULT_SEED, StopReason, choose_network, finish_picture, stylize
+from .transfer.inputs import choose_network
+from .transfer.run import StopReason, finish_picture
+from .transfer.stylize import DEFAULT_SEED, stylize
 from .weights.lookup import find_weights
 
 log = logging.getLogger(__name__)
@@ -126,7 +128,7 @@ def repaint(
     outputs : Outputs
     recipe : Recipe or str
     weights, gpu, seed, interrupt, tile_size, memory
-        As `transfer.stylize` takes them.
+        As `transfer.stylize.stylize` takes them.
     initial : str, optional
         Path of a picture to start from.
     callback : callable, optional

@@ -17,7 +17,7 @@ content        ``file``, as it was given, and ``sha256`` of the file
 style          the same
 initial        the same of a picture that the image started from, else null
 steps          steps that were done
-stop           name of the `transfer.StopReason`, null for a picture on the way
+stop           name of the `transfer.run.StopReason`, null for a picture on the way
 size           width and height in pixels
 =============  =========================================================================================================
 """
@@ -47,7 +47,7 @@ def describe_run(recipe, seed, gpu, weights, content, style, initial=None):
     recipe : Recipe
         The one that runs.
     seed, gpu : int or None
-        As `transfer.stylize` takes them.
+        As `transfer.stylize.stylize` takes them.
     weights : str, path-like, or mapping
         The file, or parameters.
     content, style, initial : str or path-like

@@ -15,8 +15,8 @@ def pytest_configure(config):
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu"):
-        from neural_style.devices import choose_device
         from neural_style.errors import DeviceError
+        from neural_style.transfer.compute import choose_device
 
         try:
             choose_device(0)

@@ -340,7 +340,7 @@ def test_a_signal_before_the_first_step_saves_nothing(pictures, vgg19_file, tmp_
     output = tmp_path / "o.png"
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
-        "import os, signal, sys, neural_style.transfer as t; from neural_style import cli\n"
+        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style import cli\n"
         "read = t.Pictures\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGINT); return read(*a)\n"
         "t.Pictures = kill\n"
@@ -355,7 +355,7 @@ def test_a_second_signal_ends_at_once(pictures, vgg19_file, tmp_path):
     output = tmp_path / "o.png"
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
-        "import os, signal, sys, neural_style.transfer as t; from neural_style import cli\n"
+        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style import cli\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT)\n"
         "t.Pictures = kill\n"
         "sys.exit(cli.main(sys.argv[1:]))"

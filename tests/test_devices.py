@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from neural_style._mxnet import mx
-from neural_style.devices import choose_device
 from neural_style.errors import DeviceError
+from neural_style.transfer.compute import choose_device
 
 
 @pytest.fixture

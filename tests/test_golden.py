@@ -24,7 +24,8 @@ from neural_style.images.reading import read_image
 from neural_style.images.sizing import resize
 from neural_style.images.units import from_network, to_network
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer import StopReason, finish_picture, stylize
+from neural_style.transfer.run import StopReason, finish_picture
+from neural_style.transfer.stylize import stylize
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -20,25 +20,11 @@ MAY_IMPORT = {
     "_mxnet": set(),
     "errors": set(),
     # They know none of the others.
-    "devices": set(),
     "files": set(),
     # Files of parameters. A fetched archive of Gluon's is imported on the way.
     # Handed symbols and parameters; neither images nor weights.
     "executors": set(),
-    "precision": {"executors"},
-    "problem": {
-        "checkpoint_networks",
-        "memory",
-        "tiling",
-        "executors",
-        "images",
-        "networks",
-        "objectives",
-        "units",
-        "weights",
-    },
     # The loop: neither job nor cli.
-    "transfer": {"devices", "images", "memory", "optimizers", "precision", "problem", "recipes", "weights"},
     # The network in the box: pictures, teachers, scale, and the training that knows them.
     "crops": {"images", "units"},
     "teachers": {"executors", "units", "networks", "weights"},

@@ -14,6 +14,7 @@ from neural_style.networks.graph import Graph
 from neural_style.objective import memory
 from neural_style.objective.terms import Term
 from neural_style.objective.tiling import cut, loss_parts
+from neural_style.transfer import compute
 
 COMPACT = vgg.ARCHITECTURES["vgg19-compact"]
 TERMS = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
@@ -68,7 +69,7 @@ def write(directory, **files):
 def left(tmp_path, groups):
     processes = tmp_path / "processes"
     processes.write_text(groups)
-    return memory._left_by_control_groups(processes, tmp_path / "mounts")
+    return compute._left_by_control_groups(processes, tmp_path / "mounts")
 
 
 def test_control_groups_of_version_2_with_their_ancestors(tmp_path):
@@ -86,23 +87,23 @@ def test_control_groups_of_version_1_in_a_container(tmp_path):
 
 
 def test_no_control_groups(tmp_path):
-    assert memory._left_by_control_groups(tmp_path / "missing", tmp_path) == []
+    assert compute._left_by_control_groups(tmp_path / "missing", tmp_path) == []
     assert left(tmp_path, "0::/a\n") == []
 
 
 def test_the_least_of_machine_and_groups_is_available(monkeypatch):
-    monkeypatch.setattr(memory, "_left_by_control_groups", lambda: [12345, 99999])
-    assert memory.available(mx.cpu()) == 12345
-    monkeypatch.setattr(memory, "_left_by_control_groups", lambda: [2**60])
-    assert 0 < memory.available(mx.cpu()) <= psutil.virtual_memory().total
-    monkeypatch.setattr(memory, "_left_by_control_groups", lambda: [-5])
-    assert memory.available(mx.cpu()) == 0
+    monkeypatch.setattr(compute, "_left_by_control_groups", lambda: [12345, 99999])
+    assert compute.available(mx.cpu()) == 12345
+    monkeypatch.setattr(compute, "_left_by_control_groups", lambda: [2**60])
+    assert 0 < compute.available(mx.cpu()) <= psutil.virtual_memory().total
+    monkeypatch.setattr(compute, "_left_by_control_groups", lambda: [-5])
+    assert compute.available(mx.cpu()) == 0
 
 
 def test_a_limit_is_the_whole_processs():
     used = psutil.Process().memory_info().rss
-    assert memory.available(mx.cpu(), used + 10**9) == pytest.approx(10**9, abs=50 * MB)
-    assert memory.available(mx.cpu(), 1) == 0
+    assert compute.available(mx.cpu(), used + 10**9) == pytest.approx(10**9, abs=50 * MB)
+    assert compute.available(mx.cpu(), 1) == 0
 
 
 # What is needed.

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from numpy_vgg import random_parameters
 
-from neural_style import precision, transfer
 from neural_style._mxnet import mx
 from neural_style.errors import DeviceError, SettingsError
 from neural_style.executors import FeatureExecutor, LossExecutor
@@ -17,6 +16,8 @@ from neural_style.objective.representations import loss_symbol, represent
 from neural_style.objective.terms import FixedWeighting, Term
 from neural_style.objective.tiling import TiledLossExecutor, read_tiled
 from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.transfer import compute
+from neural_style.transfer.stylize import stylize
 
 COMPACT = ARCHITECTURES["vgg19-compact"]
 TERMS = [Term("style", "relu1_1"), Term("style", "relu3_1"), Term("content", "relu3_2")]
@@ -26,7 +27,7 @@ LAYERS = [term.layer for term in TERMS]
 @pytest.fixture(scope="module")
 def computes():
     """Skip where MXNet cannot compute in bf16."""
-    reason = precision._failure(mx.cpu())
+    reason = compute._failure(mx.cpu())
     if reason is not None:
         pytest.skip(f"MXNet cannot compute in bf16 here: {reason}")
 
@@ -132,11 +133,11 @@ def test_a_run_in_bf16_goes_where_one_in_float32_goes(computes, parameters):
     )
     recipe = recipe.override(max_steps=4, stop_eps=0.0, initial="content")
     results = {
-        kind: transfer.stylize(content, style, recipe.override(precision=kind), weights=parameters, gpu=-1)
+        kind: stylize(content, style, recipe.override(precision=kind), weights=parameters, gpu=-1)
         for kind in ("float32", "bf16")
     }
     assert results["bf16"].recipe.precision == "bf16"
-    start = transfer.stylize(content, style, recipe.override(max_steps=0), weights=parameters, gpu=-1).image
+    start = stylize(content, style, recipe.override(max_steps=0), weights=parameters, gpu=-1).image
     assert 0 < relative(results["bf16"].image - start, results["float32"].image - start) < 0.2
 
 
@@ -148,26 +149,26 @@ def test_recipes_stay_in_float32_unless_asked():
     ("native", "reason", "chosen"), [(True, None, "bf16"), (True, "no", "float32"), (False, None, "float32")]
 )
 def test_auto_is_bf16_where_the_processor_has_it_and_it_works(monkeypatch, caplog, native, reason, chosen):
-    monkeypatch.setattr(precision, "is_native", lambda: native)
-    monkeypatch.setattr(precision, "_failure", lambda ctx: reason)
+    monkeypatch.setattr(compute, "is_native", lambda: native)
+    monkeypatch.setattr(compute, "_failure", lambda ctx: reason)
     with caplog.at_level(logging.INFO):
-        assert precision.choose_precision("auto", mx.cpu()) == chosen
+        assert compute.choose_precision("auto", mx.cpu()) == chosen
     assert chosen in caplog.text
 
 
 def test_bf16_that_cannot_be_computed_is_one_line(monkeypatch):
-    monkeypatch.setattr(precision, "_failure", lambda ctx: "could not create a primitive")
+    monkeypatch.setattr(compute, "_failure", lambda ctx: "could not create a primitive")
     with pytest.raises(DeviceError) as error:
-        precision.choose_precision("bf16", mx.cpu())
+        compute.choose_precision("bf16", mx.cpu())
     message = str(error.value)
     assert message.startswith("--precision bf16: ") and "could not create a primitive" in message
     assert "AVX-512" in message and "\n" not in message
 
 
 def test_imitated_bf16_comes_with_a_warning(monkeypatch, caplog):
-    monkeypatch.setattr(precision, "is_native", lambda: False)
-    monkeypatch.setattr(precision, "_failure", lambda ctx: None)
-    assert precision.choose_precision("bf16", mx.cpu()) == "bf16"
+    monkeypatch.setattr(compute, "is_native", lambda: False)
+    monkeypatch.setattr(compute, "_failure", lambda ctx: None)
+    assert compute.choose_precision("bf16", mx.cpu()) == "bf16"
     assert "slower than float32" in caplog.text
 
 
@@ -175,22 +176,22 @@ def test_what_mxnet_refuses_is_a_reason(monkeypatch):
     def refuse(symbol):
         raise AssertionError("target_dtype can only be float16\nsecond line")
 
-    monkeypatch.setattr(precision, "lower", refuse)
-    assert precision._failure(mx.cpu()) == "second line"
+    monkeypatch.setattr(compute, "lower", refuse)
+    assert compute._failure(mx.cpu()) == "second line"
 
 
 def test_the_processors_flags_are_read(tmp_path):
     file = tmp_path / "cpuinfo"
     for flags, native in (("fpu avx512f avx512_bf16", True), ("fpu avx512f avx512_vnni", False)):
         file.write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
-        assert precision.is_native(file) == native
-    assert not precision.is_native(tmp_path / "missing")
+        assert compute.is_native(file) == native
+    assert not compute.is_native(tmp_path / "missing")
     file.write_text("")
-    assert not precision.is_native(file)
+    assert not compute.is_native(file)
 
 
 def test_an_unknown_precision():
     recipe = get_recipe("mxnet-0.7").override(precision="float8")
     content = np.zeros((48, 48, 3), "uint8")
     with pytest.raises(SettingsError, match="unknown precision 'float8'; choose from float32, bf16, auto"):
-        transfer.stylize(content, content, recipe, gpu=-1)
+        stylize(content, content, recipe, gpu=-1)

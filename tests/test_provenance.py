@@ -19,7 +19,7 @@ from neural_style.images.reading import read_image
 from neural_style.images.saving import read_metadata, save_image
 from neural_style.job import Outputs, repaint
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer import StopReason
+from neural_style.transfer.run import StopReason
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (20, 30, 3)).astype("uint8")
 RECIPE = get_recipe("mxnet-1.9").override(style_weight=0.1, max_steps=7, style_layers=("relu1_1",))

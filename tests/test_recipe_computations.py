@@ -8,9 +8,10 @@ from scipy import optimize
 from neural_style._mxnet import mx
 from neural_style.networks import vgg
 from neural_style.objective.objective import Objective, required_parameters
-from neural_style.problem import Pictures, starting_image
 from neural_style.recipes.presets import RECIPES
-from neural_style.transfer import stylize
+from neural_style.transfer.compute import available
+from neural_style.transfer.inputs import Pictures, starting_image
+from neural_style.transfer.stylize import stylize
 
 torch = pytest.importorskip("torch", reason="torch is not here: pip install torch, for the CPU")
 torch_recipes = pytest.importorskip("torch_recipes")
@@ -48,7 +49,7 @@ class Case:
 
     def evaluate(self, image):
         image = mx.nd.array(image)
-        objective = Objective(self.recipe, self.weights, self.pictures, image)
+        objective = Objective(self.recipe, self.weights, self.pictures, image, available(image.context))
         return objective, objective.evaluate()
 
 

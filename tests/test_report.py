@@ -21,7 +21,7 @@ from neural_style.images.saving import save_image
 from neural_style.provenance import describe_run
 from neural_style.recipes.presets import get_recipe
 from neural_style.trace import Trace
-from neural_style.transfer import Step, StopReason
+from neural_style.transfer.run import Step, StopReason
 
 RECIPE = get_recipe("mxnet-0.7").override(style_weight=0.5)
 LAYERS = [f"style_relu{i}_1" for i in range(1, 6)] + ["content_relu4_2", "total_variation"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy_vgg import NumpyVGG, gram, random_parameters
 
-from neural_style import transfer
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images.sizing import resize, resize_image
@@ -15,7 +14,8 @@ from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import required_parameters
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.recipes.presets import RECIPES, get_recipe
-from neural_style.transfer import StopReason, stylize
+from neural_style.transfer.run import StopReason
+from neural_style.transfer.stylize import stylize
 
 TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 RECIPE = get_recipe("mxnet-0.7").override(
@@ -270,7 +270,7 @@ def test_only_one_wait_for_the_device_per_step(content, style, weights, monkeypa
 def test_the_package_gives_its_interface_without_importing_mxnet_first():
     import neural_style
 
-    assert neural_style.stylize is transfer.stylize
+    assert neural_style.stylize is stylize
     assert neural_style.get_recipe is get_recipe
     with pytest.raises(ImportError):
         from neural_style import nothing_like_it  # noqa: F401
@@ -404,7 +404,9 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     lines = {}
     for megabytes in (4000, 125):
-        monkeypatch.setattr(transfer, "available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6)
+        monkeypatch.setattr(
+            "neural_style.transfer.stylize.available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6
+        )
         caplog.clear()
         with caplog.at_level("INFO", "neural_style.objective.targets"):
             stylize(content, style, settings, parameters, gpu=-1)

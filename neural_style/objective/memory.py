@@ -1,4 +1,4 @@
-"""Memory: what a gradient will need, what may be used, and the tile size that fits.
+"""Memory: what a gradient will need, and the tile size that fits.
 
 What an executor allocates is read off MXNet's own plan: the symbol of the largest tile is bound for a few small tiles
 with the same halo, which touches no memory, and the plan is a polynomial of the tile's sides. What comes on top at run
@@ -6,10 +6,8 @@ time was measured with MXNet 1.9.1 on the CPU and follows the largest activation
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
-import psutil
 
 from .._mxnet import mx
 from ..errors import SettingsError
@@ -63,71 +61,6 @@ def parse_size(text):
 def format_size(size):
     """Write a number of bytes for people: ``2.4 GB``, ``310 MB``."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
-def available(ctx, limit=None):
-    """Give how many more bytes this process may use on a device.
-
-    On the CPU that is the least of what the machine has available and what the process's control groups leave, both
-    version 1 and 2; on a GPU what is free.
-
-    Parameters
-    ----------
-    ctx : mxnet.Context
-    limit : int, optional
-        Bytes that the user allows instead: on the CPU to the whole process, so that what it holds already is taken off;
-        on a GPU to what is still to come.
-
-    Returns
-    -------
-    int
-        Not less than 0.
-    """
-    if ctx.device_type == "gpu":
-        free, _ = mx.context.gpu_memory_info(ctx.device_id)
-        return int(free if limit is None else min(free, limit))
-    if limit is not None:
-        return max(0, limit - psutil.Process().memory_info().rss)
-    return max(0, min([psutil.virtual_memory().available] + _left_by_control_groups()))
-
-
-def _left_by_control_groups(processes=Path("/proc/self/cgroup"), mounts=Path("/sys/fs/cgroup")):
-    """Give what every control group that this process is in leaves it, in bytes; nothing where there are none.
-
-    The files are described in the Linux kernel's Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
-    """
-    try:
-        lines = processes.read_text().splitlines()
-    except OSError:
-        return []
-    left = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            root, names = mounts, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            root, names = mounts / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
-            continue
-        # In a container the path is often the host's and does not exist here: then its last existing ancestor, the
-        # mount, is the container's own group. Every ancestor's limit holds, too.
-        group = root / path.lstrip("/")
-        for directory in [group, *group.parents]:
-            left += _left_in(directory, *names)
-            if directory == root:
-                break
-    return left
-
-
-def _left_in(directory, limit_name, usage_name, reclaimable):
-    try:
-        limit = (directory / limit_name).read_text().strip()
-        usage = int((directory / usage_name).read_text())
-        statistics = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
-        return []
-    # Files that were read and are not in use count as usage but go when memory is wanted.
-    return [] if limit == "max" else [int(limit) - usage + int(statistics.get(reclaimable, 0))]
 
 
 def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
@@ -200,7 +133,7 @@ def choose_tile(graph, terms, parameters, size, room, arrays=0):
     graph, terms, parameters, size, arrays
         See `estimate`.
     room : int
-        Bytes that may be used; see `available`.
+        Bytes that may be used; see `transfer.compute.available`.
 
     Returns
     -------

@@ -5,7 +5,6 @@ import numpy as np
 from .._mxnet import mx
 from ..images.units import RGB_MEANS, get_unit
 from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
-from .memory import available
 from .targets import Computation
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, loss_factors, make_terms
 from .variation import TVGradientExecutor
@@ -66,11 +65,11 @@ class Objective:
     pictures : Pictures
     image : mxnet.nd.NDArray
         (1, 3, H, W) on the device that computes; read at every `evaluate` and never written.
+    room : int
+        Bytes that may be used.
     tile_size : int, optional
         Compute in tiles of this side, in pixels; see `tiling.cut`; 0 computes whole. If not given, the picture is
         computed whole if it fits into `room`, else in the largest tiles that do.
-    room : int, optional
-        Bytes that may be used. If not given, what the device and the process have left.
     arrays : int
         Arrays of the image's size that whoever moves the image holds.
 
@@ -92,7 +91,7 @@ class Objective:
         If the recipe cannot be used, or there is not enough memory.
     """
 
-    def __init__(self, recipe, parameters, pictures, image, tile_size=None, room=None, arrays=0):
+    def __init__(self, recipe, parameters, pictures, image, room, tile_size=None, arrays=0):
         self._ctx = image.context
         self._recipe = recipe
         self._image = image
@@ -118,7 +117,6 @@ class Objective:
             terms, here, recipe.content_weight, style_weights, recipe.content_norm, recipe.style_norm
         )
         arrays += _TV_ARRAYS if recipe.tv_weight > 0 else 0
-        room = available(self._ctx) if room is None else room
         tile = computation.choose_tile(terms, image.shape, tile_size, room, arrays)
         self.tile_size = tile or 0
         targets = {}

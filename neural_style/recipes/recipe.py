@@ -21,7 +21,7 @@ class Recipe:
         Network, a name of `networks.vgg.ARCHITECTURES` or the prefix of a checkpoint of MXNet's.
     pooling : {"avg", "max"}
     precision : str
-        One of `precision.PRECISIONS`.
+        One of `transfer.compute.PRECISIONS`.
     content_layers, style_layers : tuple of str
         Activations compared with the content and with the style, as `networks.vgg.Architecture.resolve` takes them.
     content_weight, style_weight, tv_weight : float

@@ -3,15 +3,35 @@
 import logging
 from collections.abc import Mapping
 
-from ._mxnet import mx
-from .errors import ImageError
-from .images import colour, sizing, units
-from .objective.objective import required_parameters, required_side
-from .weights.checks import check_shapes
-from .weights.lookup import find_weights
-from .weights.params_file import load_weights
+from .._mxnet import mx
+from ..errors import ImageError
+from ..images import colour, sizing, units
+from ..objective.objective import required_parameters, required_side
+from ..recipes.recipe import CHOSEN
+from ..weights.checks import check_shapes
+from ..weights.lookup import find_network, find_weights
+from ..weights.params_file import load_weights
 
 log = logging.getLogger(__name__)
+
+
+def choose_network(recipe):
+    """Find the weights of a recipe's network, or those of its stand-in if `Recipe.override` did not name it.
+
+    Returns
+    -------
+    recipe : Recipe
+        With the network that is to run.
+    weights : pathlib.Path
+
+    Raises
+    ------
+    WeightsError
+        If there are none.
+    """
+    named = recipe.model if recipe.sources["model"] == CHOSEN else None
+    model, weights = find_network(recipe.model, named)
+    return recipe.override(model=model), weights
 
 
 def picture_size(content, recipe):

@@ -1,0 +1,1 @@
+"""Pictures in, a picture out: the run of a recipe."""

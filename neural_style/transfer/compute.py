@@ -1,0 +1,222 @@
+"""Where and how to compute: the device, the precision, and the memory there is; what MXNet can really do there."""
+
+import logging
+from pathlib import Path
+
+from .._mxnet import mx
+from ..errors import DeviceError, SettingsError
+from ..executors import bind
+from ..networks.graph import lower
+
+log = logging.getLogger(__name__)
+
+# What may be asked for; "auto" is bf16 where it is faster.
+PRECISIONS = ("float32", "bf16", "auto")
+
+
+def choose_device(gpu=None):
+    """Give the context to compute on.
+
+    Parameters
+    ----------
+    gpu : int, optional
+        Number of the GPU; negative is the CPU. If it is not given, GPU 0 where MXNet can use one, else the CPU; which
+        of them is logged.
+
+    Returns
+    -------
+    mxnet.Context
+
+    Raises
+    ------
+    DeviceError
+        If a GPU is asked for that cannot be had: MXNet is built for the CPU only, there is no such device, or the
+        device is too new for this build of MXNet.
+    """
+    if gpu is None:
+        return _first_usable()
+    if gpu < 0:
+        return mx.cpu()
+    _check_gpu(gpu)
+    return mx.gpu(gpu)
+
+
+def _first_usable():
+    if not _built_for_gpus() or _count_gpus() == 0:
+        log.info("computing on the CPU: MXNet finds no GPU")
+        return mx.cpu()
+    try:
+        _check_gpu(0)
+    except DeviceError as error:
+        log.warning("computing on the CPU: %s", error)
+        return mx.cpu()
+    log.info("computing on GPU 0; --gpu -1 chooses the CPU")
+    return mx.gpu(0)
+
+
+def _check_gpu(gpu):
+    if not _built_for_gpus():
+        raise DeviceError(
+            f"--gpu {gpu}: this MXNet ({mx.__version__}) is built for the CPU only; install one of its CUDA builds, or "
+            "use --gpu -1"
+        )
+    count = _count_gpus()
+    if gpu >= count:
+        found = "no GPU" if count == 0 else "only GPU 0" if count == 1 else f"only GPUs 0 to {count - 1}"
+        raise DeviceError(f"--gpu {gpu}: there is no such device, MXNet finds {found}; --gpu -1 is the CPU")
+    try:
+        # Memory can be had on any device; only a kernel that runs shows that the build has code for this one.
+        (mx.nd.ones((1,), ctx=mx.gpu(gpu)) + 1).asnumpy()
+    except mx.base.MXNetError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DeviceError(
+            f"--gpu {gpu}: MXNet {mx.__version__} cannot run on this device ({reason}); the official builds hold code "
+            "for compute capability up to 8.6, so newer GPUs need a build of your own, or use --gpu -1"
+        ) from error
+
+
+def _built_for_gpus():
+    return mx.runtime.Features().is_enabled("CUDA")
+
+
+def _count_gpus():
+    try:
+        return mx.context.num_gpus()
+    except mx.base.MXNetError:  # a CUDA build on a machine without a driver
+        return 0
+
+
+def choose_precision(precision, ctx):
+    """Give the precision to compute in.
+
+    Parameters
+    ----------
+    precision : str
+        One of `PRECISIONS`.
+    ctx : mxnet.Context
+
+    Returns
+    -------
+    {"float32", "bf16"}
+
+    Raises
+    ------
+    SettingsError
+        If there is no such precision.
+    DeviceError
+        If bf16 is asked for and MXNet cannot compute in it there.
+    """
+    if precision not in PRECISIONS:
+        raise SettingsError(f"unknown precision '{precision}'; choose from {', '.join(PRECISIONS)}")
+    if precision == "float32":
+        return precision
+    native = ctx.device_type == "cpu" and is_native()
+    reason = _failure(ctx) if native or precision == "bf16" else "the processor has no instructions for it"
+    if precision == "auto":
+        log.info("computing in %s", "bf16" if reason is None else f"float32, not bf16: {reason}")
+        return "bf16" if reason is None else "float32"
+    if reason is not None:
+        raise DeviceError(
+            f"--precision bf16: MXNet {mx.__version__} cannot compute in it on this {ctx.device_type.upper()} "
+            f"({reason}); it works with MXNet 1.9 on processors with AVX-512; leave the flag out for float32"
+        )
+    if not native:
+        log.warning("this processor has no instructions for bfloat16; imitating them is slower than float32")
+    return "bf16"
+
+
+def is_native(cpuinfo=Path("/proc/cpuinfo")):
+    """Tell whether the processor has instructions for bfloat16; where MXNet has to imitate them, float32 is faster."""
+    try:
+        lines = cpuinfo.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    return "avx512_bf16" in flags
+
+
+def _failure(ctx):
+    """Give the reason why a network of two convolutions cannot be computed in bf16, forward and backward; or None."""
+    x = mx.sym.Variable("data")
+    for name in ("first", "second"):
+        x = mx.sym.Convolution(x, num_filter=16, kernel=(3, 3), pad=(1, 1), name=name)
+    try:
+        symbol = lower(x)
+        shapes, _, _ = symbol.infer_shape(data=(1, 3, 8, 8))
+        arrays = {name: mx.nd.ones(shape, ctx=ctx) for name, shape in zip(symbol.list_arguments(), shapes)}
+        gradient = mx.nd.zeros((1, 3, 8, 8), ctx=ctx)
+        executor = bind(symbol, arrays, {}, ctx, gradients={"data": gradient})
+        executor.forward(is_train=True)
+        executor.backward(mx.nd.ones((1, 16, 8, 8), ctx=ctx))
+        gradient.asnumpy()
+    # Older versions of MXNet lack the module or refuse the type; 1.9 fails at binding or when it runs.
+    except (ImportError, AssertionError, KeyError, TypeError, ValueError, mx.base.MXNetError) as error:
+        return str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+    return None
+
+
+def available(ctx, limit=None):
+    """Give how many more bytes this process may use on a device.
+
+    On the CPU that is the least of what the machine has available and what the process's control groups leave, both
+    version 1 and 2; on a GPU what is free.
+
+    Parameters
+    ----------
+    ctx : mxnet.Context
+    limit : int, optional
+        Bytes that the user allows instead: on the CPU to the whole process, so that what it holds already is taken off;
+        on a GPU to what is still to come.
+
+    Returns
+    -------
+    int
+        Not less than 0.
+    """
+    if ctx.device_type == "gpu":
+        free, _ = mx.context.gpu_memory_info(ctx.device_id)
+        return int(free if limit is None else min(free, limit))
+    import psutil  # --help, which lists the names of PRECISIONS, must not wait for it
+
+    if limit is not None:
+        return max(0, limit - psutil.Process().memory_info().rss)
+    return max(0, min([psutil.virtual_memory().available] + _left_by_control_groups()))
+
+
+def _left_by_control_groups(processes=Path("/proc/self/cgroup"), mounts=Path("/sys/fs/cgroup")):
+    """Give what every control group that this process is in leaves it, in bytes; nothing where there are none.
+
+    The files are described in the Linux kernel's Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
+    """
+    try:
+        lines = processes.read_text().splitlines()
+    except OSError:
+        return []
+    left = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = mounts, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root, names = mounts / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        # In a container the path is often the host's and does not exist here: then its last existing ancestor, the
+        # mount, is the container's own group. Every ancestor's limit holds, too.
+        group = root / path.lstrip("/")
+        for directory in [group, *group.parents]:
+            left += _left_in(directory, *names)
+            if directory == root:
+                break
+    return left
+
+
+def _left_in(directory, limit_name, usage_name, reclaimable):
+    try:
+        limit = (directory / limit_name).read_text().strip()
+        usage = int((directory / usage_name).read_text())
+        statistics = dict(line.split() for line in (directory / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return []
+    # Files that were read and are not in use count as usage but go when memory is wanted.
+    return [] if limit == "max" else [int(limit) - usage + int(statistics.get(reclaimable, 0))]
