@@ -4,9 +4,10 @@
         --pair CONTENT STYLE --pair CONTENT STYLE --output DIR
 
 Every network repaints every pair with the same recipe, steps and seed. The judge then looks at the pictures; what it
-measures is defined in `neural_style.distances`. Less is better. A file of full VGG-19 or of vgg19-compact runs as the
-recipe says; a narrow teacher (see `neural_style.teachers.Teacher`) gets its input convolution folded away, the spreads
-of vgg19-compact, and its own maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained (He et al. 2015).
+measures is defined in `neural_style.metrics.perceptual`. Less is better. A file of full VGG-19 or of vgg19-compact runs
+as the recipe says; a narrow teacher (see `neural_style.training.teachers.Teacher`) gets its input convolution folded
+away, the spreads of vgg19-compact, and its own maximum pooling. ``--random SEED`` adds a VGG-19 that was never trained
+(He et al. 2015).
 """
 
 import argparse
@@ -16,13 +17,13 @@ import time
 import numpy as np
 
 from neural_style._mxnet import mx
-from neural_style.distances import Judge
-from neural_style.distill import INPUT_SPREAD, start_params
 from neural_style.images import reading, saving, sizing, units
+from neural_style.metrics.perceptual import Judge
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.recipes.presets import DEFAULT_RECIPE, get_recipe
-from neural_style.scales import STUDENT, balance, rescale
-from neural_style.teachers import read_params
+from neural_style.training.distillation import INPUT_SPREAD, start_params
+from neural_style.training.scales import STUDENT, balance, rescale
+from neural_style.training.teachers import read_params
 from neural_style.transfer.stylize import stylize
 
 

@@ -102,7 +102,7 @@ def _check(args):
             flag = "--published" if args.published else "--weights"
             raise SettingsError(f"{flag} goes with --original; leave it out, or add that")
     if args.report:
-        from .report import require_packages
+        from .reports.pages import require_packages
 
         require_packages()
         inputs = args.pictures + [args.content, args.style, args.published, args.output if args.original else None]
@@ -148,9 +148,9 @@ def _compare(args, first, second, notes):
     # Where the network's weights are missing, that is said before any work.
     judge = find_network(_JUDGE, weights=args.judge, models_dir=args.models_dir) if args.style else None
 
-    from .compare import compare_pictures, reconcile
     from .images.reading import read_image
-    from .report import write_comparison_report
+    from .metrics.similarity import compare_pictures, reconcile
+    from .reports.pages import write_comparison_report
 
     a, b = read_image(first), read_image(second)
     pictures = reconcile(a, b)
@@ -188,8 +188,8 @@ def _compare(args, first, second, notes):
 
 
 def _judge(args, judge, pictures):
-    from .distances import Judge
     from .images.reading import read_image
+    from .metrics.perceptual import Judge
     from .transfer.compute import choose_device
 
     judge = Judge(*judge, read_image(args.content), read_image(args.style), choose_device(args.gpu))

@@ -3,7 +3,7 @@
 import inspect
 import logging
 
-from .distill import distill
+from .training.distillation import distill
 
 _DEFAULTS = inspect.signature(distill).parameters
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from .images.reading import read_image
 from .images.saving import check_output, save_image
 from .provenance import describe_picture, describe_run, read_record, to_metadata
 from .recipes.presets import DEFAULT_RECIPE, get_recipe
-from .report import require_packages, write_run_report
+from .reports.pages import require_packages, write_run_report
 from .trace import Trace
 from .transfer.inputs import choose_network
 from .transfer.run import StopReason, finish_picture

@@ -5,9 +5,9 @@ import pytest
 import skimage.metrics
 from scipy import ndimage
 
-from neural_style.compare import compare_pictures, histogram_distance, reconcile
 from neural_style.errors import ImageError
 from neural_style.images.sizing import resize
+from neural_style.metrics.similarity import compare_pictures, histogram_distance, reconcile
 
 RNG = np.random.RandomState(0)
 NOISE = RNG.randint(0, 256, (40, 50, 3)).astype("uint8")
@@ -73,7 +73,7 @@ def test_histogram_distance_knows_no_size_and_is_symmetric():
 
 def test_every_colour_is_within_the_histogram():
     corners = np.array([[r, g, b] for r in (0, 1) for g in (0, 1) for b in (0, 1)], float).reshape(2, 4, 3)
-    from neural_style.compare import _histogram
+    from neural_style.metrics.similarity import _histogram
 
     assert np.count_nonzero(_histogram(corners)) == 8 and _histogram(corners).sum() == pytest.approx(1)
 

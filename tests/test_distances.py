@@ -5,10 +5,10 @@ import pytest
 from numpy_vgg import NumpyVGG, gram
 
 from neural_style._mxnet import mx
-from neural_style.distances import Judge
 from neural_style.errors import ImageError, WeightsError
 from neural_style.images.sizing import resize
 from neural_style.images.units import RGB_MEANS
+from neural_style.metrics.perceptual import Judge
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights.params_file import read_parameters, save_weights
 

@@ -9,11 +9,12 @@ import pytest
 import skimage.io
 from numpy_vgg import NumpyVGG, random_parameters
 
-from neural_style import cli_distill, crops, distill, scales, teachers
+from neural_style import cli_distill
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images.units import RGB_MEANS
 from neural_style.networks import vgg
+from neural_style.training import crops, distillation, scales, teachers
 
 MEANS = np.array(RGB_MEANS, "float32")
 STUDENT = vgg.ARCHITECTURES[scales.STUDENT]
@@ -62,7 +63,7 @@ def _save(path, params):
 
 
 def _train(teacher, folders, output, **settings):
-    return distill.distill([teacher], folders, str(output), **dict(SETTINGS, **settings))
+    return distillation.distill([teacher], folders, str(output), **dict(SETTINGS, **settings))
 
 
 # --- pictures ---
@@ -160,7 +161,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_formula(parameters):
         guess = np.stack([head.T.dot(features.forward(x)[layer].reshape(c_s, -1)) for x in data])
         expected.append(np.square(flat - guess).mean())
         expected.append(np.square(weight * (np.einsum("nam,nbm->nab", guess, guess) / side**2 - gram)).sum())
-    symbol = distill.loss_symbol(STUDENT, dict.fromkeys(layers, c_t), crop, count)
+    symbol = distillation.loss_symbol(STUDENT, dict.fromkeys(layers, c_t), crop, count)
     arrays = {name: mx.nd.array(arrays[name]) for name in symbol.list_arguments()}
     name = "relu3_1_head"
     gradient = mx.nd.zeros(arrays[name].shape)
@@ -234,8 +235,8 @@ def test_starting_from_a_narrow_teacher_folds_its_input_away(teacher):
     image = np.random.RandomState(0).uniform(0, 1, (3, 32, 32))
     mixed = np.einsum("oc,cyx->oyx", params["input_weight"][:, :, 0, 0], image) + params["input_bias"][:, None, None]
     expected = NumpyVGG(STUDENT.blocks, params).forward(mixed)["relu4_2"]
-    start = distill.start_params(teacher, 0)
-    student_input = (image * 255 - MEANS[:, None, None]) / distill.INPUT_SPREAD
+    start = distillation.start_params(teacher, 0)
+    student_input = (image * 255 - MEANS[:, None, None]) / distillation.INPUT_SPREAD
     found = NumpyVGG(STUDENT.blocks, start).forward(student_input)["relu4_2"]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.max())
 
@@ -270,7 +271,9 @@ def test_training_learns_and_a_resumed_one_is_the_same_bit_for_bit(teacher, fold
     # The last checkpoint is of batch 12, in the middle of a set of kept batches.
     resumed = _train(teacher, folders, tmp_path / "parts.params", batches=24, resume=True)
     assert _bytes(tmp_path / "whole.params") == _bytes(tmp_path / "parts.params")
-    checkpoints = [distill.load_checkpoint(str(tmp_path / f"{name}.checkpoint.npz"))[0] for name in ("whole", "parts")]
+    checkpoints = [
+        distillation.load_checkpoint(str(tmp_path / f"{name}.checkpoint.npz"))[0] for name in ("whole", "parts")
+    ]
     assert checkpoints[0].keys() == checkpoints[1].keys()
     for name, value in checkpoints[0].items():
         np.testing.assert_array_equal(value, checkpoints[1][name], err_msg=name)
@@ -287,7 +290,7 @@ class _Interrupted:
         self.steps = steps
 
     def __enter__(self):
-        self.learn = distill.Trainer.learn
+        self.learn = distillation.Trainer.learn
         count = iter(range(self.steps))
 
         def learn(trainer, lesson):
@@ -295,10 +298,10 @@ class _Interrupted:
                 raise KeyboardInterrupt
             return self.learn(trainer, lesson)
 
-        distill.Trainer.learn = learn
+        distillation.Trainer.learn = learn
 
     def __exit__(self, *_):
-        distill.Trainer.learn = self.learn
+        distillation.Trainer.learn = self.learn
 
 
 def _bytes(path):
@@ -419,7 +422,7 @@ def test_the_command_line_has_the_defaults_of_the_function(monkeypatch):
     assert args.run(args) == 0
     args = parser.parse_args("--teacher t --images i --images j --output o --crop 48 --lr 1 --resume".split())
     assert args.run(args) == 0
-    defaults = {name: p.default for name, p in inspect.signature(distill.distill).parameters.items()}
+    defaults = {name: p.default for name, p in inspect.signature(distillation.distill).parameters.items()}
     assert calls[0][0] == (["t", "u"], ["i"], "o")
     assert calls[0][1] == {name: value for name, value in list(defaults.items())[3:]}
     assert calls[1][0] == (["t"], ["i", "j"], "o")

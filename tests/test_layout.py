@@ -26,14 +26,9 @@ MAY_IMPORT = {
     "executors": set(),
     # The loop: neither job nor cli.
     # The network in the box: pictures, teachers, scale, and the training that knows them.
-    "crops": {"images", "units"},
-    "teachers": {"executors", "units", "networks", "weights"},
-    "scales": {"executors", "networks"},
-    "distill": {"crops", "devices", "executors", "files", "units", "networks", "scales", "teachers", "weights"},
     "provenance": {"files", "images", "recipes", "weights"},
     "checkpoints": {"files", "provenance", "transfer"},
     "trace": {"files"},
-    "report": {"files", "images"},
     "job": {
         "checkpoints",
         "files",
@@ -46,8 +41,6 @@ MAY_IMPORT = {
         "weights",
     },
     # They read pictures and results.
-    "distances": {"executors", "images", "networks", "weights"},
-    "compare": {"images"},
     # The borders.
     "console": {"job", "transfer"},
     "flags": {"checkpoint_networks", "networks", "objectives", "optimizers", "precision", "recipes", "units"},

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neural_style import cli_compare, report
+from neural_style import cli_compare
 from neural_style.cli import main
-from neural_style.compare import compare_pictures, reconcile
 from neural_style.errors import DependencyError, OutputError
 from neural_style.images.saving import save_image
+from neural_style.metrics.similarity import compare_pictures, reconcile
 from neural_style.provenance import describe_run
 from neural_style.recipes.presets import get_recipe
+from neural_style.reports import pages
 from neural_style.trace import Trace
 from neural_style.transfer.run import Step, StopReason
 
@@ -135,7 +136,7 @@ def contrast(driver, selector):
 def test_the_slider_moves_the_picture(make, browse, tmp_path):
     from selenium.webdriver.common.keys import Keys
 
-    report.write_run_report(tmp_path / "r.html", make(steps=100, every=20))
+    pages.write_run_report(tmp_path / "r.html", make(steps=100, every=20))
     driver = browse(tmp_path / "r.html")
     slider = driver.find_element("id", "slider")
     assert slider.get_attribute("max") == "5"
@@ -154,7 +155,7 @@ def test_the_slider_moves_the_picture(make, browse, tmp_path):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_is_readable_at_every_width_and_in_every_scheme(make, browse, tmp_path, width, scheme):
     long = "a_photograph_with_a_name_that_no_phone_can_hold_on_one_line_however_small_its_letters_are.png"
-    report.write_run_report(tmp_path / "r.html", make(steps=30, every=3, names=(long, "style.png")))
+    pages.write_run_report(tmp_path / "r.html", make(steps=30, every=3, names=(long, "style.png")))
     driver = browse(tmp_path / "r.html", width, scheme)
     assert driver.execute_script("return document.documentElement.scrollWidth") == width
     for selector in ("h1", ".summary", "figcaption", ".legend li", ".legend span", "td", "tr.chosen td:last-child"):
@@ -173,7 +174,7 @@ def test_it_is_readable_at_every_width_and_in_every_scheme(make, browse, tmp_pat
 
 
 def test_everything_has_a_name_for_who_cannot_see_it(make, browse, tmp_path):
-    report.write_run_report(tmp_path / "r.html", make(steps=10, every=5))
+    pages.write_run_report(tmp_path / "r.html", make(steps=10, every=5))
     driver = browse(tmp_path / "r.html")
     names = driver.execute_script(
         "return [...document.querySelectorAll('img, svg, input')].map(e => e.alt || e.getAttribute('aria-label'))"
@@ -184,7 +185,7 @@ def test_everything_has_a_name_for_who_cannot_see_it(make, browse, tmp_path):
 
 
 def test_the_plots_show_the_data(make, browse, tmp_path):
-    report.write_run_report(tmp_path / "r.html", make(steps=100, every=50))
+    pages.write_run_report(tmp_path / "r.html", make(steps=100, every=50))
     driver = browse(tmp_path / "r.html")
     figures = driver.find_elements("css selector", "figure.card")
     legends = [figure.find_element("css selector", ".legend").text.split("\n") for figure in figures]
@@ -212,7 +213,7 @@ def test_the_plots_show_the_data(make, browse, tmp_path):
 def test_a_pyramid_and_lbfgs(make, browse, tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "RECIPE", RECIPE.override(optimizer="lbfgs", pyramid=(3, 2)))
     trace = make(steps=8, every=4, change=lambda number: dict(level=(0, 0, 0, 1, 1, 2, 2, 2)[number - 1]))
-    report.write_run_report(tmp_path / "r.html", trace)
+    pages.write_run_report(tmp_path / "r.html", trace)
     driver = browse(tmp_path / "r.html")
     assert "a larger picture of the pyramid begins" in driver.find_element("css selector", "main").text
     count = (
@@ -220,7 +221,7 @@ def test_a_pyramid_and_lbfgs(make, browse, tmp_path, monkeypatch):
     )
     dotted = driver.execute_script(count)
     plain = dict(trace, steps=[dict(step, level=0) for step in trace["steps"]])
-    report.write_run_report(tmp_path / "plain.html", plain)
+    pages.write_run_report(tmp_path / "plain.html", plain)
     driver = browse(tmp_path / "plain.html")
     fewer = driver.execute_script(count)
     assert [one - two for one, two in zip(dotted, fewer)] == [2] * 4
@@ -228,7 +229,7 @@ def test_a_pyramid_and_lbfgs(make, browse, tmp_path, monkeypatch):
 
 
 def test_every_setting_stands_there_with_its_source(make, browse, tmp_path):
-    report.write_run_report(tmp_path / "r.html", make(steps=2, every=1))
+    pages.write_run_report(tmp_path / "r.html", make(steps=2, every=1))
     driver = browse(tmp_path / "r.html")
     rows = [row.text for row in driver.find_elements("css selector", ".settings tbody tr")]
     assert len(rows) == len(RECIPE.settings())
@@ -241,7 +242,7 @@ def test_every_setting_stands_there_with_its_source(make, browse, tmp_path):
 
 def test_a_page_needs_nothing_else_and_is_bounded(make, tmp_path):
     trace = make(steps=300, every=1)
-    report.write_run_report(tmp_path / "r.html", trace)
+    pages.write_run_report(tmp_path / "r.html", trace)
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert not re.search(r"(?:src|href)=[\"'](?!data:|#)", page)
     assert "@import" not in page and "url(http" not in page
@@ -249,14 +250,14 @@ def test_a_page_needs_nothing_else_and_is_bounded(make, tmp_path):
     assert len(iterates) == 24
     assert iterates[0]["text"].startswith("step 1 ") and iterates[-1]["text"].startswith("result, after 300 steps")
     save_image(tmp_path / "result.png", np.random.RandomState(0).randint(0, 256, (900, 1600, 3)).astype("uint8"))
-    report.write_run_report(tmp_path / "r.html", trace)
+    pages.write_run_report(tmp_path / "r.html", trace)
     picture = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", (tmp_path / "r.html").read_text(encoding="utf-8"))[-1]
     assert Image.open(io.BytesIO(base64.b64decode(picture))).size == (720, 405)
 
 
 def test_names_are_text_and_never_markup(make, browse, tmp_path):
     name = "<img src=x onerror=alert(1)>&\"'.png"
-    report.write_run_report(tmp_path / "r.html", make(steps=2, every=1, names=(name, "</script>.png".replace("/", ""))))
+    pages.write_run_report(tmp_path / "r.html", make(steps=2, every=1, names=(name, "</script>.png".replace("/", ""))))
     driver = browse(tmp_path / "r.html")
     assert driver.find_element("css selector", "h1").text.startswith(name)
 
@@ -274,7 +275,7 @@ def test_names_are_text_and_never_markup(make, browse, tmp_path):
     ids=["no step", "one step", "no bound and no change", "nothing to lose", "flat", "parts that come and go"],
 )
 def test_runs_that_have_little_to_show(make, browse, tmp_path, steps, change):
-    report.write_run_report(tmp_path / "r.html", make(steps=steps, every=10, change=change))
+    pages.write_run_report(tmp_path / "r.html", make(steps=steps, every=10, change=change))
     driver = browse(tmp_path / "r.html")
     assert len(driver.find_elements("css selector", "figure.card svg")) == (4 if steps else 0)
     assert not driver.find_elements("id", "slider")
@@ -282,7 +283,7 @@ def test_runs_that_have_little_to_show(make, browse, tmp_path, steps, change):
 
 
 def test_a_run_that_left_no_picture(make, browse, tmp_path):
-    report.write_run_report(tmp_path / "r.html", dict(make(steps=0, every=1), result=None, stop=None, stop_text=None))
+    pages.write_run_report(tmp_path / "r.html", dict(make(steps=0, every=1), result=None, stop=None, stop_text=None))
     driver = browse(tmp_path / "r.html")
     assert len(driver.find_elements("css selector", "img")) == 2
     assert "not finished" in driver.find_element("css selector", ".summary").text
@@ -292,7 +293,7 @@ def test_pictures_that_are_gone_are_left_out(make, browse, tmp_path):
     trace = make(steps=4, every=1)
     for name in ("content.png", "tmp_2.png"):
         (tmp_path / name).unlink()
-    report.write_run_report(tmp_path / "r.html", trace)
+    pages.write_run_report(tmp_path / "r.html", trace)
     driver = browse(tmp_path / "r.html")
     assert driver.find_element("id", "slider").get_attribute("max") == "3"
     assert "This picture could not be read." in driver.find_element("css selector", ".three").text
@@ -350,7 +351,7 @@ def test_the_maps_have_the_colours_of_their_values(tmp_path):
         a=dict(file="a", size=[20, 20]), b=dict(file="b", size=[20, 20]), judge=None, notes=[],
         psnr=comparison.psnr, ssim=comparison.ssim, histogram=comparison.histogram,
     )  # fmt: skip
-    report.write_comparison_report(tmp_path / "c.html", told, *pictures, comparison)
+    pages.write_comparison_report(tmp_path / "c.html", told, *pictures, comparison)
     page = (tmp_path / "c.html").read_text(encoding="utf-8")
     maps = re.findall(r"data:image/png;base64,([\w+/=]+)", page)
     difference, similarity = (
@@ -418,7 +419,7 @@ def test_without_the_packages_it_is_said_before_any_work(missing, pictures, vgg1
     assert capfd.readouterr().err == f"neural-style: error: {line}\n"
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DependencyError):
-        report.write_run_report(report_path, {})
+        pages.write_run_report(report_path, {})
 
 
 def test_a_comparison_does_not_replace_a_picture(pictures, tmp_path, capfd):
@@ -434,9 +435,9 @@ def test_a_disk_that_is_full(make, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     trace = make(steps=2, every=1)
-    monkeypatch.setattr(report, "write_whole", fail)
+    monkeypatch.setattr(pages, "write_whole", fail)
     with pytest.raises(OutputError, match="r.html: cannot be written .No space left on device.; free some space"):
-        report.write_run_report(tmp_path / "r.html", trace)
+        pages.write_run_report(tmp_path / "r.html", trace)
 
 
 def test_nothing_that_draws_is_imported_without_a_report():

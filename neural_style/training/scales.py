@@ -6,10 +6,10 @@ from collections import OrderedDict
 
 import numpy as np
 
-from ._mxnet import mx
-from .executors import FeatureExecutor
-from .networks.graph import build_symbol
-from .networks.vgg import ARCHITECTURES
+from .._mxnet import mx
+from ..executors import FeatureExecutor
+from ..networks.graph import build_symbol
+from ..networks.vgg import ARCHITECTURES
 
 log = logging.getLogger(__name__)
 

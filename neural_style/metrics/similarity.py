@@ -5,8 +5,8 @@ from typing import Optional
 
 import numpy as np
 
-from .errors import ImageError
-from .images.sizing import resize
+from ..errors import ImageError
+from ..images.sizing import resize
 
 # Bins of the colour histogram: 10 units of lightness (0 to 100) by 16 of a and of b (-128 to 128), near enough to what
 # an eye tells apart side by side, and wide enough for thousands of pixels to fill them.

@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 
-from .errors import ImageError
-from .images.reading import read_image
-from .images.units import RGB_MEANS
+from ..errors import ImageError
+from ..images.reading import read_image
+from ..images.units import RGB_MEANS
 
 log = logging.getLogger(__name__)
 

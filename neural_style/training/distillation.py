@@ -24,18 +24,18 @@ from collections import OrderedDict
 
 import numpy as np
 
-from ._mxnet import mx
+from .._mxnet import mx
+from ..errors import SettingsError, WeightsError
+from ..executors import FeatureExecutor
+from ..files import output_error, replacing
+from ..images.units import RGB_MEANS
+from ..networks.graph import build_symbol
+from ..networks.vgg import ARCHITECTURES
+from ..transfer.compute import choose_device
+from ..weights.params_file import save_weights
 from .crops import NOISY, Pictures, read_pictures
-from .errors import SettingsError, WeightsError
-from .executors import FeatureExecutor
-from .files import output_error, replacing
-from .images.units import RGB_MEANS
-from .networks.graph import build_symbol
-from .networks.vgg import ARCHITECTURES
 from .scales import STUDENT, activations, balance, even_out, rescale, revive, spreads, to_one
 from .teachers import LAYERS, Faculty, read_params
-from .transfer.compute import choose_device
-from .weights.params_file import save_weights
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._mxnet import mx
-from .errors import ImageError
-from .executors import FeatureExecutor
-from .images import sizing, units
-from .networks.graph import build_symbol
-from .networks.vgg import ARCHITECTURES
-from .weights.params_file import load_weights
+from .._mxnet import mx
+from ..errors import ImageError
+from ..executors import FeatureExecutor
+from ..images import sizing, units
+from ..networks.graph import build_symbol
+from ..networks.vgg import ARCHITECTURES
+from ..weights.params_file import load_weights
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 CONTENT_LAYER = "relu3_3"

@@ -3,14 +3,14 @@
 import logging
 from collections import OrderedDict
 
-from ._mxnet import mx
-from .errors import WeightsError
-from .executors import FeatureExecutor
-from .images.units import RGB_MEANS
-from .networks.graph import build_symbol
-from .networks.vgg import ARCHITECTURES
-from .weights.checks import check_finite
-from .weights.params_file import read_arrays, read_index
+from .._mxnet import mx
+from ..errors import WeightsError
+from ..executors import FeatureExecutor
+from ..images.units import RGB_MEANS
+from ..networks.graph import build_symbol
+from ..networks.vgg import ARCHITECTURES
+from ..weights.checks import check_finite
+from ..weights.params_file import read_arrays, read_index
 
 log = logging.getLogger(__name__)
 
