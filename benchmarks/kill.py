@@ -18,8 +18,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from neural_style.checkpoints import load_checkpoint
 from neural_style.images.reading import read_image
+from neural_style.jobs.checkpoints import load_checkpoint
 from neural_style.recipes.presets import RECIPES
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

@@ -219,10 +219,10 @@ def _resume(args):
                 f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file"
             )
 
-    from .checkpoints import load_checkpoint
-    from .job import Outputs
+    from .jobs.checkpoints import load_checkpoint
+    from .jobs.job import Outputs
+    from .jobs.provenance import recall_recipe
     from .objective.memory import parse_size
-    from .provenance import recall_recipe
     from .weights.lookup import find_weights
 
     checkpoint = load_checkpoint(args.resume)
@@ -257,7 +257,7 @@ def _find_interval(args):
 
 
 def _find_outputs(args):
-    from .job import Outputs
+    from .jobs.job import Outputs
 
     if args.output_dir is not None:
         return Outputs.in_folder(args.output_dir)
@@ -271,7 +271,7 @@ def _run_stylize(args):
     initial = None if args.init in CHOICES["initial"] else args.init
 
     # The heavy imports come when the arguments are known to be good.
-    from .job import Outputs
+    from .jobs.job import Outputs
     from .objective.memory import parse_size
     from .weights.lookup import find_network
 

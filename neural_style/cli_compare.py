@@ -119,7 +119,7 @@ def _make_original(args):
     model, weights = find_network(recipe.model, weights=args.weights, models_dir=args.models_dir)
 
     from .images.reading import read_image
-    from .job import Outputs
+    from .jobs.job import Outputs
 
     notes = []
     for kind, name in _PUBLISHED.items():

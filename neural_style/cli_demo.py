@@ -67,7 +67,7 @@ def _run(args):
     from .images.reading import read_image
     from .images.saving import save_image
     from .images.sizing import long_edge_size
-    from .job import Outputs
+    from .jobs.job import Outputs
 
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)

@@ -5,7 +5,7 @@ import shlex
 
 from .files import sha256
 from .flags import write_flag, write_flags
-from .provenance import read_record, recall_recipe
+from .jobs.provenance import read_record, recall_recipe
 from .recipes.presets import DEFAULT_RECIPE
 
 

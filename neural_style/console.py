@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 
 def repaint_visibly(content, style, outputs, recipe, **more):
-    """Repaint as `job.repaint`, show the progress, and finish the step at a signal.
+    """Repaint as `jobs.job.repaint`, show the progress, and finish the step at a signal.
 
     Parameters
     ----------
     content, style, outputs, recipe
-        As `job.repaint` takes them, the recipe as a Recipe.
+        As `jobs.job.repaint` takes them, the recipe as a Recipe.
     **more
-        What else `job.repaint` takes, except for ``callback`` and ``interrupt``.
+        What else `jobs.job.repaint` takes, except for ``callback`` and ``interrupt``.
 
     Returns
     -------
@@ -34,10 +34,10 @@ def repaint_visibly(content, style, outputs, recipe, **more):
     SettingsError
         If the run came to values that are not finite.
     NeuralStyleError
-        As `job.repaint`.
+        As `jobs.job.repaint`.
     """
     # The heavy imports, scikit-image's among them, come when the arguments are known to be good.
-    from .job import repaint
+    from .jobs.job import repaint
     from .transfer.run import StopReason
 
     interrupt = threading.Event()

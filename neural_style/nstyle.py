@@ -8,7 +8,7 @@ import numpy as np
 
 from .cli import make_parser
 from .flags import add_original_flags, override_recipe
-from .job import Outputs, repaint
+from .jobs.job import Outputs, repaint
 from .weights.lookup import find_network
 
 RECIPE = "mxnet-1.9"

@@ -12,11 +12,11 @@ import time
 import numpy as np
 import pytest
 
-from neural_style import checkpoints
-from neural_style.checkpoints import load_checkpoint
 from neural_style.cli import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
+from neural_style.jobs import checkpoints
+from neural_style.jobs.checkpoints import load_checkpoint
 
 RUN = [sys.executable, "-m", "neural_style"]
 
@@ -60,7 +60,7 @@ def test_a_run_goes_on_bit_for_bit(inputs, tmp_path, settings):
     # Killed after the checkpoint of step 4: what the run did after it is lost.
     checkpoint = tmp_path / "run.npz"
     code = (
-        "import os, sys, neural_style.checkpoints as c; from neural_style import cli\n"
+        "import os, sys, neural_style.jobs.checkpoints as c; from neural_style import cli\n"
         "save = c.Checkpoint.save\n"
         "def last(self, path):\n"
         "    save(self, path)\n"

@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from neural_style import __version__, cli, flags, job, nstyle
+from neural_style import __version__, cli, flags, nstyle
 from neural_style.cli import main
 from neural_style.errors import WeightsError
 from neural_style.images.reading import read_image
+from neural_style.jobs import job
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.recipes.presets import RECIPES, get_recipe
 

@@ -14,8 +14,8 @@ from neural_style import cli_compare
 from neural_style.cli import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
+from neural_style.jobs.provenance import read_record
 from neural_style.metrics.similarity import compare_pictures, reconcile
-from neural_style.provenance import read_record
 from neural_style.weights.catalogue import KNOWN_FILES, git_blob_id
 
 

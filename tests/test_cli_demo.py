@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from neural_style import cli_demo, job
+from neural_style import cli_demo
 from neural_style.cli import main
 from neural_style.images.contact_sheet import make_contact_sheet
 from neural_style.images.painting import paint
 from neural_style.images.reading import read_image
+from neural_style.jobs import job
 from neural_style.recipes.presets import get_recipe
 
 NAMES = ["demo-content.png", "demo-style.png", "demo-result.png", "demo.png"]

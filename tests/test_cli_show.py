@@ -12,7 +12,7 @@ from neural_style import cli, flags
 from neural_style.cli import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
-from neural_style.provenance import read_record
+from neural_style.jobs.provenance import read_record
 from neural_style.recipes.presets import RECIPES, get_recipe
 
 

@@ -26,20 +26,6 @@ MAY_IMPORT = {
     "executors": set(),
     # The loop: neither job nor cli.
     # The network in the box: pictures, teachers, scale, and the training that knows them.
-    "provenance": {"files", "images", "recipes", "weights"},
-    "checkpoints": {"files", "provenance", "transfer"},
-    "trace": {"files"},
-    "job": {
-        "checkpoints",
-        "files",
-        "images",
-        "provenance",
-        "recipes",
-        "report",
-        "trace",
-        "transfer",
-        "weights",
-    },
     # They read pictures and results.
     # The borders.
     "console": {"job", "transfer"},

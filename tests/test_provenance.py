@@ -12,12 +12,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from neural_style import __version__, provenance
+from neural_style import __version__
 from neural_style.errors import ImageError
 from neural_style.images import saving
 from neural_style.images.reading import read_image
 from neural_style.images.saving import read_metadata, save_image
-from neural_style.job import Outputs, repaint
+from neural_style.jobs import provenance
+from neural_style.jobs.job import Outputs, repaint
 from neural_style.recipes.presets import get_recipe
 from neural_style.transfer.run import StopReason
 

@@ -17,11 +17,11 @@ from neural_style import cli_compare
 from neural_style.cli import main
 from neural_style.errors import DependencyError, OutputError
 from neural_style.images.saving import save_image
+from neural_style.jobs.provenance import describe_run
+from neural_style.jobs.trace import Trace
 from neural_style.metrics.similarity import compare_pictures, reconcile
-from neural_style.provenance import describe_run
 from neural_style.recipes.presets import get_recipe
 from neural_style.reports import pages
-from neural_style.trace import Trace
 from neural_style.transfer.run import Step, StopReason
 
 RECIPE = get_recipe("mxnet-0.7").override(style_weight=0.5)
@@ -442,7 +442,7 @@ def test_a_disk_that_is_full(make, tmp_path, monkeypatch):
 
 def test_nothing_that_draws_is_imported_without_a_report():
     code = (
-        "import sys, neural_style.job, neural_style.cli_compare\n"
+        "import sys, neural_style.jobs.job, neural_style.cli_compare\n"
         "print(sorted({'matplotlib', 'jinja2', 'PIL', 'skimage'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code]).decode().strip() == "[]"

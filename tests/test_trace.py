@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from neural_style import trace as trace_module
 from neural_style.cli import main
-from neural_style.job import Outputs, repaint
-from neural_style.provenance import describe_run
+from neural_style.jobs import trace as trace_module
+from neural_style.jobs.job import Outputs, repaint
+from neural_style.jobs.provenance import describe_run
+from neural_style.jobs.trace import Trace
 from neural_style.recipes.presets import get_recipe
-from neural_style.trace import Trace
 from neural_style.transfer.run import Step, StopReason
 
 DOCS = (Path(__file__).resolve().parent.parent / "docs" / "trace.md").read_text(encoding="utf-8")
@@ -187,7 +187,7 @@ def test_it_can_be_read_while_the_run_goes_on_and_after_a_kill(pictures, vgg19_f
     argv += ["--weights", vgg19_file, "--max-long-edge", 40, "--max-num-epochs", 100000, "--stop-eps", 0]
     argv += ["--trace", path, "--output", tmp_path / "o.png", "--log-level", "error"]
     code = (  # at every step, so that a reader meets many writings
-        "import sys, neural_style.trace as t; from neural_style.cli import main\n"
+        "import sys, neural_style.jobs.trace as t; from neural_style.cli import main\n"
         "t.PAUSE_SECONDS, t.GREATEST_SHARE = 0, 1e9; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code] + list(map(str, argv)))

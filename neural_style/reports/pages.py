@@ -38,8 +38,8 @@ def write_run_report(path, trace):
     ----------
     path : str or path-like
     trace : dict
-        Of a `trace.Trace`, or read from its file. Pictures are read from where it says; those that are gone since are
-        left out.
+        Of a `jobs.trace.Trace`, or read from its file. Pictures are read from where it says; those that are gone since
+        are left out.
 
     Raises
     ------

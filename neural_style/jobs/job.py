@@ -7,19 +7,19 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+from ..errors import ImageError, OutputError
+from ..files import check_writable
+from ..images.reading import read_image
+from ..images.saving import check_output, save_image
+from ..recipes.presets import DEFAULT_RECIPE, get_recipe
+from ..reports.pages import require_packages, write_run_report
+from ..transfer.inputs import choose_network
+from ..transfer.run import StopReason, finish_picture
+from ..transfer.stylize import DEFAULT_SEED, stylize
+from ..weights.lookup import find_weights
 from .checkpoints import Checkpoint, check_checkpoint, check_unchanged
-from .errors import ImageError, OutputError
-from .files import check_writable
-from .images.reading import read_image
-from .images.saving import check_output, save_image
 from .provenance import describe_picture, describe_run, read_record, to_metadata
-from .recipes.presets import DEFAULT_RECIPE, get_recipe
-from .reports.pages import require_packages, write_run_report
 from .trace import Trace
-from .transfer.inputs import choose_network
-from .transfer.run import StopReason, finish_picture
-from .transfer.stylize import DEFAULT_SEED, stylize
-from .weights.lookup import find_weights
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import time
 from collections import OrderedDict
 from datetime import datetime, timezone
 
-from ._mxnet import mx
-from .errors import OutputError
-from .files import output_error, write_whole
+from .._mxnet import mx
+from ..errors import OutputError
+from ..files import output_error, write_whole
 
 log = logging.getLogger(__name__)
 

@@ -29,10 +29,10 @@ from typing import Dict, Mapping
 
 import numpy as np
 
-from .errors import CheckpointError, SettingsError
-from .files import check_writable, output_error, write_whole
+from ..errors import CheckpointError, SettingsError
+from ..files import check_writable, output_error, write_whole
+from ..transfer.run import RunState, Step
 from .provenance import check_run
-from .transfer.run import RunState, Step
 
 SCHEMA, VERSION = "neural-style/checkpoint", 1
 

@@ -26,12 +26,12 @@ import json
 import os
 from collections import OrderedDict
 
-from . import __version__
-from .errors import ImageError, SettingsError, WeightsError
-from .files import sha256
-from .images.saving import METADATA, read_metadata
-from .recipes.presets import DEFAULT_RECIPE, RECIPES
-from .weights.lookup import find_weights
+from .. import __version__
+from ..errors import ImageError, SettingsError, WeightsError
+from ..files import sha256
+from ..images.saving import METADATA, read_metadata
+from ..recipes.presets import DEFAULT_RECIPE, RECIPES
+from ..weights.lookup import find_weights
 
 SCHEMA, VERSION = "neural-style/picture", 1
 

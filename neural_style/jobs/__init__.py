@@ -1,0 +1,1 @@
+"""Runs from files to files, and what is kept of them."""
