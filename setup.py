@@ -90,6 +90,6 @@ if __name__ == "__main__":
         package_data={"neural_style.reports": ["templates/*"], "neural_style.models": SHIPPED_MODELS},
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS_REQUIRE,
-        entry_points={"console_scripts": ["neural-style = neural_style.cli:main"]},
+        entry_points={"console_scripts": ["neural-style = neural_style.cli.main:main"]},
         zip_safe=False,
     )

@@ -6,8 +6,7 @@ are the same. New programs call `neural_style.stylize`.
 
 import numpy as np
 
-from .cli import make_parser
-from .flags import add_original_flags, override_recipe
+from .cli.flags import add_original_flags, make_parser, override_recipe
 from .jobs.job import Outputs, repaint
 from .weights.lookup import find_network
 

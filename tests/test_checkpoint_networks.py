@@ -7,7 +7,7 @@ import pytest
 
 from neural_style import executors
 from neural_style._mxnet import mx
-from neural_style.cli import main
+from neural_style.cli.main import main
 from neural_style.errors import SettingsError, WeightsError
 from neural_style.images.reading import read_image
 from neural_style.networks.external import CheckpointNetwork, find_checkpoint_weights, is_checkpoint

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from neural_style.cli import main
+from neural_style.cli.main import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.jobs import checkpoints
@@ -60,13 +60,13 @@ def test_a_run_goes_on_bit_for_bit(inputs, tmp_path, settings):
     # Killed after the checkpoint of step 4: what the run did after it is lost.
     checkpoint = tmp_path / "run.npz"
     code = (
-        "import os, sys, neural_style.jobs.checkpoints as c; from neural_style import cli\n"
+        "import os, sys, neural_style.jobs.checkpoints as c; from neural_style.cli.main import main\n"
         "save = c.Checkpoint.save\n"
         "def last(self, path):\n"
         "    save(self, path)\n"
         "    if len(self.state.history) == 4: os._exit(9)\n"
         "c.Checkpoint.save = last\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "sys.exit(main(sys.argv[1:]))"
     )
     more = settings + ["--checkpoint", checkpoint, "--checkpoint-every", 2]
     argv = [sys.executable, "-c", code] + arguments(inputs, stopped, 6, *more)

@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from neural_style import __version__, cli, flags, nstyle
-from neural_style.cli import main
+from neural_style import __version__, nstyle
+from neural_style.cli import flags
+from neural_style.cli.main import _COMMANDS, _make_main_parser, main
 from neural_style.errors import WeightsError
 from neural_style.images.reading import read_image
 from neural_style.jobs import job
@@ -125,7 +126,7 @@ def test_every_flag_of_the_originals_is_there():
     expected = """--model --content-image --style-image --stop-eps --content-weight --style-weight --tv-weight
     --max-num-epochs --max-long-edge --lr --gpu --output --save-epochs --remove-noise --output_dir --lr-sched-delay
     --lr-sched-factor""".split()
-    known = cli._make_main_parser()._option_string_actions
+    known = _make_main_parser()._option_string_actions
     assert set(expected) <= set(known)
     assert all(known[flag].help for flag in expected)
 
@@ -152,7 +153,7 @@ def test_where_pictures_go(calls, argv, final, on_the_way):
 
 def test_help_and_version_do_without_mxnet_and_scikit_image():
     code = (
-        "import sys; from neural_style.cli import main\n"
+        "import sys; from neural_style.cli.main import main\n"
         "for flag in ('--help', '--version'):\n"
         "    try: main([flag])\n"
         "    except SystemExit as end: assert end.code == 0\n"
@@ -164,8 +165,8 @@ def test_help_and_version_do_without_mxnet_and_scikit_image():
 
 
 def test_help_names_every_recipe_model_and_command():
-    text = cli._make_main_parser().format_help()
-    for name in list(RECIPES) + list(ARCHITECTURES) + list(cli._COMMANDS):
+    text = _make_main_parser().format_help()
+    for name in list(RECIPES) + list(ARCHITECTURES) + list(_COMMANDS):
         assert name in text
 
 
@@ -341,11 +342,11 @@ def test_a_signal_before_the_first_step_saves_nothing(pictures, vgg19_file, tmp_
     output = tmp_path / "o.png"
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
-        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style import cli\n"
+        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style.cli.main import main\n"
         "read = t.Pictures\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGINT); return read(*a)\n"
         "t.Pictures = kill\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 130, done.stderr
@@ -356,10 +357,10 @@ def test_a_second_signal_ends_at_once(pictures, vgg19_file, tmp_path):
     output = tmp_path / "o.png"
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
-        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style import cli\n"
+        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style.cli.main import main\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT)\n"
         "t.Pictures = kill\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
+        "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 130, done.stderr

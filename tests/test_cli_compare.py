@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from neural_style import cli_compare
-from neural_style.cli import main
+from neural_style.cli import compare
+from neural_style.cli.main import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.jobs.provenance import read_record
@@ -83,7 +83,7 @@ def published(files, monkeypatch):
         def log_request(self, *_):
             requests.append(self.path.rsplit("/", 1)[-1])
 
-    for name, source in zip(cli_compare._PUBLISHED.values(), ("content.png", "style.png", "a.png")):
+    for name, source in zip(compare._PUBLISHED.values(), ("content.png", "style.png", "a.png")):
         path = files / "web" / KNOWN_FILES[name].path
         path.write_bytes((files / source).read_bytes())
         monkeypatch.setitem(KNOWN_FILES, name, dataclasses.replace(KNOWN_FILES[name], digest=git_blob_id(path)))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from neural_style import cli_demo
-from neural_style.cli import main
+from neural_style.cli import demo as command
+from neural_style.cli.main import main
 from neural_style.images.contact_sheet import make_contact_sheet
 from neural_style.images.painting import paint
 from neural_style.images.reading import read_image
@@ -28,7 +28,7 @@ def demo(folder, *more, edge=48, steps=2):
 def given(monkeypatch):
     """What the run is given, in place of a run."""
     calls = []
-    monkeypatch.setattr(cli_demo, "repaint_visibly", lambda *args, **more: calls.append((args, more)) or 130)
+    monkeypatch.setattr(command, "repaint_visibly", lambda *args, **more: calls.append((args, more)) or 130)
     return calls
 
 
@@ -60,7 +60,7 @@ def test_without_flags_it_is_the_default_recipe_at_384_pixels(given, compact_alo
     assert read_image(style).shape == (255, 384, 3)
 
 
-@pytest.mark.parametrize("name", cli_demo.CONTENTS)
+@pytest.mark.parametrize("name", command.CONTENTS)
 def test_every_content_is_in_scikit_image_itself(name, given, compact_alone, folder, monkeypatch):
     def refuse(*args, **more):
         raise AssertionError("nothing may be downloaded")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from neural_style.cli import main
-from neural_style.cli_recipes import markdown
+from neural_style.cli.main import main
+from neural_style.cli.recipes import markdown
 from neural_style.recipes.presets import RECIPES
 
 README = Path(__file__).resolve().parent.parent / "README.md"

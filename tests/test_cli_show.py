@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from neural_style import cli, flags
-from neural_style.cli import main
+from neural_style.cli import flags
+from neural_style.cli.main import _make_main_parser, main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.jobs.provenance import read_record
@@ -108,7 +108,7 @@ def test_json_is_the_record(pictures, vgg19_file, tmp_path, capsys):
 @pytest.mark.parametrize("other", RECIPES)
 def test_flags_make_one_recipe_of_another(name, other):
     target = get_recipe(name).override(**get_recipe(other).settings())
-    args = cli._make_main_parser().parse_args(flags.write_flags(target))
+    args = _make_main_parser().parse_args(flags.write_flags(target))
     assert flags.override_recipe(name, args) == target
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy_vgg import random_parameters
 
-from neural_style.cli import main
+from neural_style.cli.main import main
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights.catalogue import digest
 from neural_style.weights.params_file import load_weights, save_weights
@@ -19,7 +19,7 @@ def no_other_places(monkeypatch, tmp_path):
     monkeypatch.setenv("NEURAL_STYLE_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("NEURAL_STYLE_MIRROR", "http://127.0.0.1:9/")  # the discard port: nobody answers
     monkeypatch.setattr("neural_style.weights.lookup.cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr("neural_style.cli_weights.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("neural_style.cli.weights.cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr("neural_style.weights.downloads.cache_folder", lambda: tmp_path / "cache")
 
 

@@ -9,8 +9,8 @@ import pytest
 import skimage.io
 from numpy_vgg import NumpyVGG, random_parameters
 
-from neural_style import cli_distill
 from neural_style._mxnet import mx
+from neural_style.cli import distill as cli_distill
 from neural_style.errors import ImageError, SettingsError, WeightsError
 from neural_style.images.units import RGB_MEANS
 from neural_style.networks import vgg

@@ -19,7 +19,7 @@ import skimage
 
 from neural_style import nstyle
 from neural_style._mxnet import mx
-from neural_style.cli import main
+from neural_style.cli.main import main
 from neural_style.images.reading import read_image
 from neural_style.images.sizing import resize
 from neural_style.images.units import from_network, to_network

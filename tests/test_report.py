@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neural_style import cli_compare
-from neural_style.cli import main
+from neural_style.cli import compare
+from neural_style.cli.main import main
 from neural_style.errors import DependencyError, OutputError
 from neural_style.images.saving import save_image
 from neural_style.jobs.provenance import describe_run
@@ -442,8 +442,8 @@ def test_a_disk_that_is_full(make, tmp_path, monkeypatch):
 
 def test_nothing_that_draws_is_imported_without_a_report():
     code = (
-        "import sys, neural_style.jobs.job, neural_style.cli_compare\n"
+        "import sys, neural_style.jobs.job, neural_style.cli.compare\n"
         "print(sorted({'matplotlib', 'jinja2', 'PIL', 'skimage'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code]).decode().strip() == "[]"
-    assert cli_compare.SCHEMA == "neural-style/comparison"
+    assert compare.SCHEMA == "neural-style/comparison"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from neural_style.cli import main
+from neural_style.cli.main import main
 from neural_style.jobs import trace as trace_module
 from neural_style.jobs.job import Outputs, repaint
 from neural_style.jobs.provenance import describe_run
@@ -187,7 +187,7 @@ def test_it_can_be_read_while_the_run_goes_on_and_after_a_kill(pictures, vgg19_f
     argv += ["--weights", vgg19_file, "--max-long-edge", 40, "--max-num-epochs", 100000, "--stop-eps", 0]
     argv += ["--trace", path, "--output", tmp_path / "o.png", "--log-level", "error"]
     code = (  # at every step, so that a reader meets many writings
-        "import sys, neural_style.jobs.trace as t; from neural_style.cli import main\n"
+        "import sys, neural_style.jobs.trace as t; from neural_style.cli.main import main\n"
         "t.PAUSE_SECONDS, t.GREATEST_SHARE = 0, 1e9; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen([sys.executable, "-c", code] + list(map(str, argv)))

@@ -6,12 +6,12 @@ import signal
 import sys
 import threading
 
-from .errors import SettingsError
+from ..errors import SettingsError
+
+log = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1  # argparse exits with 2 for arguments it does not understand
 EXIT_INTERRUPTED = 130  # the shell's code for a program that SIGINT ended
-
-log = logging.getLogger(__name__)
 
 
 def repaint_visibly(content, style, outputs, recipe, **more):
@@ -37,8 +37,8 @@ def repaint_visibly(content, style, outputs, recipe, **more):
         As `jobs.job.repaint`.
     """
     # The heavy imports, scikit-image's among them, come when the arguments are known to be good.
-    from .jobs.job import repaint
-    from .transfer.run import StopReason
+    from ..jobs.job import repaint
+    from ..transfer.run import StopReason
 
     interrupt = threading.Event()
     done = len(more["resume"].state.history) if more.get("resume") else 0
@@ -93,7 +93,7 @@ class _StderrHandler(logging.Handler):
 @contextlib.contextmanager
 def _progress(total, done):
     """Give a callback that moves a progress bar on a terminal; elsewhere the original's log lines tell."""
-    from .transfer.optimisation import epoch_log
+    from ..transfer.optimisation import epoch_log
 
     if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
         yield None

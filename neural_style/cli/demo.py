@@ -3,11 +3,11 @@
 import logging
 import os
 
+from ..errors import ImageError
+from ..networks.vgg import ARCHITECTURES, STAND_INS
+from ..recipes.presets import DEFAULT_RECIPE, get_recipe
+from ..weights.lookup import find_network
 from .console import repaint_visibly
-from .errors import ImageError
-from .networks.vgg import ARCHITECTURES, STAND_INS
-from .recipes.presets import DEFAULT_RECIPE, get_recipe
-from .weights.lookup import find_network
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,12 @@ def _run(args):
     )
     model, weights = find_network(recipe.model, args.model)
 
-    from .images.contact_sheet import make_contact_sheet
-    from .images.painting import DEFAULT_SEED, paint
-    from .images.reading import read_image
-    from .images.saving import save_image
-    from .images.sizing import long_edge_size
-    from .jobs.job import Outputs
+    from ..images.contact_sheet import make_contact_sheet
+    from ..images.painting import DEFAULT_SEED, paint
+    from ..images.reading import read_image
+    from ..images.saving import save_image
+    from ..images.sizing import long_edge_size
+    from ..jobs.job import Outputs
 
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)

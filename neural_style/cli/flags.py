@@ -5,16 +5,26 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
-from .images.units import UNITS
-from .networks.external import is_checkpoint
-from .networks.graph import POOLINGS
-from .networks.vgg import ARCHITECTURES, STAND_INS
-from .objective.terms import CONTENT_NORMS, STYLE_NORMS
-from .objective.variation import TV_KINDS
-from .optimizers import OPTIMIZERS
-from .recipes.presets import RECIPES, get_recipe
-from .recipes.recipe import CHOICES
-from .transfer.compute import PRECISIONS
+from ..images.units import UNITS
+from ..networks.external import is_checkpoint
+from ..networks.graph import POOLINGS
+from ..networks.vgg import ARCHITECTURES, STAND_INS
+from ..objective.terms import CONTENT_NORMS, STYLE_NORMS
+from ..objective.variation import TV_KINDS
+from ..optimizers import OPTIMIZERS
+from ..recipes.presets import RECIPES, get_recipe
+from ..recipes.recipe import CHOICES
+from ..transfer.compute import PRECISIONS
+
+
+def make_parser(description, **settings):
+    """Make an argument parser in the manner of this program."""
+    return argparse.ArgumentParser(
+        prog=settings.pop("prog", None),
+        description=description,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
+        **settings,
+    )
 
 
 @dataclass(frozen=True)

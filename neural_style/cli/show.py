@@ -3,10 +3,10 @@
 import json
 import shlex
 
-from .files import sha256
+from ..files import sha256
+from ..jobs.provenance import read_record, recall_recipe
+from ..recipes.presets import DEFAULT_RECIPE
 from .flags import write_flag, write_flags
-from .jobs.provenance import read_record, recall_recipe
-from .recipes.presets import DEFAULT_RECIPE
 
 
 def add_arguments(parser):

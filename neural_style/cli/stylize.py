@@ -1,25 +1,14 @@
-"""The command line, and the only place that exits.
+"""``neural-style`` without a command: stylise a picture."""
 
-``neural-style`` with the flags of the original programs stylises a picture; ``neural-style COMMAND`` does the rest.
-Nothing here imports MXNet before the arguments are known to make sense.
-"""
-
-import argparse
-import importlib
-import sys
-from collections import OrderedDict
-
-from . import __version__
-from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr, repaint_visibly
-from .errors import CheckpointError, NeuralStyleError, SettingsError
-from .flags import FURTHER_FLAGS, add_flags, add_original_flags, override_recipe
-from .recipes.presets import DEFAULT_RECIPE, RECIPES
-from .recipes.recipe import CHOICES
+from ..errors import CheckpointError, SettingsError
+from ..recipes.presets import DEFAULT_RECIPE, RECIPES
+from ..recipes.recipe import CHOICES
+from .console import repaint_visibly
+from .flags import FURTHER_FLAGS, add_flags, add_original_flags, make_parser, override_recipe
 
 # Where the recipe of an original program puts its pictures if no flag says so.
 _DEFAULT_OUTPUT = "output/out.jpg"
 _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
-
 
 _CHECKPOINT_EVERY = 20
 
@@ -40,39 +29,9 @@ _WITH_RESUME = (
     "run",
 )
 
-# What each command does; it is in the module called cli_ and its name, which is imported when the command is given.
-_COMMANDS = OrderedDict(
-    [
-        ("demo", "repaint a photograph of scikit-image's in the style of a painting of this program's own"),
-        ("recipes", "list the recipes, or every setting of one with its source"),
-        ("compare", "tell how near two pictures are, or how near ours is to the original program's published one"),
-        ("show", "tell how a picture was made, as a command line that makes it again"),
-        ("weights", "list, fetch, verify and import network parameters"),
-        ("distill", "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"),
-    ]
-)
 
-
-def make_parser(description, **settings):
-    """Make an argument parser in the manner of this program."""
-    return argparse.ArgumentParser(
-        prog=settings.pop("prog", None),
-        description=description,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
-        **settings,
-    )
-
-
-def _make_main_parser():
-    parser = make_parser(
-        "Repaint a photograph in the style of a picture (Gatys, Ecker & Bethge 2015), with MXNet.",
-        prog="neural-style",
-        usage="%(prog)s [flags]\n       %(prog)s COMMAND [flags]",
-        epilog="commands: "
-        + "; ".join(f"{name}: {what}" for name, what in _COMMANDS.items())
-        + ". 'neural-style COMMAND --help' tells more.",
-    )
-    parser.add_argument("--version", action="version", version=f"neural-style {__version__}")
+def add_arguments(parser):
+    """Add the flags of the program without a command to its parser."""
     add_original_flags(parser)
     parser.add_argument(
         "--recipe",
@@ -160,70 +119,25 @@ def _make_main_parser():
     )
     group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
     add_flags(group, FURTHER_FLAGS)
-    parser.set_defaults(run=_run_stylize)
-    return parser
-
-
-def _make_command_parser(name):
-    parser = make_parser(_COMMANDS[name], prog=f"neural-style {name}")
-    parser.set_defaults(log_level="info")
-    importlib.import_module(f".cli_{name}", __package__).add_arguments(parser)
-    return parser
-
-
-def _parse(argv):
-    # Not argparse's subparsers: with them a mistyped flag's value is taken for an unknown command.
-    if not argv or argv[0].startswith("-"):
-        return _make_main_parser().parse_args(argv)
-    if argv[0] not in _COMMANDS:
-        _make_main_parser().error(f"unknown command '{argv[0]}'; choose from {', '.join(_COMMANDS)}")
-    return _make_command_parser(argv[0]).parse_args(argv[1:])
-
-
-def main(argv=None):
-    """Run the command line.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-        Arguments without the program's name; the process's own if not given.
-
-    Returns
-    -------
-    int
-        0 for success, 1 for an expected failure, of which one line on stderr tells, 130 after Ctrl-C or SIGTERM.
-
-    Raises
-    ------
-    SystemExit
-        With code 2 for arguments that cannot be understood, with 0 after ``--help`` and ``--version``.
-    """
-    args = _parse(sys.argv[1:] if argv is None else list(argv))
-    with logging_to_stderr(args.log_level):
-        try:
-            return args.run(args)
-        except NeuralStyleError as error:
-            print(f"neural-style: error: {error}", file=sys.stderr)
-            return EXIT_FAILURE
-        except KeyboardInterrupt:
-            print("neural-style: interrupted", file=sys.stderr)
-            return EXIT_INTERRUPTED
+    parser.set_defaults(run=_run)
 
 
 def _resume(args):
     """Go on from a checkpoint."""
-    usual = vars(_make_main_parser().parse_args([]))
+    parser = make_parser(None)
+    add_arguments(parser)
+    usual = vars(parser.parse_args([]))
     for name, value in vars(args).items():
         if value != usual[name] and name not in _WITH_RESUME:
             raise SettingsError(
                 f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file"
             )
 
-    from .jobs.checkpoints import load_checkpoint
-    from .jobs.job import Outputs
-    from .jobs.provenance import recall_recipe
-    from .objective.memory import parse_size
-    from .weights.lookup import find_weights
+    from ..jobs.checkpoints import load_checkpoint
+    from ..jobs.job import Outputs
+    from ..jobs.provenance import recall_recipe
+    from ..objective.memory import parse_size
+    from ..weights.lookup import find_weights
 
     checkpoint = load_checkpoint(args.resume)
     recipe, strange = recall_recipe(checkpoint.run)
@@ -257,23 +171,23 @@ def _find_interval(args):
 
 
 def _find_outputs(args):
-    from .jobs.job import Outputs
+    from ..jobs.job import Outputs
 
     if args.output_dir is not None:
         return Outputs.in_folder(args.output_dir)
     return Outputs.beside(args.output) if args.output is not None else None
 
 
-def _run_stylize(args):
+def _run(args):
     if args.resume is not None:
         return _resume(args)
     recipe = override_recipe(args.recipe, args)
     initial = None if args.init in CHOICES["initial"] else args.init
 
     # The heavy imports come when the arguments are known to be good.
-    from .jobs.job import Outputs
-    from .objective.memory import parse_size
-    from .weights.lookup import find_network
+    from ..jobs.job import Outputs
+    from ..objective.memory import parse_size
+    from ..weights.lookup import find_network
 
     outputs = _find_outputs(args)
     if outputs is None:

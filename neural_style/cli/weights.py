@@ -1,19 +1,16 @@
 """``neural-style weights``: list, fetch, verify and import network parameters."""
 
-import logging
 import os
 from pathlib import Path
 
-from .errors import OutputError, WeightsError
-from .networks.vgg import ARCHITECTURES
-from .weights.catalogue import KNOWN_FILES, cache_folder
-from .weights.checks import fitting_models
-from .weights.downloads import fetch
-from .weights.importers import LAYOUTS, import_weights
-from .weights.lookup import SUFFIX, describe_weights, find_weights, list_weights, verify_weights
-from .weights.params_file import save_weights
-
-log = logging.getLogger(__name__)
+from ..errors import OutputError, WeightsError
+from ..networks.vgg import ARCHITECTURES
+from ..weights.catalogue import KNOWN_FILES, cache_folder
+from ..weights.checks import fitting_models
+from ..weights.downloads import fetch
+from ..weights.importers import LAYOUTS, import_weights
+from ..weights.lookup import SUFFIX, describe_weights, find_weights, list_weights, verify_weights
+from ..weights.params_file import save_weights
 
 
 def add_arguments(parser):

@@ -1,7 +1,7 @@
 """``neural-style recipes``: the named settings, side by side or one by one with their sources."""
 
+from ..recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
 from .flags import flags_of_settings, write_value
-from .recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
 
 # Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.
 _CONTENT = {"sum": "Σ ΔF²", "half": "½ Σ ΔF²", "mean": "Σ ΔF² / CM", "quarter-mean": "Σ ΔF² / 4CM"}

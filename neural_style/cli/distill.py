@@ -3,10 +3,11 @@
 import inspect
 import logging
 
-from .training.distillation import distill
+from ..training.distillation import distill
+
+log = logging.getLogger(__name__)
 
 _DEFAULTS = inspect.signature(distill).parameters
-log = logging.getLogger(__name__)
 
 
 def add_arguments(parser):

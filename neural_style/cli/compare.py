@@ -4,14 +4,14 @@ import json
 import os
 from collections import OrderedDict
 
+from ..errors import ImageError, OutputError, SettingsError
+from ..files import check_writable
+from ..networks.vgg import STAND_INS
+from ..recipes.presets import get_recipe
+from ..weights.catalogue import KNOWN_FILES, digest, git_blob_id
+from ..weights.downloads import fetch
+from ..weights.lookup import find_network
 from .console import repaint_visibly
-from .errors import ImageError, OutputError, SettingsError
-from .files import check_writable
-from .networks.vgg import STAND_INS
-from .recipes.presets import get_recipe
-from .weights.catalogue import KNOWN_FILES, digest, git_blob_id
-from .weights.downloads import fetch
-from .weights.lookup import find_network
 
 SCHEMA, VERSION = "neural-style/comparison", 1
 
@@ -102,7 +102,7 @@ def _check(args):
             flag = "--published" if args.published else "--weights"
             raise SettingsError(f"{flag} goes with --original; leave it out, or add that")
     if args.report:
-        from .reports.pages import require_packages
+        from ..reports.pages import require_packages
 
         require_packages()
         inputs = args.pictures + [args.content, args.style, args.published, args.output if args.original else None]
@@ -118,8 +118,8 @@ def _make_original(args):
     )
     model, weights = find_network(recipe.model, weights=args.weights, models_dir=args.models_dir)
 
-    from .images.reading import read_image
-    from .jobs.job import Outputs
+    from ..images.reading import read_image
+    from ..jobs.job import Outputs
 
     notes = []
     for kind, name in _PUBLISHED.items():
@@ -148,9 +148,9 @@ def _compare(args, first, second, notes):
     # Where the network's weights are missing, that is said before any work.
     judge = find_network(_JUDGE, weights=args.judge, models_dir=args.models_dir) if args.style else None
 
-    from .images.reading import read_image
-    from .metrics.similarity import compare_pictures, reconcile
-    from .reports.pages import write_comparison_report
+    from ..images.reading import read_image
+    from ..metrics.similarity import compare_pictures, reconcile
+    from ..reports.pages import write_comparison_report
 
     a, b = read_image(first), read_image(second)
     pictures = reconcile(a, b)
@@ -188,9 +188,9 @@ def _compare(args, first, second, notes):
 
 
 def _judge(args, judge, pictures):
-    from .images.reading import read_image
-    from .metrics.perceptual import Judge
-    from .transfer.compute import choose_device
+    from ..images.reading import read_image
+    from ..metrics.perceptual import Judge
+    from ..transfer.compute import choose_device
 
     judge = Judge(*judge, read_image(args.content), read_image(args.style), choose_device(args.gpu))
     return [judge.measure(picture) for picture in pictures]
