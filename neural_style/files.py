@@ -117,9 +117,14 @@ def sha256(path):
     """
     sha = hashlib.sha256()
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            sha.update(block)
+        feed(sha, file)
     return sha.hexdigest()
+
+
+def feed(sha, file):
+    """Give a hash all that is left to read of an open file."""
+    for block in iter(lambda: file.read(1 << 20), b""):
+        sha.update(block)
 
 
 def _make_folders(folder, made):

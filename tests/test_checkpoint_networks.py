@@ -10,10 +10,11 @@ from neural_style._mxnet import mx
 from neural_style.cli.main import main
 from neural_style.errors import SettingsError, WeightsError
 from neural_style.images.reading import read_image
-from neural_style.networks.external import CheckpointNetwork, find_checkpoint_weights, is_checkpoint
+from neural_style.networks.external import CheckpointNetwork, is_checkpoint
 from neural_style.networks.graph import build_symbol, get_network
 from neural_style.objective.representations import loss_symbol, represent
 from neural_style.objective.terms import FixedWeighting, Term, loss_factors
+from neural_style.weights.lookup import find_checkpoint_weights
 from neural_style.weights.params_file import load_weights
 
 

@@ -13,58 +13,71 @@ import neural_style
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "neural_style"
 
-# What each module may import of ours; a new module gets a line here. Anyone may import these three:
-ANYONE_MAY_IMPORT = {"__init__", "_mxnet", "errors"}
-MAY_IMPORT = {
-    "__init__": set(),  # its public names are imported when they are first used
-    "_mxnet": set(),
-    "errors": set(),
-    # They know none of the others.
-    "files": set(),
-    # Files of parameters. A fetched archive of Gluon's is imported on the way.
-    # Handed symbols and parameters; neither images nor weights.
-    "executors": set(),
-    # The loop: neither job nor cli.
-    # The network in the box: pictures, teachers, scale, and the training that knows them.
-    # They read pictures and results.
-    # The borders.
-    "nstyle": {"cli", "flags", "job", "recipes", "weights"},
-    "__main__": {"cli"},
-}
-
-MAY_EXIT = {"cli", "__main__"}
-MAY_PRINT = {"cli", "cli_compare", "cli_demo", "cli_recipes", "cli_show", "cli_weights"}
-OPENS_NO_FILE = {"executors"}
+# From the ground up. A package, or a module beside the packages, imports lower lines and itself, never its own line.
+LAYERS = (
+    {"__init__", "errors"},
+    {"_mxnet", "files"},
+    {"recipes", "images", "executors", "networks"},
+    {"optimizers", "weights", "objective", "reports"},
+    {"transfer", "metrics"},
+    {"jobs", "training"},
+    {"cli"},
+    {"nstyle", "__main__"},
+)
+NO_MXNET = {"errors", "files", "recipes", "images", "reports"}
+OPENS_NO_FILE = {"executors", "networks", "objective", "optimizers", "recipes"}
+READS_ITS_SYMBOL = "networks.external"  # the one exception: through MXNet, a network that somebody else has saved
+PRINTS_AND_EXITS = {"cli", "__main__"}
 
 # Where the name that is imported is not that of the distribution.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}
 
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+def name_of(path):
+    """Give the name of a module below the package: ``images.reading``, ``images`` for its ``__init__``."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+PATHS = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = list(PATHS)
 
 
 def parse(module):
-    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse(PATHS[module].read_text(encoding="utf-8"))
+
+
+def package(module):
+    """Give the line's entry that a module belongs to."""
+    return module.split(".")[0]
+
+
+def layer(module):
+    (found,) = [number for number, names in enumerate(LAYERS) if package(module) in names]
+    return found
 
 
 def imported(module):
     """Give the modules of ours and the top-level names of others that a module imports anywhere, in functions too."""
     ours, others = set(), set()
+    folder = ("neural_style",) + PATHS[module].relative_to(PACKAGE).parts[:-1]
     for node in ast.walk(parse(module)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            # "from neural_style import images" is an import of neural_style.images, if there is such a module
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [".".join(filter(None, ("neural_style", node.module, alias.name))) for alias in node.names]
+            base = folder[: len(folder) + 1 - node.level] if node.level else ()
+            # "from neural_style import images" is an import of neural_style.images, if there is such a module
+            names = [".".join(filter(None, (*base, node.module, alias.name))) for alias in node.names]
         else:
             continue
         for name in names:
             top, *rest = name.split(".")
             if top != "neural_style":
                 others.add(top)
-            else:
-                ours.add(rest[0] if rest and rest[0] in MODULES else "__init__")
+                continue
+            while rest and ".".join(rest) not in PATHS:
+                rest.pop()
+            ours.add(".".join(rest) or "__init__")
     return ours, others
 
 
@@ -107,17 +120,41 @@ def distribution(requirement):
     return re.match(r"[\w-]+", requirement).group()
 
 
-def test_the_table_names_every_module():
-    assert sorted(MAY_IMPORT) == MODULES
+def test_the_layers_name_every_package():
+    assert sorted(name for names in LAYERS for name in names) == sorted({package(module) for module in MODULES})
+
+
+def test_every_folder_with_modules_is_a_package():
+    assert [path.parent for path in PATHS.values() if not (path.parent / "__init__.py").is_file()] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_of_ours(module):
+def test_imports_go_down(module):
     ours, _ = imported(module)
-    allowed = MAY_IMPORT[module] | ({"errors"} if module == "_mxnet" else set())
-    if module not in ("_mxnet", "errors"):
-        allowed |= ANYONE_MAY_IMPORT
-    assert ours <= allowed, f"{module} imports {', '.join(sorted(ours - allowed))}"
+    wrong = [name for name in ours if package(name) != package(module) and layer(name) >= layer(module)]
+    assert not wrong, f"{module} imports {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("name", sorted({package(module) for module in MODULES}))
+def test_no_circle_inside_a_package(name):
+    left = {module: imported(module)[0] for module in MODULES if package(module) == name}
+    while left:
+        free = [module for module, ours in left.items() if not ours & (set(left) - {module})]
+        assert free and not any(module in left[module] for module in free), f"a circle among {', '.join(left)}"
+        for module in free:
+            del left[module]
+
+
+@pytest.mark.parametrize("name", sorted(NO_MXNET))
+def test_does_without_mxnet(name):
+    modules = [module for module in MODULES if package(module) == name]
+    code = (
+        "import importlib, sys; sys.modules['mxnet'] = None\n"
+        f"for name in {modules}: importlib.import_module('neural_style.' + name)\n"
+        "print('neural_style._mxnet' in sys.modules)"
+    )
+    answer = subprocess.check_output([sys.executable, "-c", code], cwd=str(ROOT), universal_newlines=True)
+    assert answer.strip() == "False"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "_mxnet"])
@@ -132,16 +169,16 @@ def test_only_one_module_imports_mxnet(module):
     assert "mxnet" not in others | by_name
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [module for module in MODULES if package(module) not in PRINTS_AND_EXITS])
 def test_only_the_command_line_exits_and_prints(module):
     found = calls(module)
-    if module not in MAY_EXIT:
-        assert not found & {"sys.exit", "os._exit", "exit", "quit", "SystemExit"}
-    if module not in MAY_PRINT:
-        assert not found & {"print", "sys.stdout.write", "sys.stderr.write"}
+    assert not found & {"sys.exit", "os._exit", "exit", "quit", "SystemExit"}
+    assert not found & {"print", "sys.stdout.write", "sys.stderr.write"}
 
 
-@pytest.mark.parametrize("module", sorted(OPENS_NO_FILE))
+@pytest.mark.parametrize(
+    "module", [module for module in MODULES if package(module) in OPENS_NO_FILE and module != READS_ITS_SYMBOL]
+)
 def test_opens_no_file(module):
     _, others = imported(module)
     assert not others & {"io", "os", "pathlib", "shutil", "tempfile"}

@@ -7,12 +7,11 @@ means of `images.units.RGB_MEANS`; one that takes something else wants it folded
 import json
 import os
 import re
-from pathlib import Path
 
 from .._mxnet import mx
-from ..errors import SettingsError, WeightsError
+from ..errors import SettingsError
 
-_SYMBOL_SUFFIX = "-symbol.json"
+SYMBOL_SUFFIX = "-symbol.json"
 
 # The greatest side, in pixels, at which a network is tried for the least it works with.
 _LARGEST = 1024
@@ -20,30 +19,15 @@ _LARGEST = 1024
 
 def is_checkpoint(model):
     """Say whether a model is named by the prefix or a file of a checkpoint, and its symbol is there."""
-    return os.path.isfile(_prefix(model) + _SYMBOL_SUFFIX)
+    return os.path.isfile(checkpoint_prefix(model) + SYMBOL_SUFFIX)
 
 
-def find_checkpoint_weights(model):
-    """Find the parameters of a checkpoint: those of the epoch that is named, else of the last one.
-
-    Raises
-    ------
-    WeightsError
-        If there are none.
-    """
-    if model.endswith(".params"):
-        if os.path.isfile(model):
-            return Path(model)
-        raise WeightsError(f"{model} does not exist; check --model")
-    prefix = Path(_prefix(model))
-    pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
-    found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
-    if not found:
-        raise WeightsError(
-            f"there are no parameters beside {prefix}{_SYMBOL_SUFFIX}; put {prefix.name}-0000.params there, or name a "
-            "file with --weights"
-        )
-    return found[-1]
+def checkpoint_prefix(model):
+    """Give the prefix of a checkpoint that is named by it or by one of its files."""
+    model = os.fspath(model)
+    if model.endswith(SYMBOL_SUFFIX):
+        return model[: -len(SYMBOL_SUFFIX)]
+    return re.sub(r"-\d{4}\.params$", "", model)
 
 
 class CheckpointNetwork:
@@ -68,8 +52,8 @@ class CheckpointNetwork:
     """
 
     def __init__(self, model):
-        self.name = _prefix(model)
-        path = self.name + _SYMBOL_SUFFIX
+        self.name = checkpoint_prefix(model)
+        path = self.name + SYMBOL_SUFFIX
         try:
             # Read and written again, so that the attributes of older versions have the present names.
             graph = json.loads(mx.sym.load(path).tojson())
@@ -182,13 +166,6 @@ class CheckpointNetwork:
         if len(free) != 1:
             raise SettingsError(f"{self.name} has no input called data, and {len(free)} that could be it")
         return free[0]
-
-
-def _prefix(model):
-    model = os.fspath(model)
-    if model.endswith(_SYMBOL_SUFFIX):
-        return model[: -len(_SYMBOL_SUFFIX)]
-    return re.sub(r"-\d{4}\.params$", "", model)
 
 
 def _freeze(graph):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..errors import WeightsError
-from ..files import sha256
+from ..files import feed, sha256
 
 MIRROR_VARIABLE = "NEURAL_STYLE_MIRROR"
 GLUON_VARIABLE = "MXNET_GLUON_REPO"
@@ -138,8 +138,3 @@ def git_blob_id(path):
     with open(path, "rb") as file:
         feed(sha, file)
     return sha.hexdigest()
-
-
-def feed(sha, file):
-    for block in iter(lambda: file.read(1 << 20), b""):
-        sha.update(block)

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..errors import DownloadError
-from .catalogue import KNOWN_FILES, cache_folder, feed, git_blob_id
+from ..files import feed
+from .catalogue import KNOWN_FILES, cache_folder, git_blob_id
 from .importers import import_weights
 from .lookup import is_complete
 from .params_file import save_weights

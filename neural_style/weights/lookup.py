@@ -2,13 +2,14 @@
 
 import logging
 import os
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
 from ..errors import SettingsError, WeightsError
-from ..networks.external import find_checkpoint_weights, is_checkpoint
+from ..networks.external import SYMBOL_SUFFIX, checkpoint_prefix, is_checkpoint
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from .catalogue import KNOWN_FILES, cache_folder, digest, git_blob_id
 from .checks import check_shapes, fitting_models
@@ -105,6 +106,29 @@ def find_weights(model, weights=None, models_dir=None):
         f"no weights '{name}': {name}{SUFFIX} is not in {', '.join(map(str, folders))}; get them with "
         f"'{remedy}', or name a file with --weights"
     )
+
+
+def find_checkpoint_weights(model):
+    """Find the parameters of a checkpoint: those of the epoch that is named, else of the last one.
+
+    Raises
+    ------
+    WeightsError
+        If there are none.
+    """
+    if model.endswith(".params"):
+        if os.path.isfile(model):
+            return Path(model)
+        raise WeightsError(f"{model} does not exist; check --model")
+    prefix = Path(checkpoint_prefix(model))
+    pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
+    found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
+    if not found:
+        raise WeightsError(
+            f"there are no parameters beside {prefix}{SYMBOL_SUFFIX}; put {prefix.name}-0000.params there, or name a "
+            "file with --weights"
+        )
+    return found[-1]
 
 
 def _look_for(name, models_dir):
