@@ -45,7 +45,7 @@ def measure(variant, network, size, steps):
     """Give the seconds of every step; runs in a child process."""
     import numpy as np
 
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
     if variant in ("original", "ours-default"):
         np.bool = bool
         import mxnet  # noqa: F401  (before the package, which then leaves its threads as they are)
@@ -64,7 +64,7 @@ def random_inputs(network, size):
     """Give parameters by name, a content and a style, in NumPy."""
     import numpy as np
 
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
     from numpy_vgg import random_parameters
 
     from neural_style.networks.vgg import ARCHITECTURES

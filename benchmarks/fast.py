@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def load_pictures(args):
     """Give content and style, the content with the proportions of the size."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
     from skimage import data, util
 
     from neural_style.images.painting import paint

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# What several test modules compare with stands beside them.
-sys.path.insert(0, str(Path(__file__).parent))
+# What several test modules compare with: computations that share nothing with the package.
+sys.path.insert(0, str(Path(__file__).parent / "independent"))
 
 
 def pytest_configure(config):

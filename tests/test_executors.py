@@ -9,7 +9,6 @@ from neural_style.executors import FeatureExecutor, LossExecutor
 from neural_style.networks import graph, vgg
 from neural_style.objective.representations import gram_symbol, loss_symbol, represent
 from neural_style.objective.terms import FixedWeighting, Term, loss_factors
-from neural_style.objective.variation import TVGradientExecutor
 
 TINY = vgg.Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 TERMS = [Term("style", "relu1_1"), Term("style", "relu2_1"), Term("style", "relu3_1"), Term("content", "relu2_2")]
@@ -166,49 +165,3 @@ def test_factors_of_the_specification():
     terms = [Term("style", "a"), Term("content", "b")]
     shapes = {"a": (1, 4, 5, 6), "b": (1, 7, 2, 3)}
     assert loss_factors(terms, shapes, content_weight=10, style_weights=[2]) == [2 / (16 * 30), 10.0]
-
-
-@pytest.fixture
-def noise():
-    return np.random.RandomState(5).uniform(-100, 100, (1, 3, 7, 9)).astype("float32")
-
-
-def total_variation(image, weight):
-    """The sixteenth of squared differences to all neighbours, zeros standing around the picture."""
-    padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
-    vertical, horizontal = np.diff(padded, axis=2)[..., 1:-1], np.diff(padded, axis=3)[:, :, 1:-1]
-    return weight / 16 * ((vertical**2).sum() + (horizontal**2).sum())
-
-
-def test_total_variation_is_the_stencil_with_zeros_around(noise):
-    weight = 0.7
-    executor = TVGradientExecutor(mx.nd.array(noise), weight, mx.cpu())
-    executor.run()
-    padded = np.pad(noise[0].astype(np.float64), ((0, 0), (1, 1), (1, 1)))
-    centre = padded[:, 1:-1, 1:-1]
-    around = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
-    np.testing.assert_allclose(executor.gradient.asnumpy()[0], weight * (4 * centre - around) / 8, rtol=1e-4, atol=1e-4)
-
-
-def test_total_variations_gradient_is_that_of_its_value_at_every_pixel(noise):
-    weight, step = 0.7, 1e-3
-    executor = TVGradientExecutor(mx.nd.array(noise), weight, mx.cpu())
-    executor.run()
-    assert float(executor.loss.asscalar()) == pytest.approx(total_variation(noise, weight), rel=1e-5)
-    gradient = executor.gradient.asnumpy()
-    for index in np.ndindex(noise.shape):
-        moved = [noise.astype(np.float64), noise.astype(np.float64)]
-        moved[0][index] += step
-        moved[1][index] -= step
-        difference = (total_variation(moved[0], weight) - total_variation(moved[1], weight)) / (2 * step)
-        assert gradient[index] == pytest.approx(difference, rel=1e-3, abs=1e-3)
-
-
-def test_a_flat_picture_is_pulled_to_the_mean_colour_at_its_border_only():
-    executor = TVGradientExecutor(mx.nd.ones((1, 3, 5, 6)) * 8, 1.0, mx.cpu())
-    executor.run()
-    gradient = executor.gradient.asnumpy()[0, 0]
-    expected = np.zeros((5, 6))
-    expected[[0, -1], :] += 1
-    expected[:, [0, -1]] += 1
-    np.testing.assert_array_equal(gradient, expected)

@@ -1,10 +1,9 @@
-"""Amounts of memory: what is read, what is left, what is estimated against what a process really took."""
+"""Amounts of memory: what is read, and what is estimated against what a process really took."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from neural_style._mxnet import mx
@@ -14,7 +13,6 @@ from neural_style.networks.graph import Graph
 from neural_style.objective import memory
 from neural_style.objective.terms import Term
 from neural_style.objective.tiling import cut, loss_parts
-from neural_style.transfer import compute
 
 COMPACT = vgg.ARCHITECTURES["vgg19-compact"]
 TERMS = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
@@ -55,55 +53,6 @@ def test_sizes_that_make_no_sense(text):
 @pytest.mark.parametrize(("size", "text"), [(2.44e9, "2.4 GB"), (310.4e6, "310 MB")])
 def test_sizes_in_messages(size, text):
     assert memory.format_size(size) == text
-
-
-# What may be used.
-
-
-def write(directory, **files):
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (directory / name.replace("memory_", "memory.")).write_text(f"{text}\n")
-
-
-def left(tmp_path, groups):
-    processes = tmp_path / "processes"
-    processes.write_text(groups)
-    return compute._left_by_control_groups(processes, tmp_path / "mounts")
-
-
-def test_control_groups_of_version_2_with_their_ancestors(tmp_path):
-    mounts = tmp_path / "mounts"
-    write(mounts / "a" / "b", memory_max="max", memory_current=500, memory_stat="inactive_file 0")
-    write(mounts / "a", memory_max=1000, memory_current=700, memory_stat="anon 600\ninactive_file 100")
-    assert left(tmp_path, "0::/a/b\n") == [1000 - 700 + 100]
-
-
-def test_control_groups_of_version_1_in_a_container(tmp_path):
-    # The path is the host's; what is mounted here is the container's own group.
-    files = dict(memory_limit_in_bytes=900, memory_usage_in_bytes=300, memory_stat="total_inactive_file 50")
-    write(tmp_path / "mounts" / "memory", **files)
-    assert left(tmp_path, "7:cpu:/\n4:hugetlb,memory:/docker/f00\n0::/\n") == [900 - 300 + 50]
-
-
-def test_no_control_groups(tmp_path):
-    assert compute._left_by_control_groups(tmp_path / "missing", tmp_path) == []
-    assert left(tmp_path, "0::/a\n") == []
-
-
-def test_the_least_of_machine_and_groups_is_available(monkeypatch):
-    monkeypatch.setattr(compute, "_left_by_control_groups", lambda: [12345, 99999])
-    assert compute.available(mx.cpu()) == 12345
-    monkeypatch.setattr(compute, "_left_by_control_groups", lambda: [2**60])
-    assert 0 < compute.available(mx.cpu()) <= psutil.virtual_memory().total
-    monkeypatch.setattr(compute, "_left_by_control_groups", lambda: [-5])
-    assert compute.available(mx.cpu()) == 0
-
-
-def test_a_limit_is_the_whole_processs():
-    used = psutil.Process().memory_info().rss
-    assert compute.available(mx.cpu(), used + 10**9) == pytest.approx(10**9, abs=50 * MB)
-    assert compute.available(mx.cpu(), 1) == 0
 
 
 # What is needed.
@@ -161,7 +110,7 @@ print(status("VmHWM") - before)
 def measure(*arguments):
     """Give estimate and peak in bytes, of a process of its own."""
     command = [sys.executable, "-c", MEASURE, *map(str, arguments)]
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     answer = subprocess.check_output(command, cwd=str(root), universal_newlines=True)
     return tuple(map(int, answer.split()))
 

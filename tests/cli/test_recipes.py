@@ -6,7 +6,7 @@ from neural_style.cli.main import main
 from neural_style.cli.recipes import markdown
 from neural_style.recipes.presets import RECIPES
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def test_the_list_names_every_recipe_and_what_tells_them_apart(capsys):

@@ -1,76 +1,57 @@
-"""Norms, weightings and the further kinds of total variation, against their formulas; symbols are in test_executors."""
+"""Total variation and its gradient, against their formulas and in strips."""
 
 import numpy as np
 import pytest
 
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
-from neural_style.objective.terms import (
-    CONTENT_NORMS,
-    STYLE_NORMS,
-    AdaptiveWeighting,
-    FixedWeighting,
-    Term,
-    loss_factors,
-)
 from neural_style.objective.variation import TV_KINDS, TV_STRIP, TVGradientExecutor, total_variation_symbol
 
-STYLE, CONTENT = Term("style", "a"), Term("content", "b")
-SHAPES = {"a": (1, 4, 5, 6), "b": (1, 7, 2, 3)}
+
+@pytest.fixture
+def noise():
+    return np.random.RandomState(5).uniform(-100, 100, (1, 3, 7, 9)).astype("float32")
 
 
-@pytest.mark.parametrize(
-    "norm, divisor",
-    [("mean-per-position", 16 * 30), ("gatys", 4 * 16 * 900), ("mean-of-means", 16 * 900), ("mean", 16)],
-)
-def test_style_norms(norm, divisor):
-    assert loss_factors([STYLE], SHAPES, 1, [6], style_norm=norm) == [pytest.approx(6 / divisor, rel=1e-15)]
+def total_variation(image, weight):
+    """The sixteenth of squared differences to all neighbours, zeros standing around the picture."""
+    padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    vertical, horizontal = np.diff(padded, axis=2)[..., 1:-1], np.diff(padded, axis=3)[:, :, 1:-1]
+    return weight / 16 * ((vertical**2).sum() + (horizontal**2).sum())
 
 
-@pytest.mark.parametrize("norm, divisor", [("sum", 1), ("half", 2), ("mean", 42), ("quarter-mean", 168)])
-def test_content_norms(norm, divisor):
-    assert loss_factors([CONTENT], SHAPES, 6, [], content_norm=norm) == [pytest.approx(6 / divisor, rel=1e-15)]
+def test_total_variation_is_the_stencil_with_zeros_around(noise):
+    weight = 0.7
+    executor = TVGradientExecutor(mx.nd.array(noise), weight, mx.cpu())
+    executor.run()
+    padded = np.pad(noise[0].astype(np.float64), ((0, 0), (1, 1), (1, 1)))
+    centre = padded[:, 1:-1, 1:-1]
+    around = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
+    np.testing.assert_allclose(executor.gradient.asnumpy()[0], weight * (4 * centre - around) / 8, rtol=1e-4, atol=1e-4)
 
 
-def test_every_norm_is_covered():
-    assert list(STYLE_NORMS) == ["mean-per-position", "gatys", "mean-of-means", "mean"]
-    assert list(CONTENT_NORMS) == ["sum", "half", "mean", "quarter-mean"]
+def test_total_variations_gradient_is_that_of_its_value_at_every_pixel(noise):
+    weight, step = 0.7, 1e-3
+    executor = TVGradientExecutor(mx.nd.array(noise), weight, mx.cpu())
+    executor.run()
+    assert float(executor.loss.asscalar()) == pytest.approx(total_variation(noise, weight), rel=1e-5)
+    gradient = executor.gradient.asnumpy()
+    for index in np.ndindex(noise.shape):
+        moved = [noise.astype(np.float64), noise.astype(np.float64)]
+        moved[0][index] += step
+        moved[1][index] -= step
+        difference = (total_variation(moved[0], weight) - total_variation(moved[1], weight)) / (2 * step)
+        assert gradient[index] == pytest.approx(difference, rel=1e-3, abs=1e-3)
 
 
-def test_each_style_term_takes_its_own_weight():
-    other = Term("style", "b")
-    factors = loss_factors([STYLE, CONTENT, other], SHAPES, 10, [2, 3], style_norm="mean")
-    assert factors == [2 / 16, 10, 3 / 49]
-
-
-def test_unknown_norms_are_named():
-    with pytest.raises(SettingsError, match="unknown style norm 'l1'; choose from mean-per-position, gatys"):
-        loss_factors([STYLE], SHAPES, 1, [1], style_norm="l1")
-    with pytest.raises(SettingsError, match="unknown content norm 'l1'; choose from sum, half"):
-        loss_factors([STYLE], SHAPES, 1, [1], content_norm="l1")
-
-
-def heads(weighting, losses):
-    return [float(head.asscalar()) for head in weighting([mx.nd.array([loss]) for loss in losses])]
-
-
-def test_fixed_weighting_gives_the_factors():
-    assert heads(FixedWeighting([0.5, 3.0], mx.cpu()), [7, 9]) == [0.5, 3.0]
-
-
-def test_adaptive_weighting_gives_every_kind_its_weight_in_all():
-    terms = [STYLE, Term("style", "b"), CONTENT]
-    factors, losses = [0.5, 2.0, 8.0], [300.0, 10.0, 25.0]
-    found = heads(AdaptiveWeighting(terms, factors, {"style": 10.0, "content": 1.5}, mx.cpu()), losses)
-    # By hand: the style's value, its weight left out, is 0.05 * 300 + 0.2 * 10 = 17, the content's 8 / 1.5 * 25.
-    assert found == pytest.approx([0.5 / 17, 2.0 / 17, 8.0 / (8 / 1.5 * 25)], rel=1e-6)
-    pulls = [head * loss for head, loss in zip(found, losses)]
-    assert pulls[0] + pulls[1] == pytest.approx(10, rel=1e-6) and pulls[2] == pytest.approx(1.5, rel=1e-6)
-
-
-def test_adaptive_weighting_without_loss_or_weight_is_finite():
-    weighting = AdaptiveWeighting([STYLE, CONTENT], [2.0, 0.0], {"style": 2.0, "content": 0.0}, mx.cpu())
-    assert heads(weighting, [0.0, 5.0]) == pytest.approx([2e10, 0.0])
+def test_a_flat_picture_is_pulled_to_the_mean_colour_at_its_border_only():
+    executor = TVGradientExecutor(mx.nd.ones((1, 3, 5, 6)) * 8, 1.0, mx.cpu())
+    executor.run()
+    gradient = executor.gradient.asnumpy()[0, 0]
+    expected = np.zeros((5, 6))
+    expected[[0, -1], :] += 1
+    expected[:, [0, -1]] += 1
+    np.testing.assert_array_equal(gradient, expected)
 
 
 def absolute(image, mean):

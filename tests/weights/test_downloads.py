@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,7 +193,7 @@ def test_retries(server, tmp_path, monkeypatch):
 def test_killed_in_the_middle(server, tmp_path):
     server.plan = ["stall in the middle"]
     program = "import sys; from neural_style.weights.downloads import fetch; fetch('vgg19', sys.argv[1], timeout=60)"
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], cwd=root)
     try:
         assert server.stalled.wait(60)

@@ -19,7 +19,7 @@ from neural_style.jobs.trace import Trace
 from neural_style.recipes.presets import get_recipe
 from neural_style.transfer.run import Step, StopReason
 
-DOCS = (Path(__file__).resolve().parent.parent / "docs" / "trace.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).resolve().parents[2] / "docs" / "trace.md").read_text(encoding="utf-8")
 RECIPE = get_recipe("mxnet-0.7").override(max_long_edge=40, max_steps=5, save_every=2, style_weight=0.5)
 
 

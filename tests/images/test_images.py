@@ -24,7 +24,7 @@ from neural_style.errors import ImageError, OutputError
 from neural_style.images import reading, saving, sizing, units
 from neural_style.images.colour import denoise, recolour
 
-GOLDEN = os.path.join(os.path.dirname(__file__), "golden")
+GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
 SKIMAGE_DATA = os.path.join(os.path.dirname(skimage.__file__), "data")
 
 # Two rows of three pixels that no flip or rotation maps onto itself

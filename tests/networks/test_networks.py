@@ -115,6 +115,6 @@ def test_unknown_pooling_and_no_layers_are_errors():
 
 
 def test_the_network_in_the_box_has_every_parameter_that_its_table_names():
-    path = os.path.join(os.path.dirname(__file__), "..", "models", "vgg19-compact.params")
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "models", "vgg19-compact.params")
     carried = {name: entry.shape for name, entry in read_index(path).items()}
     assert carried == vgg.ARCHITECTURES["vgg19-compact"].parameter_shapes(["pool5"])
