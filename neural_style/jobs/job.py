@@ -35,7 +35,7 @@ class Outputs:
     prefix, suffix : str
         Pictures on the way are called prefix + number of steps + suffix.
     report : str or None
-        An HTML page about the run, see `report`.
+        An HTML page about the run, see `reports.pages`.
     trace : str or None
         The same as data, see `trace`.
     """

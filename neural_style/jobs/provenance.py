@@ -88,7 +88,7 @@ def describe_picture(run, steps, reason, shape):
     run : dict
         Of `describe_run`.
     steps : int
-    reason : transfer.StopReason or None
+    reason : transfer.run.StopReason or None
         None for a picture on the way.
     shape : sequence of int
         Height and width in pixels first.

@@ -77,7 +77,7 @@ class Trace:
 
         Parameters
         ----------
-        step : transfer.Step
+        step : transfer.run.Step
         image : mxnet.nd.NDArray
             Only its device is looked at.
         """
@@ -104,7 +104,7 @@ class Trace:
 
         Parameters
         ----------
-        reason : transfer.StopReason
+        reason : transfer.run.StopReason
         result : str or None
             The last picture's file, if there is one.
         """

@@ -22,7 +22,7 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
 
     Parameters
     ----------
-    architecture : Architecture or checkpoint_networks.CheckpointNetwork
+    architecture : Architecture or external.CheckpointNetwork
     layers : sequence of str
         Activations to give out, by their usual names.
     pooling : {"avg", "max"}
@@ -74,7 +74,7 @@ class Graph:
 
     Attributes
     ----------
-    network : Architecture or checkpoint_networks.CheckpointNetwork
+    network : Architecture or external.CheckpointNetwork
     pooling, prepare
         See `build_symbol`. What `prepare` does must concern each pixel alone.
     precision : {"float32", "bf16"}
@@ -97,7 +97,7 @@ def get_network(model):
 
     Returns
     -------
-    Architecture or checkpoint_networks.CheckpointNetwork
+    Architecture or external.CheckpointNetwork
 
     Raises
     ------

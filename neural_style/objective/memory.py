@@ -74,9 +74,9 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
 
     Parameters
     ----------
-    graph : networks.Graph
+    graph : networks.graph.Graph
         Of an Architecture.
-    terms : sequence of objectives.Term
+    terms : sequence of terms.Term
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``; only their shapes matter.
     size : tuple of int

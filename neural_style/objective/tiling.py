@@ -137,7 +137,7 @@ def cut(architecture, layers, size, tile_size):
 
     Parameters
     ----------
-    architecture : networks.Architecture
+    architecture : networks.vgg.Architecture
     layers : sequence of str
         Activations that losses are taken of.
     size : tuple of int
@@ -195,9 +195,9 @@ def represent_own(graph, terms, tile):
 
     Parameters
     ----------
-    graph : networks.Graph
+    graph : networks.graph.Graph
         Of an Architecture.
-    terms : sequence of objectives.Term
+    terms : sequence of terms.Term
     tile : Tile
 
     Returns
@@ -245,9 +245,9 @@ def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
 
     Parameters
     ----------
-    graph : networks.Graph
+    graph : networks.graph.Graph
         Of an Architecture.
-    terms : sequence of objectives.Term
+    terms : sequence of terms.Term
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     picture : mxnet.nd.NDArray or numpy.ndarray
@@ -306,9 +306,9 @@ class TiledLossExecutor:
 
     Parameters
     ----------
-    graph : networks.Graph
+    graph : networks.graph.Graph
         Of an Architecture.
-    terms : sequence of objectives.Term
+    terms : sequence of terms.Term
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     targets : mapping of str to mxnet.nd.NDArray

@@ -79,7 +79,7 @@ def write_comparison_report(path, told, first, second, comparison):
         What ``neural-style compare --json`` prints.
     first, second : numpy.ndarray
         Float64 (H, W, 3) in [0, 1], of one size.
-    comparison : compare.Comparison
+    comparison : metrics.similarity.Comparison
 
     Raises
     ------
