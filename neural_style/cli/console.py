@@ -42,7 +42,7 @@ def repaint_visibly(content, style, outputs, recipe, **more):
 
     interrupt = threading.Event()
     done = len(more["resume"].state.history) if more.get("resume") else 0
-    with _progress(sum(recipe.pyramid) + recipe.max_steps, done) as advance, _finishing_on_signals(interrupt):
+    with _progress(sum(recipe.pyramid) + recipe.max_steps, done) as advance, finishing_on_signals(interrupt):
         result = repaint(content, style, outputs, recipe, callback=advance, interrupt=interrupt, **more)
     if result.reason is StopReason.NOT_FINITE:
         what = f"{outputs.final} holds the last good image" if result.history else "nothing is saved"
@@ -114,14 +114,14 @@ def _progress(total, done):
 
 
 @contextlib.contextmanager
-def _finishing_on_signals(interrupt):
-    """Let Ctrl-C and SIGTERM finish the step; a second one ends the program at once."""
+def finishing_on_signals(interrupt, message="finishing the step and saving; press Ctrl-C again to quit immediately"):
+    """Let Ctrl-C and SIGTERM set an event and say so; a second one ends the program at once."""
 
     def finish(number, frame):
         if interrupt.is_set():
             raise KeyboardInterrupt
         interrupt.set()
-        log.warning("finishing the step and saving; once more ends the program at once")
+        log.warning("%s", message)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, finish) for number in numbers]

@@ -22,7 +22,7 @@ _COMMANDS = OrderedDict(
         ("compare", "tell how near two pictures are, or how near ours is to the original program's published one"),
         ("show", "tell how a picture was made, as a command line that makes it again"),
         ("weights", "list, fetch, verify and import network parameters"),
-        ("distill", "train vgg19-compact, a network of a quarter of VGG-19's channels, from weights of VGG-19"),
+        ("compress", "make a small, fast network from the weights of a full VGG"),
     ]
 )
 

@@ -18,7 +18,7 @@ from ..executors import FeatureExecutor
 from ..images import sizing, units
 from ..networks.graph import build_symbol
 from ..networks.vgg import ARCHITECTURES
-from ..weights.params_file import load_weights
+from ..weights.params_file import load_weights, read_index
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 CONTENT_LAYER = "relu3_3"
@@ -52,7 +52,7 @@ class Judge:
     """
 
     def __init__(self, model, weights, content, style, ctx):
-        self._architecture = ARCHITECTURES[model]
+        self._architecture = ARCHITECTURES[model].fitted(read_index(weights))
         layers = STYLE_LAYERS + (CONTENT_LAYER,)
         self._symbol = build_symbol(self._architecture, layers)
         self._parameters = load_weights(weights, self._architecture.parameter_shapes(layers), ctx)

@@ -42,7 +42,8 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
     Raises
     ------
     SettingsError
-        If a layer or the kind of pooling is unknown, or no layer is asked for.
+        If a layer or the kind of pooling is unknown, no layer is asked for, or a low-rank network is not fitted to
+        parameters that reach them.
     """
     if not layers:
         raise SettingsError("at least one layer of the network must be asked for")
@@ -55,9 +56,10 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
     x = mx.sym.Variable("data")
     if prepare is not None:
         x = prepare(x)
-    for layer in architecture.layers:
+    deepest = max(architecture.layers.index(layer) for layer in layers)
+    for layer in architecture.layers[: deepest + 1]:
         if layer.startswith("conv"):
-            x = mx.sym.Convolution(x, num_filter=architecture.channels(layer), kernel=(3, 3), pad=(1, 1), name=layer)
+            x = _convolution(x, architecture, layer)
         elif layer.startswith("relu"):
             x = mx.sym.Activation(x, act_type="relu", name=layer)
         else:
@@ -66,6 +68,18 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
         if trim is not None and layer.startswith("pool"):
             x = trim(layer, x)
     return mx.sym.Group([activations[layer] for layer in layers])
+
+
+def _convolution(x, architecture, layer):
+    """Build a convolution; one of low rank has its three parts, of which the last bears its name and its bias."""
+    channels, rank = architecture.channels(layer), architecture.rank(layer)
+    if rank is None:
+        return mx.sym.Convolution(x, num_filter=channels, kernel=(3, 3), pad=(1, 1), name=layer)
+    # (N, C_in, h, w) -> (N, r, h, w) -> (N, q, h, w) -> (N, C_out, h, w)
+    x = mx.sym.Convolution(x, num_filter=rank[0], kernel=(1, 1), no_bias=True, name=f"{layer}_in")
+    x = mx.sym.Convolution(x, num_filter=rank[1], kernel=(3, 3), pad=(1, 1), no_bias=True, name=f"{layer}_core")
+    weight, bias = mx.sym.Variable(f"{layer}_out_weight"), mx.sym.Variable(f"{layer}_bias")
+    return mx.sym.Convolution(x, weight, bias, num_filter=channels, kernel=(1, 1), name=layer)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,19 @@ Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Rec
 (VGG-16) and E (VGG-19), without the fully connected layers. Every convolution is 3x3 with zero padding 1 and a bias and
 is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activations have their usual names: ``conv3_2`` is
 the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the block.
+
+A low-rank network has the same blocks, channels and activations, but every convolution after the first is three: a 1x1
+without bias to few channels, a 3x3 without bias between few channels, and a 1x1 with the bias back to VGG's own (Zhang,
+Zou, He & Sun, Accelerating Very Deep Convolutional Networks, TPAMI 2016, and Kim et al., Compression of Deep
+Convolutional Neural Networks, ICLR 2016, factorise convolutions in this way). How many channels lie between is not in
+the table: it is read from the shapes of the parameters, so that every compressed file brings its own.
 """
 
 import logging
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, replace
+from typing import Optional, Tuple
 
 from ..errors import SettingsError
 
@@ -30,10 +36,61 @@ class Architecture:
         What the user calls it.
     blocks : tuple of (int, int)
         Per block the number of convolutions and their number of output channels.
+    low_rank : bool
+        Whether every convolution after the first is three of low rank.
+    ranks : tuple of (int, int), optional
+        Of a low-rank network, per convolution after the first, from shallow to deep: the channels before and after its
+        3x3 convolution. They may end where the parameters end; None as long as no parameters are known, see `fitted`.
     """
 
     name: str
     blocks: Tuple[Tuple[int, int], ...]
+    low_rank: bool = False
+    ranks: Optional[Tuple[Tuple[int, int], ...]] = None
+
+    def fitted(self, found):
+        """Return this network with the ranks that parameters have; one that is not low-rank is returned as it is.
+
+        Parameters
+        ----------
+        found : mapping of str to object
+            Parameters by name: things with a shape.
+
+        Returns
+        -------
+        Architecture
+            With the ranks of the convolutions from the second one to the last that is whole. What is wrong with the
+            shapes beyond that is for `weights.checks.check_shapes` to say.
+        """
+        if not self.low_rank:
+            return self
+        ranks = []
+        for layer in self.convolutions[1:]:
+            shapes = [tuple(getattr(found.get(f"{layer}_{part}_weight"), "shape", ())) for part in ("in", "core")]
+            if not all(len(shape) == 4 and shape[0] > 0 for shape in shapes):
+                break
+            ranks.append((shapes[0][0], shapes[1][0]))
+        return replace(self, ranks=tuple(ranks))
+
+    def rank(self, convolution):
+        """Return the channels before and after the 3x3 of a convolution of low rank, None if it is a full one.
+
+        Raises
+        ------
+        SettingsError
+            If the network is of low rank and no parameters that reach this convolution are known.
+        """
+        place = self.convolutions.index(convolution)
+        if not self.low_rank or place == 0:
+            return None
+        if self.ranks is None or place > len(self.ranks):
+            raise SettingsError(f"the weights of {self.name} do not reach {convolution}; choose shallower layers")
+        return self.ranks[place - 1]
+
+    @property
+    def convolutions(self):
+        """Names of the convolutions, from shallow to deep."""
+        return tuple(layer for layer in self.layers if layer.startswith("conv"))
 
     @property
     def layers(self):
@@ -114,16 +171,29 @@ class Architecture:
         Returns
         -------
         OrderedDict of str to tuple of int
-            ``conv1_1_weight`` (C_out, C_in, 3, 3), ``conv1_1_bias`` (C_out,), ... from shallow to deep.
+            ``conv1_1_weight`` (C_out, C_in, 3, 3), ``conv1_1_bias`` (C_out,), ... from shallow to deep. A convolution
+            of low rank has ``conv1_2_in_weight`` (r, C_in, 1, 1), ``conv1_2_core_weight`` (q, r, 3, 3) and
+            ``conv1_2_out_weight`` (C_out, q, 1, 1) in place of its weight.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such layer, or the network is of low rank and not `fitted` to parameters that reach it.
         """
         self.check(layers)
         deepest = max(self.layers.index(layer) for layer in layers)
         shapes, channels = OrderedDict(), 3
         for layer in self.layers[: deepest + 1]:
-            if layer.startswith("conv"):
-                shapes[f"{layer}_weight"] = (self.channels(layer), channels, 3, 3)
-                shapes[f"{layer}_bias"] = (self.channels(layer),)
-                channels = self.channels(layer)
+            if not layer.startswith("conv"):
+                continue
+            before, channels, rank = channels, self.channels(layer), self.rank(layer)
+            if rank is None:
+                shapes[f"{layer}_weight"] = (channels, before, 3, 3)
+            else:
+                shapes[f"{layer}_in_weight"] = (rank[0], before, 1, 1)
+                shapes[f"{layer}_core_weight"] = (rank[1], rank[0], 3, 3)
+                shapes[f"{layer}_out_weight"] = (channels, rank[1], 1, 1)
+            shapes[f"{layer}_bias"] = (channels,)
         return shapes
 
 
@@ -132,14 +202,14 @@ ARCHITECTURES = OrderedDict(
     for architecture in (
         Architecture("vgg19", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))),
         Architecture("vgg16", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))),
-        # VGG-19 at a quarter of its channels (the plan of Wang et al., Collaborative Distillation, CVPR 2020); what
-        # `distill` trains and models/ carries. No style or content layer lies beyond conv5_1, so it ends there.
-        Architecture("vgg19-compact", ((2, 16), (2, 32), (4, 64), (4, 128), (1, 128))),
+        # What `compress` makes of them; models/ carries the first.
+        Architecture("vgg16-lowrank", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), low_rank=True),
+        Architecture("vgg19-lowrank", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), low_rank=True),
     )
 )
 
 # Which network runs in place of one that nobody named and whose weights are not here.
-STAND_INS = {"vgg19": "vgg19-compact", "vgg16": "vgg19-compact"}
+STAND_INS = {"vgg19": "vgg16-lowrank", "vgg16": "vgg16-lowrank"}
 
 
 def _block(layer):

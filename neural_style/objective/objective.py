@@ -13,15 +13,22 @@ from .variation import TVGradientExecutor
 _TV_ARRAYS = 1
 
 
-def required_parameters(recipe):
-    """Give the names and shapes of the parameters that a recipe's network needs.
+def required_parameters(recipe, found=None):
+    """Return the names and shapes of the parameters that a recipe's network needs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    found : mapping of str to object, optional
+        The parameters there are, things with a shape, from which a low-rank network learns its ranks.
 
     Raises
     ------
     SettingsError
         If the recipe's network or one of its layers does not exist.
     """
-    return get_network(recipe.model).parameter_shapes([term.layer for term in make_terms(recipe)])
+    layers = [term.layer for term in make_terms(recipe)]
+    return get_network(recipe.model).fitted(found or {}).parameter_shapes(layers)
 
 
 def required_side(recipe):
@@ -95,7 +102,7 @@ class Objective:
         self._ctx = image.context
         self._recipe = recipe
         self._image = image
-        network, terms = get_network(recipe.model), make_terms(recipe)
+        network, terms = get_network(recipe.model).fitted(parameters), make_terms(recipe)
         unit = get_unit(recipe.unit)
         parameters = dict(parameters)
         prepare = None

@@ -10,7 +10,7 @@ from ..objective.objective import required_parameters, required_side
 from ..recipes.recipe import CHOSEN
 from ..weights.checks import check_shapes
 from ..weights.lookup import find_network, find_weights
-from ..weights.params_file import load_weights
+from ..weights.params_file import load_weights, read_index
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +59,12 @@ def load_parameters(recipe, weights, ctx):
     WeightsError, SettingsError
         If the weights or the recipe cannot be used.
     """
-    shapes = required_parameters(recipe)
     if isinstance(weights, Mapping):
+        shapes = required_parameters(recipe, weights)
         check_shapes(weights, shapes, "the given weights")
         return {name: weights[name].as_in_context(ctx) for name in shapes}
-    return load_weights(find_weights(recipe.model, weights), shapes, ctx)
+    path = find_weights(recipe.model, weights)
+    return load_weights(path, required_parameters(recipe, read_index(path)), ctx)
 
 
 class Pictures:

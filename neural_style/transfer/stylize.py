@@ -6,7 +6,8 @@ import re
 from .._mxnet import mx
 from ..errors import SettingsError
 from ..images import sizing
-from ..objective.objective import Objective, required_parameters, required_side
+from ..objective.objective import Objective, required_side
+from ..objective.terms import make_terms
 from ..optimizers import OPTIMIZERS, count_arrays
 from ..recipes.presets import DEFAULT_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
@@ -163,7 +164,7 @@ def _levels(recipe, content):
 
 
 def _check(recipe):
-    required_parameters(recipe)  # whether the network and its layers exist, before its weights are looked for
+    make_terms(recipe)  # whether the network and its layers exist, before its weights are looked for
     if recipe.optimizer not in OPTIMIZERS:
         raise SettingsError(f"unknown optimizer '{recipe.optimizer}'; choose from {', '.join(OPTIMIZERS)}")
     if OPTIMIZERS[recipe.optimizer].fixed_objective:

@@ -88,7 +88,7 @@ def fitting_models(found):
 
 def _place(name):
     """Give (block, convolution) of a parameter name such as conv3_1_weight, or None."""
-    match = re.fullmatch(r"conv(\d+)_(\d+)_(?:weight|bias)", name)
+    match = re.fullmatch(r"conv(\d+)_(\d+)_(?:(?:in_|core_|out_)?weight|bias)", name)
     return tuple(map(int, match.groups())) if match else None
 
 
@@ -102,14 +102,18 @@ def _type_name(dtype):
 
 
 def _depth(index, architecture):
-    shapes = architecture.parameter_shapes([architecture.layers[-1]])
+    architecture = architecture.fitted(index)
+    if architecture.low_rank and not architecture.ranks:
+        return None
+    last = architecture.convolutions[len(architecture.ranks)] if architecture.low_rank else architecture.layers[-1]
+    shapes = architecture.parameter_shapes([last])
     own = [name for name in index if _place(name)]
     whole = OrderedDict()
     for name, shape in shapes.items():
         if name not in index:
             break
         whole[name] = shape
-    if not own or set(own) != set(whole) or len(whole) % 2:
+    if not own or set(own) != set(whole) or not next(reversed(whole)).endswith("_bias"):
         return None
     try:
         check_shapes(index, whole, "")

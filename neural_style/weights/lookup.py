@@ -231,7 +231,8 @@ def verify_weights(path, model):
     """
     if model not in ARCHITECTURES:
         raise SettingsError(f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}")
-    path, architecture = Path(path), ARCHITECTURES[model]
+    path = Path(path)
+    architecture = ARCHITECTURES[model].fitted(read_index(path))
     arrays = read_parameters(path, architecture.parameter_shapes([_complete(architecture)]))
     blob = git_blob_id(path)
     published = [known for known in KNOWN_FILES.values() if known.model and known.digest == blob]
@@ -243,10 +244,11 @@ def verify_weights(path, model):
 
 def is_complete(path, model):
     """Say whether a file has, by names and shapes, every parameter of a network up to relu5_1."""
-    architecture = ARCHITECTURES[model]
     try:
-        check_shapes(read_index(path), architecture.parameter_shapes([_complete(architecture)]), path)
-    except WeightsError:
+        index = read_index(path)
+        architecture = ARCHITECTURES[model].fitted(index)
+        check_shapes(index, architecture.parameter_shapes([_complete(architecture)]), path)
+    except (WeightsError, SettingsError):  # the latter if a low-rank network's parameters end before
         return False
     return True
 

@@ -79,7 +79,7 @@ def read_parameters(path, shapes):
     return arrays
 
 
-def save_weights(path, params):
+def save_weights(path, params, dtype="float32"):
     """Save parameters so that the file is there whole or not at all; its folder is made.
 
     Parameters
@@ -88,6 +88,8 @@ def save_weights(path, params):
         What to write; a file that is there is replaced.
     params : dict of str to numpy.ndarray or mxnet.nd.NDArray
         Names without ``arg:``, which is added as in the original's file.
+    dtype : {"float32", "float16"}
+        Of the values in the file. Whoever reads them computes in float32 all the same.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def save_weights(path, params):
         with replacing(path) as part:
             with open(part, "wb"):  # MXNet does not say why it cannot
                 pass
-            mx.nd.save(part, {f"arg:{name}": mx.nd.array(value, dtype="float32") for name, value in params.items()})
+            mx.nd.save(part, {f"arg:{name}": mx.nd.array(value, dtype=dtype) for name, value in params.items()})
             read_index(part)  # nor does it look whether the last bytes reached the disk
     except OSError as error:
         raise OutputError(f"weights cannot be written to {path} ({error.strerror}); choose another place") from error

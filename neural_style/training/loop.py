@@ -1,0 +1,262 @@
+"""The loop of every training: one schedule, one optimizer, evaluations on what is held out, and a state that resumes.
+
+What is trained is a task: it knows its parameters and gives their gradients for the batch of a number; the loop knows
+nothing of networks. A run that is interrupted and resumed takes the same steps as one that is not, bit for bit, because
+a batch depends on its number alone and the state on disk holds everything else.
+"""
+
+import json
+import logging
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Dict, Mapping
+
+import numpy as np
+
+from .._mxnet import mx
+from ..errors import CheckpointError, SettingsError
+from ..files import output_error, replacing
+
+log = logging.getLogger(__name__)
+
+# Adam, Kingma & Ba, ICLR 2015: the published decay rates. The small number that keeps it from dividing by zero must be
+# small beside gradients of any task's scale.
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
+# Batches between two lines of the log.
+_LOG_EVERY = 20
+
+
+class Task:
+    """What the loop asks of something that is to be trained.
+
+    Attributes
+    ----------
+    parameters : mapping of str to mxnet.nd.NDArray
+        What is trained; the loop changes the arrays in place.
+    scales : mapping of str to float
+        By parameter, what the learning rate is multiplied by: the size of its usual values, so that one rate means the
+        same relative change everywhere.
+    """
+
+    def gradients(self, number):
+        """Compute the loss of the batch of a number and the gradients of the parameters.
+
+        Returns
+        -------
+        loss : float
+        gradients : mapping of str to mxnet.nd.NDArray
+        """
+        raise NotImplementedError
+
+    def evaluate(self):
+        """Return the loss on what is held out, a float, and one line that describes it."""
+        raise NotImplementedError
+
+    def state(self):
+        """Return what the task itself has to remember to resume, a mapping of str to numpy.ndarray."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes
+    ----------
+    batches : int
+    rate : float
+        Learning rate at its highest, as a share of `Task.scales`. It rises linearly and then falls to nothing along half
+        a cosine (Loshchilov & Hutter, SGDR, ICLR 2017).
+    warm_up : int
+        Batches during which it rises.
+    evaluate_every : int
+        Batches between two evaluations, each followed by writing the state.
+    """
+
+    batches: int
+    rate: float
+    warm_up: int = 30
+    evaluate_every: int = 100
+
+    def __post_init__(self):
+        for name in ("batches", "warm_up", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be 1 or more")
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise SettingsError(f"the learning rate is {self.rate}; it must be more than 0")
+
+    def at(self, number):
+        """Return the learning rate of a batch, counted from 0."""
+        rising = min(1.0, (number + 1) / self.warm_up)
+        return self.rate * rising * 0.5 * (1 + math.cos(math.pi * number / self.batches))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best parameters that an evaluation found.
+
+    Attributes
+    ----------
+    loss : float
+        On what is held out.
+    batch : int
+        After how many.
+    parameters : dict of str to numpy.ndarray
+    complete : bool
+        Whether all batches were taken; if not, the training was interrupted.
+    """
+
+    loss: float
+    batch: int
+    parameters: Dict[str, np.ndarray]
+    complete: bool
+
+
+def train(task, schedule, state_file, settings, resume=None, interrupt=None):
+    """Train until the schedule ends or somebody interrupts.
+
+    Parameters
+    ----------
+    task : Task
+    schedule : Schedule
+    state_file : str
+        Where the state is kept, at every evaluation and when the training is interrupted.
+    settings : dict
+        What the training depends on, as JSON can hold it; written into the state for `read_state` to compare.
+    resume : mapping of str to numpy.ndarray, optional
+        What `read_state` gave, to continue from there.
+    interrupt : threading.Event, optional
+        Set it to finish the batch, keep the state and return.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    CheckpointError
+        If the state is not that of such a task.
+    SettingsError
+        If the loss is no longer finite.
+    OutputError
+        If the state cannot be written.
+    """
+    moments = {name: (mx.nd.zeros_like(a), mx.nd.zeros_like(a)) for name, a in task.parameters.items()}
+    if resume is None:
+        number, best = 0, _evaluate(task, 0, None)
+    else:
+        number, best = _restore(task, moments, resume)
+    begun, first = time.time(), number
+    while number < schedule.batches and not (interrupt is not None and interrupt.is_set()):
+        loss, gradients = task.gradients(number)
+        if not math.isfinite(loss):
+            raise SettingsError(f"the loss of batch {number + 1} is not finite; use a lower learning rate")
+        number += 1
+        # Kingma & Ba's corrections for the first steps, in the rate.
+        rate = schedule.at(number - 1) * math.sqrt(1 - _BETA2**number) / (1 - _BETA1**number)
+        for name, array in task.parameters.items():
+            mx.nd.adam_update(
+                array,
+                gradients[name],
+                *moments[name],
+                lr=rate * task.scales[name],
+                beta1=_BETA1,
+                beta2=_BETA2,
+                epsilon=_EPSILON,
+                out=array,
+            )
+        if number % _LOG_EVERY == 0:
+            pace = (time.time() - begun) / (number - first)
+            log.info("batch %d of %d, loss %.4g, %.2f s per batch", number, schedule.batches, loss, pace)
+        if number % schedule.evaluate_every == 0 or number == schedule.batches:
+            best = _evaluate(task, number, best)
+            _write_state(state_file, task, moments, number, best, settings)
+    complete = number >= schedule.batches
+    if not complete:
+        _write_state(state_file, task, moments, number, best, settings)
+    return Trained(best["loss"], best["batch"], best["parameters"], complete)
+
+
+def read_state(path, settings, may_differ=("batches",)):
+    """Read the state of a training that was begun with the same settings.
+
+    Parameters
+    ----------
+    path : str
+    settings : dict
+        Of the training that is to continue.
+    may_differ : sequence of str
+        Settings that may have changed.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, is something else, or is of other settings.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        before = json.loads(str(arrays["settings"]))
+    except OSError as error:
+        raise CheckpointError(f"{path}: the state of the training cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # a damaged archive fails in many ways, and none of them is ours
+        raise CheckpointError(f"{path}: not the state of a training of this program") from error
+    changed = [name for name, value in settings.items() if name not in may_differ and before.get(name) != value]
+    if changed:
+        what = ", ".join(f"{name} {before.get(name)} instead of {settings[name]}" for name in changed)
+        raise CheckpointError(f"{path}: begun with other settings ({what}); resume with those, or begin anew")
+    return arrays
+
+
+def own_state(arrays):
+    """Return what `Task.state` gave when a state was written, by the same names."""
+    return _part(arrays, "task")
+
+
+def _evaluate(task, number, best):
+    loss, line = task.evaluate()
+    log.info("after %d batches, held out: %s", number, line)
+    if best is not None and best["loss"] <= loss:
+        return best
+    parameters = OrderedDict((name, array.asnumpy()) for name, array in task.parameters.items())
+    return {"loss": loss, "batch": number, "parameters": parameters}
+
+
+def _write_state(path, task, moments, number, best, settings):
+    arrays = {"settings": np.array(json.dumps(settings, sort_keys=True)), "number": np.array(number)}
+    for name, array in task.parameters.items():
+        mean, square = moments[name]
+        arrays.update({f"now:{name}": array, f"mean:{name}": mean, f"square:{name}": square})
+    arrays = {name: value if isinstance(value, np.ndarray) else value.asnumpy() for name, value in arrays.items()}
+    arrays.update({"best_loss": np.array(best["loss"]), "best_batch": np.array(best["batch"])})
+    arrays.update((f"best:{name}", value) for name, value in best["parameters"].items())
+    arrays.update((f"task:{name}", value) for name, value in task.state().items())
+    try:
+        with replacing(path) as beside, open(beside, "wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def _restore(task, moments, arrays):
+    try:
+        for name, array in task.parameters.items():
+            for kept, place in zip(("now", "mean", "square"), (array, *moments[name])):
+                value = arrays[f"{kept}:{name}"]
+                if value.shape != place.shape or not np.isfinite(value).all():
+                    raise CheckpointError(f"the state of the training has a damaged {kept}:{name}; begin anew")
+                place[:] = mx.nd.array(value)
+        best = {"loss": float(arrays["best_loss"]), "batch": int(arrays["best_batch"])}
+        return int(arrays["number"]), dict(best, parameters=_part(arrays, "best"))
+    except KeyError as error:
+        raise CheckpointError(f"the state of the training has no {error}; begin anew") from error
+
+
+def _part(arrays: Mapping[str, np.ndarray], kind: str):
+    return OrderedDict((name[len(kind) + 1 :], value) for name, value in arrays.items() if name.startswith(kind + ":"))

@@ -1,0 +1,283 @@
+"""Factorise the convolutions of a network for the pictures it will see, without training.
+
+Every convolution after the first, C_in to C_out channels, becomes a 1x1 to r channels, a 3x3 from r to q, and a 1x1 to
+C_out. The convolutions are taken from shallow to deep. With the outputs y that the full network has, and the inputs x
+that the network has that is factorised so far:
+
+1. Reduced-rank regression of y on z = W * x, the full convolution of those inputs: the best linear map, followed by the
+   leading q eigenvectors of the covariance of what it predicts (Izenman, Reduced-Rank Regression for the Multivariate
+   Linear Model, 1975). Its right half is folded into a 3x3 to q channels, its left half is the last 1x1. Errors of the
+   convolutions before are made good here as far as a linear map can (Zhang, Zou, He & Sun, Accelerating Very Deep
+   Convolutional Networks for Classification and Detection, TPAMI 2016).
+2. The inputs of that 3x3 are reduced to r channels by the singular vectors of its kernel, weighted with the square root
+   of the inputs' second moments: the first 1x1.
+
+All of it is linear algebra of moments that are summed over pictures, in float64.
+"""
+
+import logging
+from collections import OrderedDict
+
+import numpy as np
+
+from .._mxnet import mx
+
+log = logging.getLogger(__name__)
+
+# Positions of an activation from which moments are taken: some forty for each of the most channels there are.
+_POSITIONS = 20000
+# Part of the mean variance that is added to every variance before a matrix is inverted.
+_RIDGE = 1e-3
+# Ranks are multiples of this, since convolutions with other numbers of channels take as long as with the next one, or
+# longer: oneDNN's blocks of channels have 8 or 16.
+_MULTIPLE = 8
+# What a number of an activation costs beside a multiplication of a convolution, for the step forward and back: a fit to
+# times of MXNet 1.9.1 for convolutions of 64 channels at full size to 512 at an eighth, on a processor with AVX2.
+_COST_OF_A_NUMBER = 37
+# The share of the channels at which the ranks of a network are all alike, that ranks are measured by.
+_EVEN_SHARE = 1 / 3
+
+
+def spectra(network, parameters, pictures, pooling="avg"):
+    """Measure how much of each convolution's outputs and inputs lies in how many directions.
+
+    Parameters
+    ----------
+    network : networks.vgg.Architecture
+        A full one.
+    parameters : mapping of str to numpy.ndarray
+    pictures : sequence of mxnet.nd.NDArray
+        Each (N, 3, H, W) in network space.
+    pooling : {"avg", "max"}
+
+    Returns
+    -------
+    OrderedDict of str to (numpy.ndarray, numpy.ndarray)
+        For every convolution but the first: the shares of the variance of its outputs in their principal directions,
+        (C_out,), and those of its inputs' energy as the kernel sees it, (C_in,), both falling.
+    """
+    found = OrderedDict()
+    for layer, weight, bias, inputs in _layers(network, parameters, pictures, pooling):
+        if layer != network.convolutions[0]:
+            outputs = [_convolve(x, weight, bias) for x in inputs]
+            own = _eigenvalues(_covariance(outputs)[0])
+            root, _ = _roots(_second_moment(inputs))
+            seen = np.linalg.svd(root.dot(_unfold(weight)), compute_uv=False) ** 2
+            found[layer] = own / own.sum(), seen / seen.sum()
+    return found
+
+
+def choose_ranks(network, found, time, numbers=None):
+    """Choose ranks for the least error at a given time of a step.
+
+    The error of an activation is taken to be the sum of what every convolution up to it leaves out, which `spectra`
+    tells. What is minimised is the sum over all activations of that error relative to the one with even ranks, a third
+    of the channels everywhere; so no layer is sacrificed to another one whose errors are larger by nature. With one
+    multiplier for the time, every convolution has its best ranks by itself.
+
+    Parameters
+    ----------
+    network : networks.vgg.Architecture
+        A full one.
+    found : mapping of str to (numpy.ndarray, numpy.ndarray)
+        Of `spectra`.
+    time : float
+        Of a step, relative to that with even ranks of a third of the channels, by `step_cost`.
+    numbers : int, optional
+        The most parameters.
+
+    Returns
+    -------
+    OrderedDict of str to (int, int)
+        By convolution, the channels before and after the 3x3.
+    """
+    shapes = network.parameter_shapes([network.layers[-1]])
+    shapes = OrderedDict((layer, shapes[f"{layer}_weight"]) for layer in found)
+    even = OrderedDict((layer, even_ranks(shape)) for layer, shape in shapes.items())
+    errors = np.cumsum([_left_out(found[layer], *even[layer]) for layer in found])
+    # A convolution's own error is in every activation from it on.
+    urgency = dict(zip(found, np.cumsum(1 / errors[::-1])[::-1]))
+    allowed = time * sum(step_cost(network, layer, shapes[layer], *even[layer]) for layer in found)
+    tables = {layer: _table(network, layer, shapes[layer], found[layer], urgency[layer]) for layer in found}
+
+    def choose(price):
+        return OrderedDict((layer, _cheapest(tables[layer], price)) for layer in found)
+
+    def fits(ranks):
+        cost = sum(step_cost(network, layer, shapes[layer], *ranks[layer]) for layer in found)
+        size = sum(_numbers(shapes[layer], *ranks[layer]) for layer in found)
+        return cost <= allowed and (numbers is None or size <= numbers)
+
+    low, high = 1e-12, 1e6  # of the price of time: the first is too low for any limit, the second too high for none
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        low, high = (low, middle) if fits(choose(middle)) else (middle, high)
+    return choose(high)
+
+
+def even_ranks(shape):
+    """Return ranks of a third of the channels of a weight (C_out, C_in, 3, 3), before and after its 3x3."""
+    return tuple(max(_MULTIPLE, round(count * _EVEN_SHARE / _MULTIPLE) * _MULTIPLE) for count in (shape[1], shape[0]))
+
+
+def step_cost(network, layer, shape, before, after):
+    """Return what a step through a factorised convolution costs, per pixel of the image, in multiplications."""
+    outputs, inputs = shape[:2]
+    multiplications = inputs * before + 9 * before * after + after * outputs
+    return (multiplications + _COST_OF_A_NUMBER * (inputs + before + after + outputs)) / network.stride(layer) ** 2
+
+
+def decompose(network, parameters, pictures, ranks, pooling="avg"):
+    """Factorise every convolution but the first.
+
+    Parameters
+    ----------
+    network, parameters, pictures, pooling
+        As `spectra` takes them.
+    ranks : mapping of str to (int, int)
+        Of `choose_ranks`.
+
+    Returns
+    -------
+    OrderedDict of str to numpy.ndarray
+        float32, named as `networks.vgg.Architecture.parameter_shapes` names those of the low-rank network.
+    """
+    result, approximate = OrderedDict(), list(pictures)
+    for layer, weight, bias, inputs in _layers(network, parameters, pictures, pooling):
+        if layer == network.convolutions[0]:
+            result[f"{layer}_weight"], result[f"{layer}_bias"] = weight, bias
+            approximate = [_convolve(x, weight, bias) for x in approximate]
+        else:
+            parts = _factorise(weight, bias, inputs, approximate, *ranks[layer])
+            result.update((f"{layer}_{name}", value.astype("float32")) for name, value in parts.items())
+            approximate = [_through(x, *(result[f"{layer}_{name}"] for name in parts)) for x in approximate]
+            log.info("%s: %d of %d and %d of %d channels", layer, ranks[layer][0], weight.shape[1], ranks[layer][1], len(weight))
+        approximate = [mx.nd.relu(x) for x in approximate]
+        if network.layers[network.layers.index(layer) + 2].startswith("pool"):
+            approximate = [_pool(x, pooling) for x in approximate]
+    return result
+
+
+def _layers(network, parameters, pictures, pooling):
+    """Walk through a full network: per convolution its name, weight, bias and the inputs it has for the pictures."""
+    inputs = list(pictures)
+    for layer in network.layers:
+        if layer.startswith("conv"):
+            weight, bias = parameters[f"{layer}_weight"], parameters[f"{layer}_bias"]
+            yield layer, weight, bias, inputs
+            inputs = [mx.nd.relu(_convolve(x, weight, bias)) for x in inputs]
+        elif layer.startswith("pool"):
+            inputs = [_pool(x, pooling) for x in inputs]
+
+
+def _factorise(weight, bias, inputs, approximate, before, after):
+    outputs, channels = weight.shape[:2]
+    # What the full network has, and the same convolution of what the factorised one has so far.
+    wanted = [_convolve(x, weight, bias) for x in inputs]
+    there = [_convolve(x, weight, np.zeros_like(bias)) for x in approximate]
+    joint, means = _covariance([mx.nd.concat(y, z, dim=1) for y, z in zip(wanted, there)])
+    cross, own = joint[:outputs, outputs:], joint[outputs:, outputs:]
+    best = np.linalg.solve(own + _RIDGE * np.trace(own) / outputs * np.eye(outputs), cross.T).T
+    # eigh gives the largest last: (C_out, C_out) -> (C_out, q)
+    left = np.linalg.eigh(best.dot(own).dot(best.T))[1][:, : -after - 1 : -1]
+    right = left.T.dot(best)
+    # (q, C_out) (C_out, C_in, 3, 3) -> (q, C_in, 3, 3)
+    small = np.tensordot(right, weight.astype("float64"), axes=1)
+    root, inverse = _roots(_second_moment(approximate))
+    directions = np.linalg.svd(root.dot(_unfold(small)), full_matrices=False)[0][:, :before]
+    return OrderedDict(
+        in_weight=directions.T.dot(inverse).reshape(before, channels, 1, 1),
+        core_weight=np.einsum("qiyx,ir->qryx", small, root.dot(directions)),
+        out_weight=left.reshape(outputs, after, 1, 1),
+        bias=means[:outputs] - left.dot(right.dot(means[outputs:])),
+    )
+
+
+def _through(x, first, core, last, bias):
+    x = _convolve(_convolve(x, first), core)
+    return _convolve(x, last, bias)
+
+
+def _convolve(x, weight, bias=None):
+    side = weight.shape[2]
+    arrays = [mx.nd.array(array, ctx=x.context) for array in (weight, bias) if array is not None]
+    pad = (side // 2, side // 2)
+    return mx.nd.Convolution(
+        x, *arrays, kernel=(side, side), pad=pad, num_filter=weight.shape[0], no_bias=bias is None
+    )
+
+
+def _pool(x, pooling):
+    return mx.nd.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling)
+
+
+def _unfold(weight):
+    """Return a kernel (C_out, C_in, 3, 3) as a matrix (C_in, 9 C_out)."""
+    return weight.transpose(1, 0, 2, 3).reshape(weight.shape[1], -1)
+
+
+def _samples(activations):
+    """Return channels by positions, float64, one activation (N, C, h, w) after the other, evenly thinned."""
+    positions = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in activations)
+    # Odd, so that no column of an even width is left out.
+    step = max(1, positions // _POSITIONS) | 1
+    for x in activations:
+        yield x.asnumpy().transpose(1, 0, 2, 3).reshape(x.shape[1], -1)[:, ::step].astype("float64")
+
+
+def _second_moment(activations):
+    total, count = 0, 0
+    for samples in _samples(activations):
+        total, count = total + samples.dot(samples.T), count + samples.shape[1]
+    return total / count
+
+
+def _covariance(activations):
+    """Return the covariance (C, C) of the channels of activations, and their means (C,)."""
+    means, count = 0, 0
+    for samples in _samples(activations):
+        means, count = means + samples.sum(axis=1), count + samples.shape[1]
+    means = means / count
+    total = 0
+    for samples in _samples(activations):
+        centred = samples - means[:, None]
+        total = total + centred.dot(centred.T)
+    return total / count, means
+
+
+def _eigenvalues(matrix):
+    return np.maximum(np.linalg.eigvalsh(matrix)[::-1], 0)
+
+
+def _roots(matrix):
+    """Return the square root of a positive matrix and its inverse; directions without energy are kept away from 0."""
+    values, vectors = np.linalg.eigh(matrix)
+    values = np.sqrt(np.maximum(values, 0) + 1e-6 * values.max())
+    return (vectors * values).dot(vectors.T), (vectors / values).dot(vectors.T)
+
+
+def _left_out(shares, before, after):
+    """Return the part of the variance of a convolution's outputs that ranks leave out, from its `spectra`."""
+    return shares[0][after:].sum() + shares[1][before:].sum()
+
+
+def _numbers(shape, before, after):
+    outputs, inputs = shape[:2]
+    return inputs * before + 9 * before * after + after * outputs + outputs
+
+
+def _table(network, layer, shape, shares, urgency):
+    """Return all pairs of ranks of a convolution, (K, 2), with their error times its urgency and their cost, (K,)."""
+    pairs = [
+        (before, after)
+        for before in range(_MULTIPLE, shape[1] + 1, _MULTIPLE)
+        for after in range(_MULTIPLE, shape[0] + 1, _MULTIPLE)
+    ]
+    errors = np.array([urgency * _left_out(shares, *pair) for pair in pairs])
+    costs = np.array([step_cost(network, layer, shape, *pair) for pair in pairs])
+    return pairs, errors, costs
+
+
+def _cheapest(table, price):
+    pairs, errors, costs = table
+    return pairs[int(np.argmin(errors + price * costs))]
