@@ -98,8 +98,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from neural_style._mxnet import usable_cores
-from neural_style.networks import ARCHITECTURES
-from neural_style.weights import read_parameters
+from neural_style.networks.vgg import ARCHITECTURES
+from neural_style.weights.params_file import read_parameters
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 CONTENT_LAYER = "relu4_2"

@@ -75,7 +75,7 @@ def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_si
 
 MEASURE = """
 import sys
-from neural_style import memory
+from neural_style.objective import memory
 from neural_style._mxnet import mx
 from neural_style.networks.graph import Graph
 from neural_style.networks.vgg import ARCHITECTURES
