@@ -9,6 +9,7 @@ from ..images.units import UNITS
 from ..networks.external import is_checkpoint
 from ..networks.graph import POOLINGS
 from ..networks.vgg import ARCHITECTURES, STAND_INS
+from ..objective.representations import STYLE_STATISTICS
 from ..objective.terms import CONTENT_NORMS, STYLE_NORMS
 from ..objective.variation import TV_KINDS
 from ..optimizers import OPTIMIZERS
@@ -133,6 +134,15 @@ FURTHER_FLAGS = OrderedDict(
             Flag("style_norm", str, "the same for the differences of Gram matrices", tuple(STYLE_NORMS)),
         ),
         (
+            "--style-statistic",
+            Flag(
+                "style_statistic",
+                str,
+                "what of the style's activations is compared: Gram matrices, or means and covariances",
+                tuple(STYLE_STATISTICS),
+            ),
+        ),
+        (
             "--style-layer-weights",
             Flag("style_layer_weights", _numbers, "weights of the style layers, or one for each; '' shares 1 out"),
         ),
@@ -166,6 +176,10 @@ FURTHER_FLAGS = OrderedDict(
             Flag(
                 "style_size", str, "bring the style to the result's size or keep its proportions", CHOICES["style_size"]
             ),
+        ),
+        (
+            "--style-scale",
+            Flag("style_scale", float, "size of the style relative to that; less than 1 makes smaller strokes"),
         ),
         ("--denoise-final", Flag("denoise_final", _yes_or_no, "whether the noise filter is for the last picture too")),
         ("--noise", Flag("noise", str, "what a start from noise is drawn from", CHOICES["noise"])),

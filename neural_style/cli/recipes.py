@@ -4,14 +4,28 @@ from ..recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
 from .flags import flags_of_settings, write_value
 
 # Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.
-_CONTENT = {"sum": "Σ ΔF²", "half": "½ Σ ΔF²", "mean": "Σ ΔF² / CM", "quarter-mean": "Σ ΔF² / 4CM"}
+_CONTENT = {
+    "sum": "Σ ΔF²",
+    "half": "½ Σ ΔF²",
+    "mean": "Σ ΔF² / CM",
+    "quarter-mean": "Σ ΔF² / 4CM",
+    "relative": "Σ ΔF² / Σ F²",
+}
 _STYLE = {
     "mean-per-position": "Σ ΔG² / C²M",
     "gatys": "Σ ΔG² / 4C²M²",
     "mean-of-means": "Σ ΔG² / C²M²",
     "mean": "Σ ΔG² / C²",
+    "relative": "Σ ΔG² / Σ G²",
 }
-_VARIATION = {"quadratic": "Σ Δ² / 16", "absolute": "Σ |Δ|", "mean-absolute": "mean |Δ|"}
+# Instead, for means μ and covariances S of activations.
+_MOMENTS = "½ (Σ ΔS² / Σ S² + Σ Δμ² / Σ μ²)"
+_VARIATION = {
+    "quadratic": "Σ Δ² / 16",
+    "absolute": "Σ |Δ|",
+    "mean-absolute": "mean |Δ|",
+    "mean-squared": "mean Δ²",
+}
 
 
 def _content(recipe):
@@ -23,9 +37,12 @@ def _style(recipe):
     layers = _layers(recipe.style_layers)
     if len(shares) == 1 and shares[0] != 1:
         layers += f", {shares[0]:g} each"
+    elif len(shares) > 1:
+        layers += f", {write_value(shares)}"
     elif not shares:
         layers += ", their mean"
-    return f"{write_value(recipe.style_weight)} × {_STYLE[recipe.style_norm]} at {layers}"
+    compared = _MOMENTS if recipe.style_statistic == "moments" else _STYLE[recipe.style_norm]
+    return f"{write_value(recipe.style_weight)} × {compared} at {layers}"
 
 
 def _variation(recipe):
