@@ -210,6 +210,11 @@ def add_original_flags(parser, recipe=None):
         "--style-image", default="input/starry_night.jpg", help="picture whose style to take (default: %(default)s)"
     )
     add_flags(parser, ORIGINAL_FLAGS, recipe)
+    add_gpu_flag(parser)
+
+
+def add_gpu_flag(parser):
+    """Add the flag that chooses the device to a parser."""
     parser.add_argument(
         "--gpu",
         type=int,
@@ -218,8 +223,18 @@ def add_original_flags(parser, recipe=None):
     )
 
 
-def add_flags(parser, flags, recipe=None):
-    """Add some of `FLAGS` to a parser; `recipe` as `add_original_flags` takes it."""
+def add_flags(parser, flags, recipe=None, shown=RECIPES):
+    """Add some of `FLAGS` to a parser.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    flags : mapping of str to Flag
+    recipe : str, optional
+        As `add_original_flags` takes it.
+    shown : iterable of str
+        Names of the recipes whose values the help shows where the defaults are None.
+    """
     for name, flag in flags.items():
         parser.add_argument(
             name,
@@ -228,7 +243,7 @@ def add_flags(parser, flags, recipe=None):
             default=getattr(get_recipe(recipe), flag.setting) if recipe and flag.setting != "model" else None,
             choices=flag.choices,
             metavar=flag.metavar,
-            help=f"{flag.help} ({describe_default(flag.setting, [recipe] if recipe else RECIPES)})",
+            help=f"{flag.help} ({describe_default(flag.setting, [recipe] if recipe else shown)})",
         )
 
 

@@ -1,6 +1,6 @@
 """``neural-style recipes``: the named settings, side by side or one by one with their sources."""
 
-from ..recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
+from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
 from .flags import flags_of_settings, write_value
 
 # Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.
@@ -76,9 +76,11 @@ _COLUMNS = (
     ("total variation", _variation),
     ("start", _start),
     ("optimizer", _optimizer),
-    ("steps", lambda r: str(r.max_steps)),
+    ("steps", lambda r: " + ".join(map(str, r.pyramid + (r.max_steps,)))),
     ("long edge", lambda r: f"{r.max_long_edge}" + (", square" if r.shape == "square" else "")),
 )
+
+_DEFAULTS = {DEFAULT_RECIPE: " (the default)", RECOMMENDED_RECIPE: " (the default of stylize)"}
 
 
 def add_arguments(parser):
@@ -110,7 +112,7 @@ def _run(args):
         headings, *rows = table()
         for row in rows:
             summary = RECIPES[row[0]].summary
-            print(f"{row[0]}: {summary}" + (" (the default)" if row[0] == DEFAULT_RECIPE else ""))
+            print(f"{row[0]}: {summary}" + _DEFAULTS.get(row[0], ""))
             for heading, value in list(zip(headings, row))[1:]:
                 print(f"    {heading:16} {value}")
         print("\n'neural-style recipes NAME' shows every setting with its source.")
