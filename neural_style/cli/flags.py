@@ -179,7 +179,7 @@ FURTHER_FLAGS = OrderedDict(
         ),
         (
             "--style-scale",
-            Flag("style_scale", float, "size of the style relative to that; less than 1 makes smaller strokes"),
+            Flag("style_scale", float, "size of the style beside the result; less than 1 makes smaller strokes"),
         ),
         ("--denoise-final", Flag("denoise_final", _yes_or_no, "whether the noise filter is for the last picture too")),
         ("--noise", Flag("noise", str, "what a start from noise is drawn from", CHOICES["noise"])),

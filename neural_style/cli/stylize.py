@@ -32,8 +32,7 @@ def add_arguments(parser):
         type=float,
         default=1.0,
         metavar="X",
-        help="how much style: the content weight is divided by this; 0.1 keeps the photograph, 10 leaves little of it "
-        "(default: 1)",
+        help="how much style: the content weight is divided by this, 0.1 to 10 (default: 1)",
     )
     add_flags(parser, {name: FLAGS[name] for name in _FIRST}, shown=[RECOMMENDED_RECIPE])
     add_gpu_flag(parser)

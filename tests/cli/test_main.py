@@ -72,7 +72,7 @@ def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
         ("--init", "content", "initial", "content"),
         ("--pooling", "max", "pooling", "max"),
         ("--content-layers", "relu3_1,#2", "content_layers", ("relu3_1", "#2")),
-        ("--style-layers", "relu1_1", "style_layers", ("relu1_1",)),
+        ("--style-layers", "#1,#2,#3,#4,#5", "style_layers", ("#1", "#2", "#3", "#4", "#5")),
         ("--content-norm", "half", "content_norm", "half"),
         ("--style-norm", "gatys", "style_norm", "gatys"),
         ("--style-norm", "relative", "style_norm", "relative"),
