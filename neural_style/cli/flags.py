@@ -9,6 +9,7 @@ from ..images.units import UNITS
 from ..networks.external import is_checkpoint
 from ..networks.graph import POOLINGS
 from ..networks.vgg import ARCHITECTURES, STAND_INS
+from ..objective.representations import STYLE_STATISTICS
 from ..objective.terms import CONTENT_NORMS, STYLE_NORMS
 from ..objective.variation import TV_KINDS
 from ..optimizers import OPTIMIZERS
@@ -133,6 +134,15 @@ FURTHER_FLAGS = OrderedDict(
             Flag("style_norm", str, "the same for the differences of Gram matrices", tuple(STYLE_NORMS)),
         ),
         (
+            "--style-statistic",
+            Flag(
+                "style_statistic",
+                str,
+                "what of the style's activations is compared: Gram matrices, or means and covariances",
+                tuple(STYLE_STATISTICS),
+            ),
+        ),
+        (
             "--style-layer-weights",
             Flag("style_layer_weights", _numbers, "weights of the style layers, or one for each; '' shares 1 out"),
         ),
@@ -167,6 +177,10 @@ FURTHER_FLAGS = OrderedDict(
                 "style_size", str, "bring the style to the result's size or keep its proportions", CHOICES["style_size"]
             ),
         ),
+        (
+            "--style-scale",
+            Flag("style_scale", float, "size of the style beside the result; less than 1 makes smaller strokes"),
+        ),
         ("--denoise-final", Flag("denoise_final", _yes_or_no, "whether the noise filter is for the last picture too")),
         ("--noise", Flag("noise", str, "what a start from noise is drawn from", CHOICES["noise"])),
         ("--noise-center", Flag("noise_center", float, "its mean")),
@@ -196,6 +210,11 @@ def add_original_flags(parser, recipe=None):
         "--style-image", default="input/starry_night.jpg", help="picture whose style to take (default: %(default)s)"
     )
     add_flags(parser, ORIGINAL_FLAGS, recipe)
+    add_gpu_flag(parser)
+
+
+def add_gpu_flag(parser):
+    """Add the flag that chooses the device to a parser."""
     parser.add_argument(
         "--gpu",
         type=int,
@@ -204,8 +223,18 @@ def add_original_flags(parser, recipe=None):
     )
 
 
-def add_flags(parser, flags, recipe=None):
-    """Add some of `FLAGS` to a parser; `recipe` as `add_original_flags` takes it."""
+def add_flags(parser, flags, recipe=None, shown=RECIPES):
+    """Add some of `FLAGS` to a parser.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    flags : mapping of str to Flag
+    recipe : str, optional
+        As `add_original_flags` takes it.
+    shown : iterable of str
+        Names of the recipes whose values the help shows where the defaults are None.
+    """
     for name, flag in flags.items():
         parser.add_argument(
             name,
@@ -214,7 +243,7 @@ def add_flags(parser, flags, recipe=None):
             default=getattr(get_recipe(recipe), flag.setting) if recipe and flag.setting != "model" else None,
             choices=flag.choices,
             metavar=flag.metavar,
-            help=f"{flag.help} ({describe_default(flag.setting, [recipe] if recipe else RECIPES)})",
+            help=f"{flag.help} ({describe_default(flag.setting, [recipe] if recipe else shown)})",
         )
 
 

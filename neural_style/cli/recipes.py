@@ -1,17 +1,31 @@
 """``neural-style recipes``: the named settings, side by side or one by one with their sources."""
 
-from ..recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
+from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
 from .flags import flags_of_settings, write_value
 
 # Sums over squared differences, of activations F and of Gram matrices G; C channels, M positions.
-_CONTENT = {"sum": "Σ ΔF²", "half": "½ Σ ΔF²", "mean": "Σ ΔF² / CM", "quarter-mean": "Σ ΔF² / 4CM"}
+_CONTENT = {
+    "sum": "Σ ΔF²",
+    "half": "½ Σ ΔF²",
+    "mean": "Σ ΔF² / CM",
+    "quarter-mean": "Σ ΔF² / 4CM",
+    "relative": "Σ ΔF² / Σ F²",
+}
 _STYLE = {
     "mean-per-position": "Σ ΔG² / C²M",
     "gatys": "Σ ΔG² / 4C²M²",
     "mean-of-means": "Σ ΔG² / C²M²",
     "mean": "Σ ΔG² / C²",
+    "relative": "Σ ΔG² / Σ G²",
 }
-_VARIATION = {"quadratic": "Σ Δ² / 16", "absolute": "Σ |Δ|", "mean-absolute": "mean |Δ|"}
+# Instead, for means μ and covariances S of activations.
+_MOMENTS = "½ (Σ ΔS² / Σ S² + Σ Δμ² / Σ μ²)"
+_VARIATION = {
+    "quadratic": "Σ Δ² / 16",
+    "absolute": "Σ |Δ|",
+    "mean-absolute": "mean |Δ|",
+    "mean-squared": "mean Δ²",
+}
 
 
 def _content(recipe):
@@ -23,9 +37,12 @@ def _style(recipe):
     layers = _layers(recipe.style_layers)
     if len(shares) == 1 and shares[0] != 1:
         layers += f", {shares[0]:g} each"
+    elif len(shares) > 1:
+        layers += f", {write_value(shares)}"
     elif not shares:
         layers += ", their mean"
-    return f"{write_value(recipe.style_weight)} × {_STYLE[recipe.style_norm]} at {layers}"
+    compared = _MOMENTS if recipe.style_statistic == "moments" else _STYLE[recipe.style_norm]
+    return f"{write_value(recipe.style_weight)} × {compared} at {layers}"
 
 
 def _variation(recipe):
@@ -59,9 +76,11 @@ _COLUMNS = (
     ("total variation", _variation),
     ("start", _start),
     ("optimizer", _optimizer),
-    ("steps", lambda r: str(r.max_steps)),
+    ("steps", lambda r: " + ".join(map(str, r.pyramid + (r.max_steps,)))),
     ("long edge", lambda r: f"{r.max_long_edge}" + (", square" if r.shape == "square" else "")),
 )
+
+_DEFAULTS = {DEFAULT_RECIPE: " (the default)", RECOMMENDED_RECIPE: " (the default of stylize)"}
 
 
 def add_arguments(parser):
@@ -93,7 +112,7 @@ def _run(args):
         headings, *rows = table()
         for row in rows:
             summary = RECIPES[row[0]].summary
-            print(f"{row[0]}: {summary}" + (" (the default)" if row[0] == DEFAULT_RECIPE else ""))
+            print(f"{row[0]}: {summary}" + _DEFAULTS.get(row[0], ""))
             for heading, value in list(zip(headings, row))[1:]:
                 print(f"    {heading:16} {value}")
         print("\n'neural-style recipes NAME' shows every setting with its source.")

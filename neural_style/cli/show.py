@@ -1,11 +1,12 @@
 """``neural-style show``: how a picture was made, as a command line that makes it again."""
 
 import json
+import os
 import shlex
 
 from ..files import sha256
 from ..jobs.provenance import read_record, recall_recipe
-from ..recipes.presets import DEFAULT_RECIPE
+from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
 from .flags import write_flag, write_flags
 
 
@@ -33,11 +34,14 @@ def _run(args):
 
 
 def _command(record, recipe, flags):
-    words = ["neural-style"]
-    words += write_flag("--content-image", record["content"]["file"])
-    words += write_flag("--style-image", record["style"]["file"])
-    if recipe.name != DEFAULT_RECIPE:
-        words += write_flag("--recipe", recipe.name)
+    words, files = ["neural-style"], [record[kind]["file"] for kind in ("content", "style")]
+    if recipe.name == RECOMMENDED_RECIPE:
+        # argparse takes a word that begins with a hyphen for a flag
+        words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files]
+    else:
+        words += write_flag("--content-image", files[0]) + write_flag("--style-image", files[1])
+        if recipe.name != DEFAULT_RECIPE:
+            words += write_flag("--recipe", recipe.name)
     if "--model" not in flags:
         # Unnamed, the network could be another one where the weights of this are missing.
         words += write_flag("--model", recipe.model)

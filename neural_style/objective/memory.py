@@ -180,7 +180,7 @@ def _beside_the_plan(architecture, terms, parameters, size, window, arrays):
 
 
 def _content_bytes(architecture, terms, size):
-    return sum(_activation_bytes(architecture, term.layer, size) for term in terms if term.kind == "content")
+    return sum(_activation_bytes(architecture, term.layer, size) for term in terms if not term.representation.additive)
 
 
 def _reached_bytes(architecture, terms, size):

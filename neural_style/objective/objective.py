@@ -6,7 +6,7 @@ from .._mxnet import mx
 from ..images.units import RGB_MEANS, get_unit
 from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
 from .targets import Computation
-from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, loss_factors, make_terms
+from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
 
 # Arrays of the image's size that the executor of total variation holds: its gradient.
@@ -120,9 +120,6 @@ class Objective:
         shares = recipe.style_layer_weights or (1 / max(len(recipe.style_layers), 1),)
         shares = shares if len(shares) > 1 else shares * len(recipe.style_layers)
         style_weights = [recipe.style_weight * share for share in shares]
-        factors = loss_factors(
-            terms, here, recipe.content_weight, style_weights, recipe.content_norm, recipe.style_norm
-        )
         arrays += _TV_ARRAYS if recipe.tv_weight > 0 else 0
         tile = computation.choose_tile(terms, image.shape, tile_size, room, arrays)
         self.tile_size = tile or 0
@@ -142,6 +139,9 @@ class Objective:
             if term.kind == "style" and positions != read_from:
                 # As if the style had as many positions as the image.
                 targets[term.target] *= float(positions) / float(read_from)
+        norms = recipe.content_norm, recipe.style_norm
+        energies = _read_energies(targets, find_relative(terms, *norms))
+        factors = loss_factors(terms, here, recipe.content_weight, style_weights, *norms, energies)
 
         if recipe.adaptive:
             kinds = {"style": recipe.style_weight, "content": recipe.content_weight}
@@ -185,6 +185,15 @@ class Objective:
             gradient += pull
             parts.append(self._variation.loss)
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
+
+
+def _read_energies(targets, terms):
+    """Return the sum of squares of some terms' targets by name, waiting for the device once."""
+    if not terms:
+        return {}
+    flat = [targets[term.target].reshape((-1,)) for term in terms]
+    energies = mx.nd.concat(*(mx.nd.dot(one, one) for one in flat), dim=0).asnumpy()
+    return {term.target: float(energy) for term, energy in zip(terms, energies)}
 
 
 def euclidean_norm(array, recipe):

@@ -1,11 +1,18 @@
-"""What terms compare, Gram matrices and activations, and their losses, as symbols.
+"""What terms compare, and their losses, as symbols: activations for content, statistics of activations for style.
 
 Gatys, Ecker & Bethge, A Neural Algorithm of Artistic Style, arXiv:1508.06576 (2015), in the form of MXNet's
 neural-style example: a loss is a plain sum of squares. Whatever a source divides or multiplies it by is not part of the
-symbol but of the head gradient that backward starts from.
+symbol but of the head gradient that backward starts from. `Moments` are the exception, because each of the two parts of
+their loss has a divisor of its own.
 """
 
+from collections import OrderedDict
+
 from .._mxnet import mx
+
+# Added to the sum of squares of a target before it divides. Networks take grey levels and give activations from 1 to
+# 10,000, so that a smaller sum is that of a target of zeros, and a loss over it still is a float32.
+RELATIVE_GUARD = 1e-12
 
 
 def gram_symbol(activation, channels):
@@ -29,8 +36,112 @@ def gram_symbol(activation, channels):
     return mx.sym.FullyConnected(data=features, weight=features, no_bias=True, num_hidden=channels)
 
 
+class Activation:
+    """The activation itself, which the content is compared by.
+
+    Every representation has this one's methods and attributes.
+
+    Attributes
+    ----------
+    additive : bool
+        Whether the representation of an image is the sum of those of its tiles; otherwise theirs lie side by side.
+    normalised : bool
+        Whether the loss is divided by what the target measures already.
+    """
+
+    additive, normalised = False, False
+
+    def shape(self, channels, height, width):
+        """Return the shape of the representation of an activation (1, C, H, W)."""
+        return 1, channels, height, width
+
+    def symbol(self, activation, channels):
+        """Build the representation of an activation (1, C, H, W)."""
+        return activation
+
+    def loss(self, target, found):
+        """Build the loss (1,) of a representation with respect to its target."""
+        return _sum_of_squares(target - found)
+
+
+class Gram:
+    """The Gram matrix of an activation, not normalised: Gatys, Ecker & Bethge (2015), equation 3."""
+
+    additive, normalised = True, False
+
+    def shape(self, channels, height, width):
+        """Return (C, C)."""
+        return channels, channels
+
+    def symbol(self, activation, channels):
+        """Build the Gram matrix; see `gram_symbol`."""
+        return gram_symbol(activation, channels)
+
+    def loss(self, target, found):
+        """Build the sum of squared differences, (1,)."""
+        return _sum_of_squares(target - found)
+
+
+class Moments:
+    """Mean and covariance of an activation over its positions.
+
+    With F the activation as a (C, M) matrix they are μ = F 1 / M and Σ = F Fᵀ / M − μ μᵀ, and the loss is
+
+        ½ ‖Σ − Σₜ‖² / ‖Σₜ‖² + ½ ‖μ − μₜ‖² / ‖μₜ‖².
+
+    A Gram matrix is the sum M (Σ + μ μᵀ), in which the mean outweighs how channels vary together. Mean and covariance
+    apart are as in K. Crowson's style-transfer-pytorch, whose Gram matrices are of activations less their mean; means
+    and variances as style are those of Huang & Belongie, ICCV 2017 (arXiv:1703.06868), and that style is the
+    distribution of activations is shown by Li et al., IJCAI 2017 (arXiv:1701.01036).
+
+    The representation is F Fᵀ, F 1 and, in every row, M, side by side in a matrix (C, C + 2): all of it is a sum over
+    positions, from which mean and covariance of any number of tiles follow.
+    """
+
+    additive, normalised = True, True
+
+    def shape(self, channels, height, width):
+        """Return (C, C + 2)."""
+        return channels, channels + 2
+
+    def symbol(self, activation, channels):
+        """Build the sums over positions."""
+        # (1, C, H, W) -> (C, H*W)
+        features = mx.sym.Reshape(activation, shape=(-3, -3))
+        # (1, H*W)
+        ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=0, begin=0, end=1)))
+        # (C, H*W), (1, H*W) -> (C, 1): FullyConnected is threaded, MXNet's sums are not
+        sums = mx.sym.FullyConnected(data=features, weight=ones, no_bias=True, num_hidden=1)
+        # (1, H*W), (1, H*W) -> (1, 1) -> (C, 1)
+        count = mx.sym.FullyConnected(data=ones, weight=ones, no_bias=True, num_hidden=1)
+        count = mx.sym.broadcast_axis(count, axis=0, size=channels)
+        return mx.sym.Concat(gram_symbol(activation, channels), sums, count, dim=1)
+
+    def loss(self, target, found):
+        """Build the sum of the two halves, (1,)."""
+        halves = []
+        for wanted, here in zip(self._unpack(target), self._unpack(found)):
+            halves.append(0.5 * _sum_of_squares(wanted - here) / (_sum_of_squares(wanted) + RELATIVE_GUARD))
+        return halves[0] + halves[1]
+
+    @staticmethod
+    def _unpack(totals):
+        """Build mean (C, 1) and covariance (C, C)."""
+        products, sums, count = (
+            mx.sym.slice_axis(totals, axis=1, begin=begin, end=end) for begin, end in ((0, -2), (-2, -1), (-1, None))
+        )
+        mean = mx.sym.broadcast_div(sums, count)
+        return mean, mx.sym.broadcast_div(products, count) - mx.sym.dot(mean, mean, transpose_b=True)
+
+
+ACTIVATION = Activation()
+
+# What the style is compared by.
+STYLE_STATISTICS = OrderedDict([("gram", Gram()), ("moments", Moments())])
+
+
 def represent(terms, activations, channels):
-    """Build what each term compares: a Gram matrix for style, the activation itself for content.
+    """Build what each term compares.
 
     Parameters
     ----------
@@ -43,16 +154,13 @@ def represent(terms, activations, channels):
     Returns
     -------
     list of mxnet.symbol.Symbol
-        Per term (C, C) for style, (1, C, H, W) for content.
+        Per term, of the shape of its representation.
     """
-    return [
-        gram_symbol(activations[term.layer], channels[term.layer]) if term.kind == "style" else activations[term.layer]
-        for term in terms
-    ]
+    return [term.representation.symbol(activations[term.layer], channels[term.layer]) for term in terms]
 
 
 def loss_symbol(terms, representations):
-    """Build the sum of squared differences of each representation from its target variable.
+    """Build the loss of each representation with respect to its target variable.
 
     Returns
     -------
@@ -61,7 +169,7 @@ def loss_symbol(terms, representations):
     """
     return mx.sym.Group(
         [
-            _sum_of_squares(mx.sym.Variable(term.target) - representation)
+            term.representation.loss(mx.sym.Variable(term.target), representation)
             for term, representation in zip(terms, representations)
         ]
     )

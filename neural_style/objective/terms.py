@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from .._mxnet import mx
 from ..errors import SettingsError
 from ..networks.graph import get_network
+from .representations import ACTIVATION, RELATIVE_GUARD, STYLE_STATISTICS
 
-# What the sum of squared differences of an activation (1, C, H, W) is divided by.
+# Divides a sum of squared differences by that of the target's own squares, so that one weight means the same on every
+# network, at every size and with every style.
+RELATIVE = "relative"
+
+# What the sum of squared differences of an activation (1, C, H, W) is divided by; the last argument is the sum of
+# squares of its target.
 CONTENT_NORMS = OrderedDict(
     [
-        ("sum", lambda c, h, w: 1.0),
-        ("half", lambda c, h, w: 2.0),
-        ("mean", lambda c, h, w: float(c) * h * w),
-        ("quarter-mean", lambda c, h, w: 4.0 * c * h * w),
+        ("sum", lambda c, h, w, energy: 1.0),
+        ("half", lambda c, h, w, energy: 2.0),
+        ("mean", lambda c, h, w, energy: float(c) * h * w),
+        ("quarter-mean", lambda c, h, w, energy: 4.0 * c * h * w),
+        (RELATIVE, lambda c, h, w, energy: energy + RELATIVE_GUARD),
     ]
 )
 
@@ -26,10 +33,11 @@ CONTENT_NORMS = OrderedDict(
 # divides the Gram matrix by the positions has their square here.
 STYLE_NORMS = OrderedDict(
     [
-        ("mean-per-position", lambda c, h, w: float(c) ** 2 * h * w),
-        ("gatys", lambda c, h, w: 4.0 * float(c) ** 2 * (float(h) * w) ** 2),
-        ("mean-of-means", lambda c, h, w: float(c) ** 2 * (float(h) * w) ** 2),
-        ("mean", lambda c, h, w: float(c) ** 2),
+        ("mean-per-position", lambda c, h, w, energy: float(c) ** 2 * h * w),
+        ("gatys", lambda c, h, w, energy: 4.0 * float(c) ** 2 * (float(h) * w) ** 2),
+        ("mean-of-means", lambda c, h, w, energy: float(c) ** 2 * (float(h) * w) ** 2),
+        ("mean", lambda c, h, w, energy: float(c) ** 2),
+        (RELATIVE, lambda c, h, w, energy: energy + RELATIVE_GUARD),
     ]
 )
 
@@ -44,13 +52,21 @@ class Term:
     Attributes
     ----------
     kind : {"style", "content"}
-        Whether the layer's Gram matrix or the activation itself is compared with its target.
+        Whether a statistic of the layer or the activation itself is compared with its target.
     layer : str
         The usual name of the activation, such as ``relu4_2``.
+    statistic : str
+        A name of `representations.STYLE_STATISTICS`, for a term of style.
     """
 
     kind: str
     layer: str
+    statistic: str = "gram"
+
+    @property
+    def representation(self):
+        """What is compared: an entry of `representations.STYLE_STATISTICS` for style, `ACTIVATION` for content."""
+        return STYLE_STATISTICS[self.statistic] if self.kind == "style" else ACTIVATION
 
     @property
     def name(self):
@@ -64,15 +80,30 @@ class Term:
 
 
 def make_terms(recipe):
-    """Give the terms of a recipe, those of style first, with the layers as its network names them."""
+    """Return the terms of a recipe, those of style first, with the layers as its network names them.
+
+    Raises
+    ------
+    SettingsError
+        If the network or a layer does not exist, or the statistic does not exist or go with the norm.
+    """
+    statistic = recipe.style_statistic
+    if statistic not in STYLE_STATISTICS:
+        raise SettingsError(f"unknown style statistic '{statistic}'; choose from {', '.join(STYLE_STATISTICS)}")
+    if STYLE_STATISTICS[statistic].normalised and recipe.style_norm != RELATIVE:
+        raise SettingsError(
+            f"the style statistic {statistic} has no style norm '{recipe.style_norm}'; use --style-norm {RELATIVE}"
+        )
     resolve = get_network(recipe.model).resolve
-    return [Term("style", layer) for layer in resolve(recipe.style_layers)] + [
+    return [Term("style", layer, statistic) for layer in resolve(recipe.style_layers)] + [
         Term("content", layer) for layer in resolve(recipe.content_layers)
     ]
 
 
-def loss_factors(terms, shapes, content_weight, style_weights, content_norm="sum", style_norm="mean-per-position"):
-    """Compute the factor of each term's sum of squares in the objective: the weight of its kind over its norm.
+def loss_factors(
+    terms, shapes, content_weight, style_weights, content_norm="sum", style_norm="mean-per-position", energies=None
+):
+    """Compute the factor of each term's loss in the objective: the weight of its kind over its norm.
 
     Parameters
     ----------
@@ -84,6 +115,8 @@ def loss_factors(terms, shapes, content_weight, style_weights, content_norm="sum
         One for each style term, in their order.
     content_norm, style_norm : str
         Names of `CONTENT_NORMS` and `STYLE_NORMS`. The defaults are those of MXNet's example.
+    energies : mapping of str to float, optional
+        `Term.target` to the sum of squares of the target, where a norm is relative; see `find_relative`.
 
     Returns
     -------
@@ -101,11 +134,20 @@ def loss_factors(terms, shapes, content_weight, style_weights, content_norm="sum
     factors = []
     for term in terms:
         _, channels, height, width = shapes[term.layer]
-        if term.kind == "style":
-            factors.append(float(next(style_weights)) / STYLE_NORMS[style_norm](channels, height, width))
-        else:
-            factors.append(float(content_weight) / CONTENT_NORMS[content_norm](channels, height, width))
+        style = term.kind == "style"
+        weight, norm = (next(style_weights), style_norm) if style else (content_weight, content_norm)
+        if term.representation.normalised:
+            factors.append(float(weight))
+            continue
+        energy = energies[term.target] if norm == RELATIVE else None
+        factors.append(float(weight) / (STYLE_NORMS if style else CONTENT_NORMS)[norm](channels, height, width, energy))
     return factors
+
+
+def find_relative(terms, content_norm, style_norm):
+    """Return the terms whose norm is the sum of squares of their target, which `loss_factors` has to know."""
+    norms = {"style": style_norm, "content": content_norm}
+    return [term for term in terms if norms[term.kind] == RELATIVE and not term.representation.normalised]
 
 
 class FixedWeighting:

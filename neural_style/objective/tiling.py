@@ -203,7 +203,7 @@ def represent_own(graph, terms, tile):
     Returns
     -------
     list of mxnet.symbol.Symbol
-        With the input ``data``, the window (1, 3, h, w): per term (C, C) for style, (1, C, h', w') for content.
+        With the input ``data``, the window (1, 3, h, w): per term, of the shape of its representation.
     """
     architecture, layers = graph.network, list(dict.fromkeys(term.layer for term in terms))
     align, reach = alignment(architecture, layers), halo(architecture, layers)
@@ -225,18 +225,19 @@ def represent_own(graph, terms, tile):
 
 
 def loss_parts(graph, terms, tile):
-    """Build what one tile contributes: per style term a Gram matrix, per content term a loss, of its own positions.
+    """Build what one tile contributes: per style term a sum over positions, per content term a loss, of its own.
 
     Parameters are those of `represent_own`.
 
     Returns
     -------
     mxnet.symbol.Symbol
-        One output per term, (C, C) or (1,). The content's target variables are of the own positions.
+        One output per term, of its representation's shape or (1,). The content's target variables are of the own
+        positions.
     """
     own = represent_own(graph, terms, tile)
     return mx.sym.Group(
-        [symbol if term.kind == "style" else loss_symbol([term], [symbol]) for term, symbol in zip(terms, own)]
+        [symbol if term.representation.additive else loss_symbol([term], [symbol]) for term, symbol in zip(terms, own)]
     )
 
 
@@ -268,14 +269,14 @@ def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
     targets = []
     for term in terms:
         channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
-        shape = (channels, channels) if term.kind == "style" else (1, channels, height // stride, width // stride)
+        shape = term.representation.shape(channels, height // stride, width // stride)
         targets.append(mx.nd.zeros(shape, ctx=ctx))
     for _, tiles in _by_crops(tiling.tiles):
         symbol = mx.sym.Group(represent_own(graph, terms, tiles[0]))
         reader = FeatureExecutor(symbol, parameters, (1, 3) + tiling.window, ctx)
         for tile in tiles:
             for term, target, read in zip(terms, targets, reader.read(picture[tile.pixels()])):
-                if term.kind == "style":
+                if term.representation.additive:
                     target += read
                 else:
                     target[tile.positions(architecture.stride(term.layer))] = read
@@ -312,7 +313,7 @@ class TiledLossExecutor:
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
     targets : mapping of str to mxnet.nd.NDArray
-        By `Term.target`, of the whole picture: (C, C) for style, (1, C, h, w) for content.
+        By `Term.target`, of the whole picture, each of the shape of its representation.
     weigh : callable
         From the losses, a list of (1,) NDArrays in the order of `terms`, to their head gradients, the same.
     image : mxnet.nd.NDArray
@@ -349,14 +350,14 @@ class TiledLossExecutor:
             self._windows += [(tile, executor) for tile in tiles]
         self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
 
-        # The style's losses as functions of the whole picture's Gram matrices.
-        self._styles = [i for i, term in enumerate(terms) if term.kind == "style"]
-        self._style_losses, self._gram_gradients = None, []
+        # The style's losses as functions of the whole picture's sums over positions.
+        self._styles = [i for i, term in enumerate(terms) if term.representation.additive]
+        self._style_losses, self._total_gradients = None, []
         if self._styles:
             styles = [terms[i] for i in self._styles]
-            self._gram_gradients = [mx.nd.zeros(self._totals[i].shape, ctx=ctx) for i in self._styles]
+            self._total_gradients = [mx.nd.zeros(self._totals[i].shape, ctx=ctx) for i in self._styles]
             grams = {term.name: self._totals[i] for i, term in zip(self._styles, styles)}
-            gradients = {term.name: gradient for term, gradient in zip(styles, self._gram_gradients)}
+            gradients = {term.name: gradient for term, gradient in zip(styles, self._total_gradients)}
             symbol = loss_symbol(styles, [mx.sym.Variable(term.name) for term in styles])
             self._style_losses = bind(symbol, grams, targets, ctx, gradients)
         self.losses = [mx.nd.zeros((1,), ctx=ctx) for _ in terms]
@@ -376,7 +377,7 @@ class TiledLossExecutor:
         heads = list(self._weigh(self.losses))
         if self._style_losses is not None:
             self._style_losses.backward([heads[i] for i in self._styles])
-            for i, gradient in zip(self._styles, self._gram_gradients):
+            for i, gradient in zip(self._styles, self._total_gradients):
                 heads[i] = gradient
 
         self.gradient[:] = 0
@@ -399,7 +400,7 @@ class _TargetParts:
     def __init__(self, architecture, terms, targets, tiles, ctx):
         self._items = []
         for term in terms:
-            if term.kind == "content":
+            if not term.representation.additive:
                 channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
                 largest = max(int(np.prod(tile.shape(channels, stride))) for tile in tiles)
                 self._items.append((term, channels, stride, targets[term.target], mx.nd.zeros((largest,), ctx=ctx)))

@@ -30,7 +30,7 @@ def _quadratic_variation(image, shape, weight, own, below):
     return gradient, value
 
 
-def _absolute_variation(image, shape, weight, own, below, mean):
+def _difference_variation(image, shape, weight, own, below, mean, square=False):
     gradient, value = image * 0, mx.sym.sum(image * 0)
     for axis in (2, 3):
         if shape[axis] < 2:
@@ -42,12 +42,13 @@ def _absolute_variation(image, shape, weight, own, below, mean):
         difference = ahead - mx.sym.slice_axis(image, axis=axis, begin=0, end=-1)
         # A vertical pair belongs to the strip of its lower row.
         counted = _crop_rows(difference, 0, below) if axis == 2 else own(difference)
-        value = value + mx.sym.sum(mx.sym.abs(counted)) * factor
+        value = value + mx.sym.sum(mx.sym.square(counted) if square else mx.sym.abs(counted)) * factor
+        slope = difference * 2 if square else mx.sym.sign(difference)
         # A difference pulls at the pixel ahead, and the other way at the one behind. Back to (1, C, H, W).
         before, after = [0] * 8, [0] * 8
         before[2 * axis], after[2 * axis + 1] = 1, 1
         for sign, width in ((factor, before), (-factor, after)):
-            pull = mx.sym.sign(difference) * sign
+            pull = slope * sign
             gradient = gradient + mx.sym.Pad(pull, mode="constant", constant_value=0, pad_width=tuple(width))
     return own(gradient), value
 
@@ -61,8 +62,9 @@ def _crop_rows(symbol, above, below):
 TV_KINDS = OrderedDict(
     [
         ("quadratic", _quadratic_variation),
-        ("absolute", lambda *arguments: _absolute_variation(*arguments, mean=False)),
-        ("mean-absolute", lambda *arguments: _absolute_variation(*arguments, mean=True)),
+        ("absolute", lambda *arguments: _difference_variation(*arguments, mean=False)),
+        ("mean-absolute", lambda *arguments: _difference_variation(*arguments, mean=True)),
+        ("mean-squared", lambda *arguments: _difference_variation(*arguments, mean=True, square=True)),
     ]
 )
 
@@ -76,7 +78,9 @@ def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
     towards zero, in the network's input space the mean colour, at its border.
 
     ``absolute`` is ``weight · Σ |xᵢ − xⱼ|`` over all pairs of neighbours; where two are equal, their pull is 0.
-    ``mean-absolute`` has the mean over the vertical pairs plus the mean over the horizontal ones in place of the sum.
+    ``mean-absolute`` has the mean over the vertical pairs plus the mean over the horizontal ones in place of the sum,
+    and ``mean-squared`` has those means of ``(xᵢ − xⱼ)²``, in the square of the image's unit. A flat image is left
+    alone, border included.
 
     Parameters
     ----------

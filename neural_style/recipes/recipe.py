@@ -29,6 +29,8 @@ class Recipe:
     content_norm, style_norm : str
         What the sums of squares are divided by: names of `objective.terms.CONTENT_NORMS` and
         `objective.terms.STYLE_NORMS`.
+    style_statistic : str
+        What of the style's activations is compared: a name of `objective.representations.STYLE_STATISTICS`.
     style_layer_weights : tuple of float
         What each style layer's loss is multiplied by besides; one number is for each of them, none means that the
         layers share a weight of 1.
@@ -67,6 +69,9 @@ class Recipe:
     style_size : {"result", "own"}
         Whether the style is brought to the height and width of the picture that is made, or keeps its proportions with
         a long edge of the same length.
+    style_scale : float
+        What both sides of the style are then multiplied by: with less than 1 the style is seen from farther off, and
+        its strokes are smaller in the picture that is made.
     save_every : int
         Steps between two pictures on the way; 0 for none.
     remove_noise : float
@@ -97,6 +102,7 @@ class Recipe:
     tv_weight: float
     content_norm: str
     style_norm: str
+    style_statistic: str
     style_layer_weights: Tuple[float, ...]
     adaptive: bool
     tv_kind: str
@@ -121,6 +127,7 @@ class Recipe:
     pyramid_factor: float
     shape: str
     style_size: str
+    style_scale: float
     save_every: int
     remove_noise: float
     denoise_final: bool
@@ -199,6 +206,7 @@ _REQUIREMENTS = {
     "max_steps": (lambda v: v >= 0, "0 or more"),
     "max_long_edge": (lambda v: v >= 1, "1 or more"),
     "pyramid_factor": (lambda v: v > 1, "more than 1"),
+    "style_scale": (lambda v: v > 0, "more than 0"),
     "save_every": (lambda v: v >= 0, "0 or more"),
     "remove_noise": (lambda v: v >= 0, "0 or more"),
     "noise_center": (lambda v: True, "a finite number"),

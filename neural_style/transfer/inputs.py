@@ -67,6 +67,14 @@ def load_parameters(recipe, weights, ctx):
     return load_weights(path, required_parameters(recipe, read_index(path)), ctx)
 
 
+def style_size(style, recipe, size):
+    """Return height and width, in pixels, that a style picture (H, W, 3) is brought to beside a result of `size`."""
+    scale = recipe.style_scale
+    if recipe.style_size == "own":
+        return sizing.long_edge_size(style.shape, max(1, round(recipe.max_long_edge * scale)))
+    return tuple(max(1, round(side * scale)) for side in size)
+
+
 class Pictures:
     """The pictures of a run in the sizes and the unit of its recipe.
 
@@ -92,15 +100,16 @@ class Pictures:
     """
 
     def __init__(self, content, style, initial, recipe):
-        edge, size = recipe.max_long_edge, picture_size(content, recipe)
+        size = picture_size(content, recipe)
+        of_style = style_size(style, recipe, size)
         log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
-        style_size = sizing.long_edge_size(style.shape, edge) if recipe.style_size == "own" else size
-        least = required_side(recipe)
-        for what, (height, width) in (("picture", size), ("style", style_size)):
+        least, scaled = required_side(recipe), recipe.style_scale != 1
+        for what, (height, width) in (("picture", size), ("style", of_style)):
             if min(height, width) < least:
+                greater = "--max-long-edge or --style-scale" if scaled and what == "style" else "--max-long-edge"
                 raise ImageError(
                     f"the {what} would be {width} x {height} pixels, too small for the layers of {recipe.model}; its "
-                    f"short edge must be at least {least} pixels, choose a greater --max-long-edge or a less elongated "
+                    f"short edge must be at least {least} pixels, choose a greater {greater} or a less elongated "
                     f"{'content' if what == 'picture' else what} image"
                 )
         unit = units.get_unit(recipe.unit)
@@ -108,7 +117,7 @@ class Pictures:
         def convert(picture, size):
             return units.to_network(sizing.resize(picture, size), recipe.white, unit)
 
-        self.content, self.style = convert(content, size), convert(style, style_size)
+        self.content, self.style = convert(content, size), convert(style, of_style)
         self.initial = None if initial is None else convert(initial, size)
 
 

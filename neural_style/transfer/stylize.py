@@ -12,7 +12,7 @@ from ..optimizers import OPTIMIZERS, count_arrays
 from ..recipes.presets import DEFAULT_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
 from .compute import available, choose_device, choose_precision
-from .inputs import Pictures, choose_network, load_parameters, picture_size, starting_image
+from .inputs import Pictures, choose_network, load_parameters, picture_size, starting_image, style_size
 from .optimisation import ARRAYS, Descent
 from .run import Result, StopReason, finish_picture
 
@@ -100,7 +100,7 @@ def stylize(
     if weights is None:
         recipe, weights = choose_network(recipe)
     parameters = load_parameters(recipe, weights, ctx)
-    levels = _levels(recipe, content)
+    levels = _levels(recipe, content, style)
     first, history, image, state = 0, [], None, None
     if resume is not None:
         first, history, image, state = resume.level, list(resume.history), resume.image, resume.optimizer
@@ -150,13 +150,14 @@ def _explain_lack_of_memory(error, size, tile_size):
     )
 
 
-def _levels(recipe, content):
-    """Give the recipes of a pyramid, from the smallest picture on, without those too small for the network."""
+def _levels(recipe, content, style):
+    """Return the recipes of a pyramid, from the smallest image on, without those too small for the network."""
     levels, edge = [recipe], float(recipe.max_long_edge)
     for steps in reversed(recipe.pyramid):
         edge /= recipe.pyramid_factor
         level = recipe.override(max_long_edge=max(1, round(edge)), max_steps=steps)
-        if min(picture_size(content, level)) < required_side(level):
+        size = picture_size(content, level)
+        if min(size + style_size(style, level, size)) < required_side(level):
             log.info("pictures of %d pixels and less are too small for the network and left out", level.max_long_edge)
             break
         levels.insert(0, level)

@@ -72,9 +72,12 @@ def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
         ("--init", "content", "initial", "content"),
         ("--pooling", "max", "pooling", "max"),
         ("--content-layers", "relu3_1,#2", "content_layers", ("relu3_1", "#2")),
-        ("--style-layers", "relu1_1", "style_layers", ("relu1_1",)),
+        ("--style-layers", "#1,#2,#3,#4,#5", "style_layers", ("#1", "#2", "#3", "#4", "#5")),
         ("--content-norm", "half", "content_norm", "half"),
         ("--style-norm", "gatys", "style_norm", "gatys"),
+        ("--style-norm", "relative", "style_norm", "relative"),
+        ("--style-statistic", "moments", "style_statistic", "moments"),
+        ("--style-scale", "0.7", "style_scale", 0.7),
         ("--style-layer-weights", "0.3", "style_layer_weights", (0.3,)),
         ("--style-layer-weights", "", "style_layer_weights", ()),
         ("--adaptive", "yes", "adaptive", True),
@@ -292,7 +295,10 @@ BAD = [
     ("unknown model", ["--model", "resnet"], 2, r"invalid choice: 'resnet'"),
     ("unknown recipe", ["--recipe", "gatys"], 2, r"invalid choice: 'gatys'"),
     ("not a number", ["--lr", "fast"], 2, r"invalid float value: 'fast'"),
-    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from demo"),
+    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from stylize, demo"),
+    ("style scale 0", ["--style-scale", "0"], 1, r"style scale is 0\.0; it must be more than 0"),
+    ("style too small", ["--style-scale", "0.3"], 1, r"style .*too small.*greater --max-long-edge or --style-scale"),
+    ("moments alone", ["--style-statistic", "moments"], 1, r"no style norm 'mean-per-position'; use --style-norm rel"),
 ]
 
 

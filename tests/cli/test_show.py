@@ -37,6 +37,7 @@ def show(path, capsys):
         (),
         ("--seed", 7, "--lr", 0.1, "--stop-eps=-1e-05", "--save-epochs", 0),
         ("--recipe", "mxnet-1.9", "--init", "content", "--lr-sched-factor", 0.3, "--tv-weight", 0),
+        ("--recipe", "paint", "--seed", 3, "--style-scale", 0.9, "--content-weight", 0.05 / 3, "--pyramid", "2"),
     ],
 )
 def test_the_command_repeats_the_run(pictures, vgg19_file, tmp_path, capsys, more):

@@ -207,6 +207,39 @@ class Adaptive(Autodiff):
             x.clamp_(0, 255)
 
 
+class Paint(Autodiff):
+    """This project's own recipe: relative losses of means and covariances, and of the content."""
+
+    pooling, unit = "avg", "centred"
+    parameters = dict(content_weight=0.05, style_weight=1.0, tv_weight=1e-5, shares=(0.348, 0.261, 0.174, 0.13, 0.087))
+
+    def targets(self, network, content, style):
+        self.network = network
+        with torch.no_grad():
+            activations = network(style)
+            self.moments = {layer: self.measure(activations[layer]) for layer in FIVE}
+            self.content = network(content)["relu4_2"]
+
+    @staticmethod
+    def measure(features):
+        flat = features.reshape(features.shape[1], -1)
+        return flat.mean(1), torch.cov(flat, correction=0)
+
+    @staticmethod
+    def relative(one, two):
+        return ((one - two) ** 2).sum() / (two**2).sum()
+
+    def parts(self, x):
+        relus, known = self.network(x), self.parameters
+        style = 0
+        for layer, share in zip(FIVE, known["shares"]):
+            pairs = zip(self.measure(relus[layer]), self.moments[layer])
+            style = style + share * sum(0.5 * self.relative(one, two) for one, two in pairs)
+        content = self.relative(relus["relu4_2"], self.content)
+        variation = (x.diff(dim=2) ** 2).mean() + (x.diff(dim=3) ** 2).mean()
+        return known["style_weight"] * style, known["content_weight"] * content, known["tv_weight"] * variation
+
+
 SOURCES = {
     "mxnet-0.7": lambda: Mxnet(nesterov=False),
     "mxnet-1.9": lambda: Mxnet(nesterov=True),
@@ -215,6 +248,7 @@ SOURCES = {
     "keras-vgg19": Keras,
     "tf-vgg16-adaptive": Adaptive,
     "fast": Fast,
+    "paint": Paint,
 }
 
 

@@ -51,6 +51,7 @@ def bytes_of(folder):
         ["--recipe", "gatys-2015", "--history", "2"],
         ["--recipe", "tf-vgg16-adaptive"],
         ["--pyramid", "3,2"],
+        ["--recipe", "paint", "--pyramid", "2", "--pyramid-factor", "1.2", "--style-scale", "1.3"],
     ],
     ids=lambda settings: "_".join(settings).replace("--", "") or "default",
 )

@@ -11,6 +11,7 @@ from neural_style.errors import SettingsError
 from neural_style.networks import vgg
 from neural_style.networks.graph import Graph
 from neural_style.objective import memory
+from neural_style.objective.representations import STYLE_STATISTICS
 from neural_style.objective.terms import Term
 from neural_style.objective.tiling import cut, loss_parts
 
@@ -59,18 +60,20 @@ def test_sizes_in_messages(size, text):
 
 
 @pytest.mark.parametrize(("size", "tile_size"), [((300, 420), None), ((640, 400), 208), ((700, 900), 448)], ids=str)
-def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_size):
+@pytest.mark.parametrize("statistic", STYLE_STATISTICS)
+def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_size, statistic):
+    terms = [Term(term.kind, term.layer, statistic) for term in TERMS]
     tiles = cut(COMPACT, LAYERS, size, tile_size or max(size)).tiles
     tile = max(tiles, key=lambda tile: tile.shape(1, 1)[2] * tile.shape(1, 1)[3])
-    symbol = loss_parts(Graph(COMPACT), TERMS, tile)
+    symbol = loss_parts(Graph(COMPACT), terms, tile)
     window = (tile.rows.end - tile.rows.begin, tile.columns.end - tile.columns.begin)
     arguments = dict(parameters, data=mx.nd.empty((1, 3) + window))
-    arguments[TERMS[-1].target] = mx.nd.empty(tile.shape(COMPACT.channels("relu4_2"), 8))
+    arguments[terms[-1].target] = mx.nd.empty(tile.shape(COMPACT.channels("relu4_2"), 8))
     arguments = {name: arguments[name] for name in symbol.list_arguments()}
     requests = {name: "write" if name == "data" else "null" for name in arguments}
     executor = symbol.bind(mx.cpu(), arguments, {"data": mx.nd.empty((1, 3) + window)}, requests)
     (planned,) = [int(line.split()[1]) for line in executor.debug_str().splitlines() if line.endswith("MB allocated")]
-    assert memory._plan(Graph(COMPACT), TERMS, parameters, tile) == pytest.approx(planned * MB, rel=0.03, abs=4 * MB)
+    assert memory._plan(Graph(COMPACT), terms, parameters, tile) == pytest.approx(planned * MB, rel=0.03, abs=4 * MB)
 
 
 MEASURE = """
@@ -85,8 +88,8 @@ from neural_style.objective.tiling import TiledLossExecutor, read_tiled
 def status(key):
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith(key))
 
-name, height, width, tile_size = sys.argv[1], *map(int, sys.argv[2:])
-terms = [Term("style", f"relu{block}_1") for block in range(1, 6)] + [Term("content", "relu4_2")]
+name, statistic, height, width, tile_size = *sys.argv[1:3], *map(int, sys.argv[3:])
+terms = [Term("style", f"relu{block}_1", statistic) for block in range(1, 6)] + [Term("content", "relu4_2")]
 graph = Graph(ARCHITECTURES[name])
 shapes = graph.network.parameter_shapes([term.layer for term in terms])
 mx.random.seed(0)
@@ -117,10 +120,11 @@ def measure(*arguments):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 @pytest.mark.parametrize("arguments", [(400, 600, 600), (480, 720, 160)], ids=["whole", "tiles"])
-def test_the_estimate_is_what_a_process_takes(arguments):
+@pytest.mark.parametrize("statistic", STYLE_STATISTICS)
+def test_the_estimate_is_what_a_process_takes(arguments, statistic):
     # Nine executors that did not share their memory would take several times as much. The median of three processes,
     # because a peak depends on how soon the threads of the engine and the allocator give back what was needed.
-    estimates, peaks = zip(*(measure("vgg19-compact", *arguments) for _ in range(3)))
+    estimates, peaks = zip(*(measure("vgg19-compact", statistic, *arguments) for _ in range(3)))
     assert 0.7 * estimates[0] < sorted(peaks)[1] < 1.1 * estimates[0]
 
 

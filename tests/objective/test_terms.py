@@ -10,8 +10,11 @@ from neural_style.objective.terms import (
     AdaptiveWeighting,
     FixedWeighting,
     Term,
+    find_relative,
     loss_factors,
+    make_terms,
 )
+from neural_style.recipes.presets import get_recipe
 
 STYLE, CONTENT = Term("style", "a"), Term("content", "b")
 SHAPES = {"a": (1, 4, 5, 6), "b": (1, 7, 2, 3)}
@@ -30,9 +33,37 @@ def test_content_norms(norm, divisor):
     assert loss_factors([CONTENT], SHAPES, 6, [], content_norm=norm) == [pytest.approx(6 / divisor, rel=1e-15)]
 
 
+def test_relative_norms_divide_by_the_targets_own_squares():
+    energies = {STYLE.target: 8.0, CONTENT.target: 5.0}
+    factors = loss_factors([STYLE, CONTENT], SHAPES, 10, [2], "relative", "relative", energies)
+    assert factors == pytest.approx([2 / 8, 10 / 5], rel=1e-12)
+
+
+def test_a_target_of_zeros_does_not_divide_by_zero():
+    (factor,) = loss_factors([CONTENT], SHAPES, 0.5, [], "relative", energies={CONTENT.target: 0.0})
+    assert 0 < factor * 1e20 < 3e38  # a large loss times it is a float32
+
+
+def test_which_terms_need_to_know_their_targets():
+    moments = Term("style", "a", "moments")
+    terms = [STYLE, moments, CONTENT]
+    assert find_relative(terms, "sum", "gatys") == []
+    assert find_relative(terms, "relative", "relative") == [STYLE, CONTENT]
+    assert loss_factors([moments], SHAPES, 1, [7.0], style_norm="relative") == [7.0]
+
+
+def test_moments_go_with_the_relative_norm_alone():
+    recipe = get_recipe("mxnet-0.7").override(style_statistic="moments")
+    with pytest.raises(SettingsError, match="moments has no style norm 'mean-per-position'; use --style-norm relative"):
+        make_terms(recipe)
+    assert {term.statistic for term in make_terms(recipe.override(style_norm="relative"))} == {"moments", "gram"}
+    with pytest.raises(SettingsError, match="unknown style statistic 'median'; choose from gram, moments"):
+        make_terms(recipe.override(style_statistic="median"))
+
+
 def test_every_norm_is_covered():
-    assert list(STYLE_NORMS) == ["mean-per-position", "gatys", "mean-of-means", "mean"]
-    assert list(CONTENT_NORMS) == ["sum", "half", "mean", "quarter-mean"]
+    assert list(STYLE_NORMS) == ["mean-per-position", "gatys", "mean-of-means", "mean", "relative"]
+    assert list(CONTENT_NORMS) == ["sum", "half", "mean", "quarter-mean", "relative"]
 
 
 def test_each_style_term_takes_its_own_weight():

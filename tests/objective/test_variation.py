@@ -54,24 +54,25 @@ def test_a_flat_picture_is_pulled_to_the_mean_colour_at_its_border_only():
     np.testing.assert_array_equal(gradient, expected)
 
 
-def absolute(image, mean):
-    vertical, horizontal = (np.abs(np.diff(image.astype(np.float64), axis=axis)) for axis in (2, 3))
-    return vertical.mean() + horizontal.mean() if mean else vertical.sum() + horizontal.sum()
+def of_differences(image, kind):
+    power = 2 if kind == "mean-squared" else 1
+    vertical, horizontal = (np.abs(np.diff(image.astype(np.float64), axis=axis)) ** power for axis in (2, 3))
+    return vertical.sum() + horizontal.sum() if kind == "absolute" else vertical.mean() + horizontal.mean()
 
 
-@pytest.mark.parametrize("kind, mean", [("absolute", False), ("mean-absolute", True)])
-def test_absolute_variation_and_its_gradient_at_every_pixel(kind, mean):
+@pytest.mark.parametrize("kind", ["absolute", "mean-absolute", "mean-squared"])
+def test_variation_of_differences_and_its_gradient_at_every_pixel(kind):
     image = np.random.RandomState(5).uniform(-100, 100, (1, 3, 5, 4)).astype("float32")
     weight, step = 0.7, 1e-3
     executor = TVGradientExecutor(mx.nd.array(image), weight, mx.cpu(), kind)
     executor.run()
-    assert float(executor.loss.asscalar()) == pytest.approx(weight * absolute(image, mean), rel=1e-5)
+    assert float(executor.loss.asscalar()) == pytest.approx(weight * of_differences(image, kind), rel=1e-5)
     gradient = executor.gradient.asnumpy()
     for index in np.ndindex(image.shape):
         moved = [image.astype(np.float64), image.astype(np.float64)]
         moved[0][index] += step
         moved[1][index] -= step
-        difference = weight * (absolute(moved[0], mean) - absolute(moved[1], mean)) / (2 * step)
+        difference = weight * (of_differences(moved[0], kind) - of_differences(moved[1], kind)) / (2 * step)
         assert gradient[index] == pytest.approx(difference, rel=1e-5, abs=1e-7)
 
 
@@ -94,9 +95,9 @@ def test_pictures_of_a_recipes_size_are_no_strips():
     assert 600 * 600 < TV_STRIP
 
 
-@pytest.mark.parametrize("kind", ["absolute", "mean-absolute"])
+@pytest.mark.parametrize("kind", ["absolute", "mean-absolute", "mean-squared"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (4, 1)])
-def test_absolute_variation_of_a_line_and_of_a_flat_picture(kind, size):
+def test_variation_of_differences_of_a_line_and_of_a_flat_picture(kind, size):
     flat = TVGradientExecutor(mx.nd.ones((1, 3) + size) * 8, 1.0, mx.cpu(), kind)
     flat.run()
     np.testing.assert_array_equal(flat.gradient.asnumpy(), 0)

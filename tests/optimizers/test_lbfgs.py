@@ -113,6 +113,22 @@ def test_an_ill_conditioned_quadratic(seed, history):
     assert optimizer.stalled  # at the end of what float32 can tell
 
 
+@pytest.mark.parametrize("bounds", [None, (-1.5, 1.1)], ids=["free", "bounds"])
+@pytest.mark.parametrize("power", [-40, -20, 20, 40])
+def test_the_scale_of_the_objective_makes_no_difference(power, bounds):
+    # By a power of two nothing is rounded otherwise, so that the bits have to be the same: also those of the first
+    # step, of the line search, and of which pairs are kept. 2^-40 is the gradient of a relative loss on a large image.
+    start, scale = np.tile([-1.2, 1.0], 10), 2.0**power
+    usual, scaled = (
+        Objective(lambda x, factor=factor: tuple(factor * np.asarray(value) for value in rosenbrock(x)), start)
+        for factor in (1.0, scale)
+    )
+    for objective in (usual, scaled):
+        descend(objective, 120, bounds=bounds)
+    assert len(usual.points) > 60
+    np.testing.assert_array_equal(usual.points, scaled.points)
+
+
 @pytest.mark.parametrize("history", [10, 20])
 @pytest.mark.parametrize("dimensions, evaluations", [(2, 40), (20, 100)])
 def test_rosenbrocks_valley(dimensions, evaluations, history):

@@ -10,7 +10,7 @@ from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.terms import CONTENT_NORMS, STYLE_NORMS
 from neural_style.objective.variation import TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
-from neural_style.recipes.presets import DEFAULT_RECIPE, RECIPES, get_recipe
+from neural_style.recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
 from neural_style.recipes.recipe import CHOSEN
 
 # What the sources do, in numbers, from their descriptions. What of it the tests in test_recipe_computations see is
@@ -119,6 +119,21 @@ ORIGINALS["fast"] = dict(
     initial="recoloured",
     pyramid=(),
 )
+ORIGINALS["paint"] = dict(
+    pooling="avg",
+    content_layers=("relu4_2",),
+    style_layers=FIVE,
+    content_norm="relative",
+    style_norm="relative",
+    style_statistic="moments",
+    style_scale=1,
+    style_size="own",
+    optimizer="lbfgs",
+    clip_gradient=False,
+    initial="recoloured",
+    remove_noise=0,
+    save_every=0,
+)
 ORIGINALS["mxnet-1.9"] = dict(
     ORIGINALS["mxnet-0.7"],
     optimizer="nag",
@@ -153,6 +168,15 @@ def test_a_recipe_is_complete_and_every_setting_has_a_source(recipe):
 
 def test_the_default_is_the_early_program():
     assert DEFAULT_RECIPE == "mxnet-0.7"
+
+
+def test_present_recipes_compare_gram_matrices_of_the_style_as_it_is():
+    others = [recipe for recipe in RECIPES.values() if recipe.name != RECOMMENDED_RECIPE]
+    assert {(recipe.style_statistic, recipe.style_scale) for recipe in others} == {("gram", 1)}
+
+
+def test_the_layers_of_paint_share_the_weight_of_the_style():
+    assert sum(get_recipe("paint").style_layer_weights) == pytest.approx(1)
 
 
 def test_recipes_are_frozen():
@@ -197,6 +221,7 @@ def test_a_network_that_is_named_counts_as_chosen_even_if_it_is_the_recipes():
         (dict(epsilon=0), "epsilon is 0; it must be more than 0"),
         (dict(history=0), "history is 0; it must be 1 or more"),
         (dict(noise_share=1.1), "noise share is 1.1; it must be at least 0 and at most 1"),
+        (dict(style_scale=0), "style scale is 0; it must be more than 0"),
         (dict(pyramid_factor=1), "pyramid factor is 1; it must be more than 1"),
         (dict(pyramid=(5, 0)), "the steps of a pyramid must be 1 or more each"),
         (dict(noise="pink"), "noise is 'pink'; it must be one of uniform, normal"),

@@ -1,0 +1,139 @@
+"""The command that takes a photograph and a painting, and how it is chosen."""
+
+import os
+
+import numpy as np
+import pytest
+
+from neural_style.cli.flags import FLAGS
+from neural_style.cli.main import _make_command_parser, _make_main_parser, main
+from neural_style.images.reading import read_image
+from neural_style.jobs import job
+from neural_style.jobs.provenance import read_record
+from neural_style.recipes.presets import RECIPES, get_recipe
+
+
+class Called(Exception):
+    """Raised in place of a run, with what it was called with."""
+
+
+@pytest.fixture
+def calls(monkeypatch, vgg19_file):
+    def repaint(content, style, outputs, recipe, interrupt, **more):
+        raise Called(dict(more, content=content, style=style, outputs=outputs, recipe=recipe))
+
+    monkeypatch.setattr(job, "repaint", repaint)
+
+    def call(*argv):
+        with pytest.raises(Called) as caught:
+            main([*argv, "--weights", str(vgg19_file)])
+        return caught.value.args[0]
+
+    return call
+
+
+def test_two_files_are_enough(calls):
+    call = calls("stylize", "in/photo.jpg", "in/great wave.jpeg")
+    assert (call["content"], call["style"]) == ("in/photo.jpg", "in/great wave.jpeg")
+    assert call["outputs"].final == "photo-great wave.png"
+    # Where no network is named, the file of weights decides.
+    assert call["recipe"] == get_recipe("paint").override(model="vgg19")
+    assert call["gpu"] is None and call["seed"] == 0 and call["initial"] is None and call["checkpoint"] is None
+
+
+def test_a_file_in_place_of_a_command_means_stylize(calls, pictures):
+    photo, painting = str(pictures / "content.png"), str(pictures / "style.png")
+    flags = ["--strength", "2", "-o", "a.png"]
+    assert calls(photo, painting, *flags) == calls("stylize", photo, painting, *flags)
+    assert calls(photo, *flags, painting) == calls("stylize", photo, painting, *flags)
+
+
+def test_a_command_wins_over_a_file_of_its_name(calls, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipes").write_bytes(b"")
+    assert main(["recipes"]) == 0
+
+
+@pytest.mark.parametrize("word", ["photo.jpg", "stylise", "paint"])
+def test_a_word_that_is_neither_is_an_unknown_command(word, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([word, "painting.jpg"])
+    assert end.value.code == 2
+    assert f"unknown command '{word}'; choose from stylize, demo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["photo.jpg"]])
+def test_both_files_are_required(argv, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["stylize", *argv])
+    assert end.value.code == 2 and "PAINTING" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("recipe", ["paint", "fast"])
+@pytest.mark.parametrize("strength", [0.1, 1, 10])
+def test_strength_divides_the_content_weight_alone(calls, recipe, strength):
+    changed = calls("stylize", "a.jpg", "b.jpg", "--recipe", recipe, "--strength", str(strength))["recipe"]
+    usual = get_recipe(recipe).override(model="vgg19")
+    assert changed == usual.override(content_weight=usual.content_weight / strength)
+
+
+def test_strength_goes_with_a_content_weight(calls):
+    call = calls("stylize", "a.jpg", "b.jpg", "--content-weight", "0.2", "--strength", "4")
+    assert call["recipe"].content_weight == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("strength", ["0", "-1", "nan", "inf"])
+def test_a_strength_that_makes_no_sense(strength, capsys):
+    assert main(["stylize", "a.jpg", "b.jpg", "--strength=" + strength]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--strength is {strength}; it must be more than 0" in line
+
+
+def test_every_flag_reaches_the_run(calls, tmp_path):
+    argv = ["--gpu=-1", "--seed", "5", "--init", "c.png", "--checkpoint", "r.npz", "--checkpoint-every", "7"]
+    argv += ["--tile-size", "96", "--memory", "1GB", "--report", "r/page.html", "-o", "x/y.tif"]
+    argv += ["--style-scale", "0.5", "--max-long-edge", "300", "--history", "5"]
+    call = calls("stylize", "a.jpg", "b.jpg", *argv)
+    assert (call["gpu"], call["seed"], call["initial"]) == (-1, 5, "c.png")
+    assert (call["checkpoint"], call["checkpoint_every"]) == ("r.npz", 7)
+    assert (call["tile_size"], call["memory"]) == (96, 10**9)
+    outputs = call["outputs"]
+    assert (outputs.final, outputs.report) == ("x/y.tif", "r/page.html")
+    assert outputs.trace == os.path.join("r", "trace.json")
+    recipe = call["recipe"]
+    assert (recipe.style_scale, recipe.max_long_edge, recipe.history) == (0.5, 300, 5)
+
+
+def test_every_setting_and_every_flag_of_a_run_is_here_too():
+    known = set(_make_command_parser("stylize")._option_string_actions)
+    assert set(FLAGS) <= known
+    elsewhere = {"--content-image", "--style-image", "--output_dir", "--output-dir", "--resume", "--version"}
+    assert set(_make_main_parser()._option_string_actions) - elsewhere <= known
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_any_recipe_can_be_chosen(calls, name):
+    call = calls("stylize", "a.jpg", "b.jpg", "--recipe", name)
+    assert call["recipe"] == get_recipe(name).override(model="vgg19")
+
+
+def test_a_run_and_the_command_that_repeats_it(pictures, vgg19_file, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    for name in ("content.png", "style.png"):
+        (tmp_path / name).write_bytes((pictures / name).read_bytes())
+    flags = ["--max-long-edge", "40", "--max-num-epochs", "2", "--pyramid", "2", "--gpu=-1"]
+    assert main(["content.png", "style.png", *flags, "--strength", "3", "--weights", str(vgg19_file)]) == 0
+    first = read_image("content-style.png")
+    assert read_record("content-style.png")["settings"]["content_weight"] == pytest.approx(0.05 / 3)
+    capfd.readouterr()
+    assert main(["show", "content-style.png"]) == 0
+    words = capfd.readouterr().out.splitlines()[0].split()
+    assert words[:4] == ["neural-style", "stylize", "content.png", "style.png"]
+    assert main(words[1:] + ["-o", "again.png"]) == 0
+    np.testing.assert_array_equal(first, read_image("again.png"))
+
+
+def test_an_input_is_never_overwritten(pictures, vgg19_file, capfd):
+    photo, painting = str(pictures / "content.png"), str(pictures / "style.png")
+    assert main(["stylize", photo, painting, "-o", painting, "--weights", str(vgg19_file)]) == 1
+    assert "would be overwritten" in capfd.readouterr().err

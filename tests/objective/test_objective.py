@@ -1,0 +1,128 @@
+"""Relative objectives of images with sizes of their own, whole and in tiles, against NumPy in float64."""
+
+import numpy as np
+import pytest
+from numpy_vgg import NumpyVGG, gram, random_parameters
+
+from neural_style._mxnet import mx
+from neural_style.networks.vgg import ARCHITECTURES, Architecture
+from neural_style.objective.objective import Objective, required_parameters
+from neural_style.recipes.presets import get_recipe
+from neural_style.transfer.compute import available
+from neural_style.transfer.inputs import Pictures
+
+TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
+STYLES = ("relu1_1", "relu2_1", "relu3_1")
+SHARES = (0.5, 0.3, 0.2)
+
+
+def of_recipe(**settings):
+    changed = dict(model="tiny", content_layers=("relu2_2",), style_layers=STYLES, style_layer_weights=SHARES)
+    return get_recipe("paint").override(**dict(changed, max_long_edge=48, **settings))
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "tiny", TINY)
+
+
+@pytest.fixture(params=["moments", "gram"])
+def statistic(request):
+    return request.param
+
+
+class Case:
+    def __init__(self, recipe):
+        rng = np.random.RandomState(4)
+        content, style = (rng.randint(0, 256, size + (3,)).astype("uint8") for size in ((34, 48), (50, 40)))
+        self.recipe = recipe
+        parameters = random_parameters(required_parameters(recipe))
+        self.network = NumpyVGG(TINY.blocks, parameters)
+        self.weights = {name: mx.nd.array(value) for name, value in parameters.items()}
+        self.pictures = Pictures(content, style, None, recipe)
+        self.image = mx.nd.array(0.5 * self.pictures.content + 10 * rng.standard_normal((1, 3, 34, 48)))
+
+    def evaluate(self, tile_size=0):
+        objective = Objective(
+            self.recipe, self.weights, self.pictures, self.image, available(self.image.context), tile_size
+        )
+        evaluation = objective.evaluate()
+        losses = evaluation.values.asnumpy()[:-1] * objective.factors
+        return dict(zip(objective.names, losses)), evaluation.gradient.asnumpy()
+
+    def expect(self):
+        here, content, style = (
+            self.network.forward(np.asarray(array, np.float64)[0])
+            for array in (self.image.asnumpy(), self.pictures.content, self.pictures.style)
+        )
+        measure = gram_per_position if self.recipe.style_statistic == "gram" else moments
+        losses = {}
+        for layer, share in zip(STYLES, SHARES):
+            pairs = list(zip(measure(here[layer]), measure(style[layer])))
+            losses[f"style_{layer}"] = share * np.mean([relative(*pair) for pair in pairs])
+        losses["content_relu2_2"] = self.recipe.content_weight * relative(here["relu2_2"], content["relu2_2"])
+        return losses
+
+
+def gram_per_position(activation):
+    return (gram(activation) / activation[0].size,)
+
+
+def moments(activation):
+    flat = activation.reshape(len(activation), -1)
+    return flat.mean(1), np.cov(flat, bias=True)
+
+
+def relative(one, two):
+    return ((one - two) ** 2).sum() / (two**2).sum()
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.0, 1.7])
+@pytest.mark.parametrize("style_size", ["own", "result"])
+@pytest.mark.parametrize("tile_size", [0, 8])
+def test_losses_are_numpys_whatever_the_styles_size(statistic, scale, style_size, tile_size):
+    case = Case(of_recipe(style_statistic=statistic, style_scale=scale, style_size=style_size))
+    size = np.multiply((48, 38.4) if style_size == "own" else (34, 48), scale)
+    assert abs(size - case.pictures.style.shape[2:]).max() <= 1
+    losses, _ = case.evaluate(tile_size)
+    for name, expected in case.expect().items():
+        assert losses[name] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_tiles_make_the_gradient_of_the_whole(statistic, adaptive):
+    case = Case(of_recipe(style_statistic=statistic, adaptive=adaptive, style_scale=1.3))
+    (losses, whole), (in_tiles, tiled) = case.evaluate(), case.evaluate(tile_size=8)
+    assert losses == pytest.approx(in_tiles, rel=1e-4)
+    assert np.linalg.norm(tiled - whole) < 1e-4 * np.linalg.norm(whole)
+
+
+def test_the_gradient_is_that_of_finite_differences(statistic):
+    case = Case(of_recipe(style_statistic=statistic, tv_weight=0.0))
+    _, gradient = case.evaluate()
+    start, direction = case.image.asnumpy(), np.random.RandomState(1).standard_normal(case.image.shape)
+    values = []
+    for sign in (1, -1):
+        case.image[:] = start + sign * 0.01 * direction
+        values.append(sum(case.expect().values()))
+    assert (gradient * direction).sum() == pytest.approx((values[0] - values[1]) / 0.02, rel=2e-2)
+
+
+def test_relative_losses_do_not_depend_on_the_networks_scale():
+    usual = Case(of_recipe(tv_weight=0.0))
+    scaled = Case(of_recipe(tv_weight=0.0))
+    for kind in ("weight", "bias"):
+        scaled.weights[f"conv1_1_{kind}"] = scaled.weights[f"conv1_1_{kind}"] * 4
+    for name, value in scaled.weights.items():
+        if name.endswith("bias") and not name.startswith("conv1_1"):
+            scaled.weights[name] = value * 4
+    assert usual.evaluate()[0] == pytest.approx(scaled.evaluate()[0], rel=1e-5)
+
+
+def test_content_without_activations_is_finite(statistic):
+    case = Case(of_recipe(style_statistic=statistic))
+    for name, value in case.weights.items():
+        if name.startswith("conv2_2"):
+            value[:] = 0 if name.endswith("weight") else -1
+    losses, gradient = case.evaluate()
+    assert np.isfinite(list(losses.values())).all() and np.isfinite(gradient).all()
