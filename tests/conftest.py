@@ -68,7 +68,7 @@ def lowrank_alone(monkeypatch, tmp_path):
 
     folder = tmp_path / "models"
     network = replace(ARCHITECTURES["vgg16-lowrank"], ranks=((4, 6),) * 12)
-    shapes = network.parameter_shapes(["relu5_1"])
+    shapes = network.parameter_shapes(["relu5_3"])
     save_weights(folder / "vgg16-lowrank.params", random_parameters(shapes))
     monkeypatch.setattr("neural_style.weights.lookup.search_folders", lambda models_dir=None: [folder])
     return folder

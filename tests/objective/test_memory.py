@@ -95,7 +95,8 @@ network = ARCHITECTURES[name]
 graph = Graph(network.fitted(read_index(find_weights(name))) if network.low_rank else network)
 shapes = graph.network.parameter_shapes([term.layer for term in terms])
 mx.random.seed(0)
-parameters = {n: mx.nd.random.normal(0, 0.05, shape) for n, shape in shapes.items()}
+# He's: values that shrink from layer to layer become denormal, which are slow.
+parameters = {n: mx.nd.random.normal(0, (2 / max(1, mx.nd.zeros(s)[0].size)) ** 0.5, s) for n, s in shapes.items()}
 image = mx.nd.random.normal(0, 50, (1, 3, height, width))
 mx.nd.waitall()
 before = status("VmRSS")
@@ -144,6 +145,22 @@ def test_whole_where_it_fits_else_the_largest_tile(parameters):
     tile_size = choose(whole * 0.5)
     assert tile_size % 16 == 0 and 0 < estimate(tile_size) <= whole * 0.5 < estimate(tile_size + 16)
     assert choose(whole * 0.4) < tile_size
+
+
+@pytest.mark.parametrize("size", [(256, 384), (400, 600), (683, 1024)])
+def test_the_bound_is_above_the_estimate(parameters, size):
+    for network in (LOWRANK, vgg.ARCHITECTURES["vgg16"]):
+        arguments = {name: mx.nd.empty(shape) for name, shape in network.parameter_shapes(LAYERS).items()}
+        arguments = Graph(network), TERMS, arguments, size
+        assert memory.estimate(*arguments) < memory.bound(*arguments)
+
+
+def test_the_bound_knows_what_lies_between_the_parts_of_low_rank(parameters):
+    full = Graph(vgg.Architecture("full", LOWRANK.blocks))
+    more = memory.bound(Graph(LOWRANK), TERMS, parameters, (256, 384)) - memory.bound(full, TERMS, parameters, (256, 384))
+    positions = {layer: 256 * 384 // LOWRANK.stride(layer) ** 2 for layer in LOWRANK.convolutions}
+    reached = LOWRANK.convolutions[1 : LOWRANK.convolutions.index("conv5_1") + 1]
+    assert more == sum(2 * 4 * sum(LOWRANK.rank(layer)) * positions[layer] for layer in reached)
 
 
 def test_what_the_caller_holds_counts(parameters):

@@ -405,7 +405,7 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     parameters = random_parameters(network.parameter_shapes(["relu5_1"]))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     lines = {}
-    for megabytes in (4000, 125):
+    for megabytes in (4000, 200):
         monkeypatch.setattr(
             "neural_style.transfer.stylize.available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6
         )
@@ -414,7 +414,7 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
             stylize(content, style, settings, parameters, gpu=-1)
         lines[megabytes] = [record.getMessage() for record in caplog.records if "computed" in record.getMessage()]
     assert len(lines[4000]) == 1 and lines[4000][0].startswith("400 x 240 pixels are computed whole")
-    assert lines[125][0].startswith("400 x 240 pixels are computed in tiles of")
+    assert lines[200][0].startswith("400 x 240 pixels are computed in tiles of")
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="needs at least .* allow more with --memory, or choose a smaller"):
         stylize(content, style, settings, parameters, gpu=-1, memory=1000)
