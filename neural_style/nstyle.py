@@ -27,7 +27,7 @@ def get_args(arglist=None):
         With ``model``, ``content_image``, ``style_image``, ``stop_eps``, ``content_weight``, ``style_weight``,
         ``tv_weight``, ``max_num_epochs``, ``max_long_edge``, ``lr``, ``gpu``, ``output_dir``, ``save_epochs``,
         ``remove_noise``, ``lr_sched_delay`` and ``lr_sched_factor``. ``gpu`` is None if not given, which takes GPU 0
-        where there is one; in the original it was 0. ``model`` is None if not given, which takes vgg19-compact where
+        where there is one; in the original it was 0. ``model`` is None if not given, which takes vgg16-lowrank where
         there are no weights of vgg19; in the original it was vgg19.
     """
     parser = make_parser("neural style")

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,15 +59,16 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture
-def compact_alone(monkeypatch, tmp_path):
-    """A folder with random weights of vgg19-compact, and no other place to look for weights in."""
+def lowrank_alone(monkeypatch, tmp_path):
+    """A folder with random weights of vgg16-lowrank, of small ranks, and no other place to look for weights in."""
     from numpy_vgg import random_parameters
 
     from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.weights.params_file import save_weights
 
     folder = tmp_path / "models"
-    shapes = ARCHITECTURES["vgg19-compact"].parameter_shapes(["relu5_1"])
-    save_weights(folder / "vgg19-compact.params", random_parameters(shapes))
+    network = replace(ARCHITECTURES["vgg16-lowrank"], ranks=((4, 6),) * 12)
+    shapes = network.parameter_shapes(["relu5_3"])
+    save_weights(folder / "vgg16-lowrank.params", random_parameters(shapes))
     monkeypatch.setattr("neural_style.weights.lookup.search_folders", lambda models_dir=None: [folder])
     return folder

@@ -43,7 +43,7 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
     ------
     SettingsError
         If a layer or the kind of pooling is unknown, no layer is asked for, or a low-rank network is not fitted to
-        parameters that reach them.
+        parameters.
     """
     if not layers:
         raise SettingsError("at least one layer of the network must be asked for")
@@ -71,7 +71,7 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
 
 
 def _convolution(x, architecture, layer):
-    """Build a convolution; one of low rank has its three parts, of which the last bears its name and its bias."""
+    """Build a convolution; of one of low rank, the last of the three parts has its name and its bias."""
     channels, rank = architecture.channels(layer), architecture.rank(layer)
     if rank is None:
         return mx.sym.Convolution(x, num_filter=channels, kernel=(3, 3), pad=(1, 1), name=layer)

@@ -6,10 +6,11 @@ is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activation
 the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the block.
 
 A low-rank network has the same blocks, channels and activations, but every convolution after the first is three: a 1x1
-without bias to few channels, a 3x3 without bias between few channels, and a 1x1 with the bias back to VGG's own (Zhang,
-Zou, He & Sun, Accelerating Very Deep Convolutional Networks, TPAMI 2016, and Kim et al., Compression of Deep
-Convolutional Neural Networks, ICLR 2016, factorise convolutions in this way). How many channels lie between is not in
-the table: it is read from the shapes of the parameters, so that every compressed file brings its own.
+without bias to few channels, a 3x3 without bias between few channels, and a 1x1 with the bias back to VGG's number of
+channels. Kim et al., Compression of Deep Convolutional Neural Networks, ICLR 2016, factorise convolutions in this way,
+and Zhang, Zou, He & Sun, Accelerating Very Deep Convolutional Networks, TPAMI 2016, the outputs only. The few channels
+are not in the table: their numbers are read from the shapes of the parameters, so that every compressed file brings its
+own.
 """
 
 import logging
@@ -38,9 +39,10 @@ class Architecture:
         Per block the number of convolutions and their number of output channels.
     low_rank : bool
         Whether every convolution after the first is three of low rank.
-    ranks : tuple of (int, int), optional
+    ranks : tuple of (int or None, int or None), optional
         Of a low-rank network, per convolution after the first, from shallow to deep: the channels before and after its
-        3x3 convolution. They may end where the parameters end; None as long as no parameters are known, see `fitted`.
+        3x3 convolution. A number is None where the parameters do not tell it; there are no ranks at all before the
+        network was `fitted` to parameters.
     """
 
     name: str
@@ -59,17 +61,17 @@ class Architecture:
         Returns
         -------
         Architecture
-            With the ranks of the convolutions from the second one to the last that is whole. What is wrong with the
-            shapes beyond that is for `weights.checks.check_shapes` to say.
+            With the ranks that the parameters have. Whether these are all there, and of shapes that go together, is for
+            `weights.checks.check_shapes` to say.
         """
         if not self.low_rank:
             return self
-        ranks = []
-        for layer in self.convolutions[1:]:
-            shapes = [tuple(getattr(found.get(f"{layer}_{part}_weight"), "shape", ())) for part in ("in", "core")]
-            if not all(len(shape) == 4 and shape[0] > 0 for shape in shapes):
-                break
-            ranks.append((shapes[0][0], shapes[1][0]))
+
+        def outputs(name):
+            shape = tuple(getattr(found.get(name), "shape", ()))
+            return shape[0] if len(shape) == 4 and shape[0] > 0 else None
+
+        ranks = ((outputs(f"{layer}_in_weight"), outputs(f"{layer}_core_weight")) for layer in self.convolutions[1:])
         return replace(self, ranks=tuple(ranks))
 
     def rank(self, convolution):
@@ -78,13 +80,13 @@ class Architecture:
         Raises
         ------
         SettingsError
-            If the network is of low rank and no parameters that reach this convolution are known.
+            If the network is of low rank and not `fitted` to parameters.
         """
         place = self.convolutions.index(convolution)
         if not self.low_rank or place == 0:
             return None
-        if self.ranks is None or place > len(self.ranks):
-            raise SettingsError(f"the weights of {self.name} do not reach {convolution}; choose shallower layers")
+        if self.ranks is None:
+            raise SettingsError(f"the ranks of {self.name} are those of its parameters; fit it to them first")
         return self.ranks[place - 1]
 
     @property
@@ -173,12 +175,13 @@ class Architecture:
         OrderedDict of str to tuple of int
             ``conv1_1_weight`` (C_out, C_in, 3, 3), ``conv1_1_bias`` (C_out,), ... from shallow to deep. A convolution
             of low rank has ``conv1_2_in_weight`` (r, C_in, 1, 1), ``conv1_2_core_weight`` (q, r, 3, 3) and
-            ``conv1_2_out_weight`` (C_out, q, 1, 1) in place of its weight.
+            ``conv1_2_out_weight`` (C_out, q, 1, 1) in place of its weight. r and q are None where the parameters that
+            the network was fitted to do not tell them.
 
         Raises
         ------
         SettingsError
-            If there is no such layer, or the network is of low rank and not `fitted` to parameters that reach it.
+            If there is no such layer, or the network is of low rank and not `fitted` to parameters.
         """
         self.check(layers)
         deepest = max(self.layers.index(layer) for layer in layers)
@@ -202,7 +205,7 @@ ARCHITECTURES = OrderedDict(
     for architecture in (
         Architecture("vgg19", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))),
         Architecture("vgg16", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))),
-        # What `compress` makes of them; models/ carries the first.
+        # What `neural-style compress` makes of them; models/ has the first.
         Architecture("vgg16-lowrank", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), low_rank=True),
         Architecture("vgg19-lowrank", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), low_rank=True),
     )

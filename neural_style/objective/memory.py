@@ -109,8 +109,9 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
 def bound(graph, terms, parameters, size, arrays=0):
     """Give a number of bytes that a picture computed whole does not exceed, from shapes alone.
 
-    Every activation up to the deepest layer and its gradient, which MXNet's plan has at the worst, and what `estimate`
-    adds to the plan. `estimate` is nearer, but binds executors, which takes a second.
+    Every activation up to the deepest layer, those between the parts of convolutions of low rank among them, and its
+    gradient, which MXNet's plan has at the worst, and what `estimate` adds to the plan. `estimate` is nearer, but binds
+    executors, which takes a second.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def bound(graph, terms, parameters, size, arrays=0):
     -------
     int
     """
-    activations = 2 * sum(_reached_bytes(graph.network, terms, size))
+    activations = 2 * sum(_reached_bytes(graph.network, terms, size) + _narrow_bytes(graph.network, terms, size))
     return activations + _beside_the_plan(graph.network, terms, parameters, size, size, arrays)
 
 
@@ -189,9 +190,22 @@ def _reached_bytes(architecture, terms, size):
     return [_activation_bytes(architecture, layer, size) for layer in architecture.layers[: deepest + 1]]
 
 
+def _narrow_bytes(architecture, terms, size):
+    """Give the bytes of what lies between the parts of every convolution of low rank that a term depends on."""
+    deepest = max(architecture.layers.index(term.layer) for term in terms)
+    reached = [layer for layer in architecture.layers[: deepest + 1] if layer.startswith("conv")]
+    ranks = {layer: architecture.rank(layer) for layer in reached}
+    return [sum(rank) * _position_bytes(architecture, layer, size) for layer, rank in ranks.items() if rank]
+
+
 def _activation_bytes(architecture, layer, size):
+    return architecture.channels(layer) * _position_bytes(architecture, layer, size)
+
+
+def _position_bytes(architecture, layer, size):
+    """Give the bytes of one channel of an activation."""
     stride = architecture.stride(layer)
-    return architecture.channels(layer) * (size[0] // stride) * (size[1] // stride) * _FLOAT
+    return (size[0] // stride) * (size[1] // stride) * _FLOAT
 
 
 def _area(size):

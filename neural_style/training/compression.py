@@ -1,16 +1,17 @@
-"""Compress a VGG network: convolutions of low rank, trained towards what the full network sees.
+"""Compress a VGG network: convolutions of low rank, trained towards the activations of the full network.
 
-First `low_rank` factorises the network for the pictures there are. Then all of it is trained on crops of photographs,
-of paintings, and of pictures on their way from one to the other, as they stand after a few steps of an optimisation:
-that is what the network will look at in use, and where an optimiser finds out in which directions a network was never
-shown anything. The losses of a layer, after the ReLU, with T of the full network and S of the compressed one, are::
+First `low_rank` factorises the network for the images there are. Then all convolutions but the first are trained on
+crops of photographs, of paintings, and of images on their way from one to the other, after a few steps of an
+optimisation: those are what the network is used on, and an optimiser finds every direction in which a network was never
+trained. The errors of a layer, after the ReLU, with T of the full network and S of the compressed one, are::
 
-    E = |T - S|^2 / (variance of T over pictures)        G = |G(T) - G(S)|^2 / |G(T)|^2,      G(F) = F F' / M
+    E = mean((T - S)^2) / (variance of T over images)    G = |G(T) - G(S)|^2 / |G(T)|^2,    G(F) = F F' / M
 
-and what is minimised is the sum over layers of (E + `GRAM_SHARE` G) / (E before the training): shallow layers, whose
-errors are small, count as much as deep ones.
+with M positions and a guard against a division by next to nothing, and what is minimised is the mean over layers of
+(E + `GRAM_SHARE` G) / (E before the training): shallow layers, whose errors are small, count as much as deep ones.
 """
 
+import contextlib
 import logging
 import os
 from collections import OrderedDict
@@ -18,8 +19,9 @@ from collections import OrderedDict
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import SettingsError, WeightsError
+from ..errors import CheckpointError, ImageError, OutputError, SettingsError, WeightsError
 from ..executors import FeatureExecutor, bind
+from ..files import check_writable
 from ..images.units import RGB_MEANS
 from ..networks.graph import build_symbol
 from ..networks.vgg import ARCHITECTURES
@@ -34,54 +36,37 @@ from .loop import Schedule, Task, own_state, read_state, train
 
 log = logging.getLogger(__name__)
 
-# Part of the error of Gram matrices in the loss.
+# Weight of the error of Gram matrices in the loss.
 GRAM_SHARE = 0.3
 # Crops that the factorisation is fitted to, and those that are held out.
 _FITTED, _HELD_OUT = 104, 24
-# Pairs of a photograph and a painting that are brought some steps on their way, and after how many steps they are kept.
+# Pairs of a photograph and a painting that are optimised for some steps, and after how many steps the image is kept.
 _PAIRS, _KEPT_AFTER = 16, (3, 8, 20)
-# Part of the crops that is on its way.
+# Share of the crops to train on that are such images.
 _ON_THE_WAY = 1 / 3
-# Between the numbers of batches for different uses, so that none is used twice.
+# Distance between the numbers of batches for different uses, so that none is used twice.
 _APART = 10**6
-# What a Gram matrix of next to nothing is divided by, in parts of a usual one's square.
+# What is added to the squared Gram matrix that an error is divided by, relative to the mean over images.
 _GUARD = 0.1
-# Scale of a bias, in parts of the standard deviation of its layer.
+# Scale of a bias, relative to the standard deviation of its layer.
 _BIAS_SCALE = 0.2
 
 
-def compress(
-    weights,
-    folders,
-    output,
-    model=None,
-    start=None,
-    time=1.06,
-    numbers=2800000,
-    batches=2000,
-    rate=0.001,
-    crop=192,
-    seed=0,
-    state_file=None,
-    resume=False,
-    evaluate_every=100,
-    gpu=None,
-    interrupt=None,
-):
-    """Compress a network and write its parameters in float16.
+class Compression:
+    """The compression of a network: everything that comes before the training is done when it is made.
 
     Parameters
     ----------
     weights : str
         File of a full network.
     folders : sequence of str
-        Folders of pictures; photographs in the first, paintings in the last, which may be the same.
+        Folders of images; photographs in the first, paintings in the last, which may be the same.
     output : str
         The ``.params`` file to write.
     model : str, optional
-        The network that `weights` holds; if not given, the one that fits.
+        The network that `weights` holds; by default the one that fits.
     start : str, optional
-        A compressed network to train on, instead of factorising the full one.
+        A compressed network to train further, instead of factorising the full one.
     time : float
         Of a step, relative to ranks of a third of the channels everywhere; see `low_rank.choose_ranks`.
     numbers : int
@@ -98,124 +83,219 @@ def compress(
     resume : bool
         Continue from the state, bit for bit.
     evaluate_every : int
-        Batches between evaluations on pictures that are held out, each followed by writing the state.
+        Batches between evaluations on images that are held out, each followed by writing the state.
     gpu : int, optional
         See `transfer.compute.choose_device`.
-    interrupt : threading.Event, optional
-        Set it to finish the batch, keep the state and return.
-
-    Returns
-    -------
-    dict
-        ``batch`` and ``loss`` of the best evaluation, ``complete``, and ``errors``: by layer E and G on held-out
-        pictures before and after the training. `output` is written also if the training was interrupted.
 
     Raises
     ------
     WeightsError
         If the weights or the start cannot be used.
     ImageError
-        If a picture cannot be read, or there are too few.
+        If an image cannot be read, or there are too few.
     CheckpointError
         If the state cannot be used.
-    SettingsError, DeviceError, OutputError
+    OutputError
+        If `output` or the state could not be written, or would replace what is read.
+    SettingsError, DeviceError
     """
-    ctx = choose_device(gpu)
-    if crop < 64 or crop % 16:
-        raise SettingsError(f"the crop is {crop}; it must be a multiple of 16 and at least 64 pixels")
-    schedule = Schedule(batches, rate, evaluate_every=evaluate_every)
-    full, parameters = _read_full(weights, model)
-    network = ARCHITECTURES[f"{full.name}-lowrank"]
-    settings = {
-        "weights": os.path.basename(weights),
-        "start": os.path.basename(start) if start else None,
-        "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
-        "time": time,
-        "numbers": numbers,
-        "batches": batches,
-        "rate": rate,
-        "crop": crop,
-        "seed": seed,
-    }
-    state_file = state_file or os.path.splitext(output)[0] + ".state.npz"
-    saved = read_state(state_file, settings) if resume else None
-    training, held_out = read_pictures(folders, 2 * crop)
-    if saved is not None:
-        task = _restore(network, full, parameters, saved, training, held_out, crop, seed, ctx)
-    else:
-        task = _begin(network, full, parameters, start, (time, numbers), training, held_out, crop, seed, ctx)
-    trained = train(task, schedule, state_file, settings, saved, interrupt)
-    save_weights(output, dict(task.fixed, **trained.parameters), dtype="float16")
-    before = task.first_errors
-    task.set(trained.parameters)
-    after = task.held_out_errors()
-    errors = OrderedDict((layer, (before[i], after[i])) for i, layer in enumerate(task.layers))
-    return {"batch": trained.batch, "loss": trained.loss, "complete": trained.complete, "errors": errors}
+
+    def __init__(
+        self,
+        weights,
+        folders,
+        output,
+        model=None,
+        start=None,
+        time=1.06,
+        numbers=2800000,
+        batches=2000,
+        rate=0.001,
+        crop=192,
+        seed=0,
+        state_file=None,
+        resume=False,
+        evaluate_every=100,
+        gpu=None,
+    ):
+        if crop < 64 or crop % 16:
+            raise SettingsError(f"the crop is {crop}; it must be a multiple of 16 and at least 64 pixels")
+        if not 0 <= seed < 2**31:
+            raise SettingsError(f"the seed is {seed}; it must be 0 or more and below 2147483648")
+        self._schedule = Schedule(batches, rate, evaluate_every=evaluate_every)
+        self._output = output
+        self._state_file = state_file or os.path.splitext(output)[0] + ".state.npz"
+        full, parameters = _read_full(weights, model)
+        low_rank.check_limits(full, time, numbers)
+        network = ARCHITECTURES[f"{full.name}-lowrank"]
+        self._settings = {
+            "weights": os.path.basename(weights),
+            "start": os.path.basename(start) if start else None,
+            "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
+            "time": time,
+            "numbers": numbers,
+            "batches": batches,
+            "rate": rate,
+            "crop": crop,
+            "seed": seed,
+        }
+        self._saved = read_state(self._state_file, self._settings) if resume else None
+        compressed = _read_start(start, network, full) if start and not resume else None
+        _check_outputs(output, self._state_file, [weights, start])
+        ctx = choose_device(gpu)
+        training, held_out = _read_pictures(folders, crop)
+        kept = {}
+        if self._saved is not None:
+            compressed, kept = _read_saved(self._saved, network, full, crop, self._state_file)
+        elif compressed is None:
+            compressed = _factorise(full, parameters, (time, numbers), training, crop, seed, ctx)
+        # The first convolution is the full network's own, which files round to float16.
+        first = full.convolutions[0]
+        compressed.update((name, parameters[name]) for name in (f"{first}_weight", f"{first}_bias"))
+        if self._saved is None:
+            kept["on_their_way"] = _images_on_their_way(network, compressed, training, crop, seed, gpu)
+        self._task = _Task(network, full, parameters, compressed, training, held_out, crop, seed, ctx, **kept)
+
+    def run(self, interrupt=None):
+        """Train the compressed network, and write the best one in float16, also if the training was interrupted.
+
+        Parameters
+        ----------
+        interrupt : threading.Event, optional
+            Set it to finish the batch, keep the state, write the network and return.
+
+        Returns
+        -------
+        dict
+            ``batch`` and ``loss`` of the best evaluation, ``complete``, and ``errors``: by layer, E and G on held-out
+            images before and after the training.
+
+        Raises
+        ------
+        SettingsError
+            If the training comes to values that are not finite.
+        CheckpointError, OutputError, WeightsError
+            If the state to resume is damaged, a file cannot be written, or a value is too large for float16.
+        """
+        task = self._task
+        trained = train(task, self._schedule, self._state_file, self._settings, self._saved, interrupt)
+        save_weights(self._output, dict(task.fixed, **trained.parameters), dtype="float16")
+        task.set(trained.parameters)
+        before, after = task.first_errors, task.held_out_errors()
+        errors = OrderedDict((layer, (before[i], after[i])) for i, layer in enumerate(task.layers))
+        return {"batch": trained.batch, "loss": trained.loss, "complete": trained.complete, "errors": errors}
 
 
 def _read_full(weights, model):
+    full = [name for name, network in ARCHITECTURES.items() if not network.low_rank]
+    if model is not None and model not in full:
+        raise SettingsError(f"'{model}' is no network that can be compressed; choose from {', '.join(full)}")
     fitting = (model,) if model else fitting_models(read_index(weights))[0]
-    full = [name for name in fitting if not ARCHITECTURES[name].low_rank]
-    if len(full) != 1:
-        raise WeightsError(f"{weights} is not one full network; name the network it holds with its model")
-    network = ARCHITECTURES[full[0]]
+    fitting = [name for name in fitting if name in full]
+    if not fitting:
+        raise WeightsError(
+            f"{weights} does not hold the weights of a full network; choose those of {' or '.join(full)}"
+        )
+    # If several fit, the file ends before they differ, and reading it says what is missing.
+    network = ARCHITECTURES[fitting[0]]
     return network, read_parameters(weights, network.parameter_shapes([network.layers[-1]]))
 
 
-def _begin(network, full, parameters, start, limits, training, held_out, crop, seed, ctx):
+def _read_start(start, network, full):
+    fitted = network.fitted(read_index(start))
+    return read_parameters(start, fitted.parameter_shapes([full.layers[-1]]))
+
+
+def _check_outputs(output, state_file, inputs):
+    """Find out whether the output and the state can be written, before there is anything to write."""
+    places = [os.path.realpath(path) for path in (output, state_file, *filter(None, inputs))]
+    for number, path in enumerate((output, state_file)):
+        if places.count(places[number]) > 1:
+            raise OutputError(f"{path} is given for two files; give another name")
+        check_writable(path)
+
+
+def _read_pictures(folders, crop):
+    training, held_out = read_pictures(folders, 2 * crop)
+    for folder, pictures in ((folders[0], training[0]), (folders[-1], training[-1])):
+        if not pictures:
+            raise ImageError(f"{folder}: all of its images are held out, none is left to train on; add more")
+    return training, held_out
+
+
+def _factorise(full, parameters, limits, training, crop, seed, ctx):
     pictures = Pictures(training)
-    if start is None:
-        crops = [mx.nd.array(pictures.batch(seed, _APART + i, 4, crop), ctx=ctx) for i in range(_FITTED // 4)]
-        log.info("measuring %d convolutions on %d crops", len(full.convolutions), _FITTED)
-        ranks = low_rank.choose_ranks(full, low_rank.spectra(full, parameters, crops), *limits)
-        log.info("factorising them")
-        compressed = low_rank.decompose(full, parameters, crops, ranks)
-        del crops
-    else:
-        fitted = network.fitted(read_index(start))
-        compressed = read_parameters(start, fitted.parameter_shapes([full.layers[-1]]))
-    on_their_way = _pictures_on_their_way(network, compressed, training, crop, seed)
-    return _Compression(network, full, parameters, compressed, training, held_out, on_their_way, crop, seed, ctx)
+    crops = [mx.nd.array(pictures.batch(seed, _APART + i, 4, crop), ctx=ctx) for i in range(_FITTED // 4)]
+    log.info("measuring %d convolutions on %d crops", len(full.convolutions), _FITTED)
+    ranks = low_rank.choose_ranks(full, low_rank.spectra(full, parameters, crops), *limits)
+    log.info("factorising them")
+    return low_rank.decompose(full, parameters, crops, ranks)
 
 
-def _restore(network, full, parameters, saved, training, held_out, crop, seed, ctx):
-    state = own_state(saved)
+def _read_saved(saved, network, full, crop, state_file):
+    """Return the compressed network's parameters in a state, and what else `_Task` remembers."""
     compressed = OrderedDict((name[len("now:") :], value) for name, value in saved.items() if name.startswith("now:"))
-    first = full.convolutions[0]
-    compressed.update((name, parameters[name]) for name in (f"{first}_weight", f"{first}_bias"))
-    try:
-        first_errors, on_their_way = state["first_errors"], state["on_their_way"]
-    except KeyError as error:
-        raise WeightsError(f"the state of the training has no {error}; begin anew") from error
-    return _Compression(
-        network, full, parameters, compressed, training, held_out, on_their_way, crop, seed, ctx, first_errors
+    shapes = network.fitted(compressed).parameter_shapes([full.layers[-1]])
+    shapes = {name: shape for name, shape in shapes.items() if not _is_fixed(name)}
+    kept = own_state(saved)
+    kept_shapes = {
+        "first_errors": (len(_layers(full)), 2),
+        "on_their_way": (max(1, len(np.atleast_1d(kept.get("on_their_way", 0)))), 3, crop, crop),
+        "scales": (len(shapes),),
+    }
+    if not (_is_sound(compressed, shapes) and _is_sound(kept, kept_shapes)):
+        raise CheckpointError(f"{state_file}: the state of the training is damaged; begin anew")
+    return OrderedDict((name, compressed[name]) for name in shapes), {name: kept[name] for name in kept_shapes}
+
+
+def _is_sound(arrays, shapes):
+    found = [(arrays.get(name), shape) for name, shape in shapes.items()]
+    return all(
+        a is not None and a.shape == shape and a.dtype.kind == "f" and np.isfinite(a).all() for a, shape in found
     )
 
 
-def _pictures_on_their_way(network, compressed, training, crop, seed):
-    """Return float16 (K, 3, crop, crop): images as they stand after some steps from noise, content and recoloured."""
+def _layers(full):
+    """Return the activations that are compared: all that depend on a factorised convolution, after the ReLU."""
+    return [layer for layer in full.layers if layer.startswith("relu")][1:]
+
+
+def _is_fixed(name):
+    return name.startswith("conv1_1_")
+
+
+def _images_on_their_way(network, compressed, training, crop, seed, gpu):
+    """Return images after some steps from noise, content and recoloured content, float16 (K, 3, crop, crop)."""
     contents, styles = Pictures(training[:1]), Pictures(training[-1:])
     weights, kept = {name: mx.nd.array(value) for name, value in compressed.items()}, []
     recipe = get_recipe("fast").override(
-        model=network.name, max_long_edge=crop, max_steps=max(_KEPT_AFTER), noise_range=20.0, save_every=0
+        model=network.name, max_long_edge=crop, max_steps=max(_KEPT_AFTER), stop_eps=0.0, noise_range=20.0, save_every=0
     )
 
     def keep(step, image):
         if step.number in _KEPT_AFTER:
             kept.append(image.asnumpy()[0].astype("float16"))
 
-    log.info("taking %d pairs of pictures some steps on their way", _PAIRS)
-    quiet = logging.getLogger("neural_style.transfer")
-    level = quiet.level
-    quiet.setLevel(logging.WARNING)
-    try:
+    log.info("optimising %d pairs of images for %d steps", _PAIRS, max(_KEPT_AFTER))
+    with _quiet("neural_style.transfer"), _quiet("neural_style.objective"):
         for number in range(_PAIRS):
-            content, style = (_to_picture(group.batch(seed, 2 * _APART + number, 1, crop, 0)) for group in (contents, styles))
-            start = ("noise", "recoloured", "content")[number % 3]
-            stylize(content, style, recipe.override(initial=start), weights=weights, seed=number + 1, callback=keep)
-    finally:
-        quiet.setLevel(level)
+            crops = (group.batch(seed, 2 * _APART + number, 1, crop, 0) for group in (contents, styles))
+            content, style = map(_to_picture, crops)
+            start = recipe.override(initial=("noise", "recoloured", "content")[number % 3])
+            stylize(content, style, start, weights=weights, gpu=gpu, seed=number + 1, callback=keep)
     return np.stack(kept)
+
+
+@contextlib.contextmanager
+def _quiet(name):
+    """Leave out a package's messages, but for warnings."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _to_picture(batch):
@@ -223,33 +303,43 @@ def _to_picture(batch):
     return np.clip(np.rint(levels), 0, 255).astype("uint8")
 
 
-class _Compression(Task):
+class _Task(Task):
     """A compressed network that learns from the full one."""
 
     def __init__(
-        self, network, full, teacher, compressed, training, held_out, on_their_way, crop, seed, ctx, first_errors=None
+        self,
+        network,
+        full,
+        teacher,
+        compressed,
+        training,
+        held_out,
+        crop,
+        seed,
+        ctx,
+        on_their_way,
+        first_errors=None,
+        scales=None,
     ):
-        self._network, self._full, self._crop, self._seed, self._ctx = network, full, crop, seed, ctx
-        self.layers = [layer for layer in full.layers if layer.startswith("relu")][1:]
+        self._full, self._crop, self._seed, self._ctx = full, crop, seed, ctx
+        self.layers = _layers(full)
         arrays = OrderedDict((name, mx.nd.array(value, ctx=ctx)) for name, value in compressed.items())
-        self.fixed = OrderedDict((name, array) for name, array in arrays.items() if name.startswith("conv1_1_"))
-        self.parameters = OrderedDict((name, array) for name, array in arrays.items() if name not in self.fixed)
+        self.fixed = OrderedDict((name, array) for name, array in arrays.items() if _is_fixed(name))
+        self.parameters = OrderedDict((name, array) for name, array in arrays.items() if not _is_fixed(name))
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self._pictures, self._on_their_way = Pictures(training), on_their_way
         shape = (1, 3, crop, crop)
         teacher = {name: mx.nd.array(value, ctx=ctx) for name, value in teacher.items()}
         self._teacher = FeatureExecutor(build_symbol(full, self.layers), teacher, shape, ctx)
         self._calibrate()
-        self.scales = {name: self._scale(name, array) for name, array in self.parameters.items()}
-        self._symbol = _error_symbol(network.fitted(compressed), self.layers, crop, self._variances)
+        if scales is None:
+            scales = [self._scale(name, array) for name, array in self.parameters.items()]
+        self.scales = dict(zip(self.parameters, map(float, scales)))
+        symbol = _error_symbol(network.fitted(compressed), self.layers, crop, self._variances)
         self._inputs = {name: mx.nd.zeros(s, ctx=ctx) for name, s in self._input_shapes(shape).items()}
-        self._executor = bind(
-            self._symbol, self._inputs, dict(arrays), ctx, gradients=self._gradients
-        )
+        self._executor = bind(symbol, self._inputs, arrays, ctx, gradients=self._gradients)
         pictures = Pictures(held_out)
-        self._questions = [
-            self._ask(pictures.batch(seed + 1, number, 1, crop, 0)) for number in range(_HELD_OUT)
-        ]
+        self._questions = [self._ask(pictures.batch(seed + 1, number, 1, crop, 0)) for number in range(_HELD_OUT)]
         self.first_errors = self.held_out_errors() if first_errors is None else first_errors
         weights = 1 / np.maximum(self.first_errors[:, 0], 1e-6)
         self._weights = np.stack([weights, GRAM_SHARE * weights], axis=1) / len(weights)
@@ -270,7 +360,8 @@ class _Compression(Task):
 
     def state(self):
         """See `loop.Task`."""
-        return {"first_errors": self.first_errors, "on_their_way": self._on_their_way}
+        scales = np.array([self.scales[name] for name in self.parameters])
+        return {"first_errors": self.first_errors, "on_their_way": self._on_their_way, "scales": scales}
 
     def set(self, parameters):
         """Give the compressed network other parameters, NumPy arrays by name."""
@@ -289,7 +380,7 @@ class _Compression(Task):
         return data
 
     def _calibrate(self):
-        """Measure the variance of every layer of the full network over pictures, and the usual square of its Gram."""
+        """Measure the variance of every layer of the full network over images, and its Gram matrix's mean square."""
         means, squares, grams = ([[] for _ in self.layers] for _ in range(3))
         for number in range(12):
             data = self._pictures.batch(self._seed, 3 * _APART + number, 1, self._crop, 0)
@@ -320,7 +411,7 @@ class _Compression(Task):
         return shapes
 
     def _ask(self, data):
-        """Return what the full network says of a crop, the inputs of `_error_symbol`."""
+        """Return the inputs of `_error_symbol` for a crop, from the full network's activations."""
         question = {"data": mx.nd.array(data, ctx=self._ctx)}
         for layer, usual, target in zip(self.layers, self._usual, self._teacher.read(data)):
             gram = _gram(target)
@@ -349,13 +440,14 @@ def _error_symbol(network, layers, crop, variances):
         difference = mx.sym.reshape(symbol[i] - mx.sym.Variable(f"{layer}_target"), shape=(-1,))
         # Inner products, because MXNet's sums go through one thread.
         outputs.append(mx.sym.dot(difference, difference) * (1 / (numbers * variance)))
-        difference = mx.sym.reshape(_gram(symbol[i], mx.sym, crop // network.stride(layer)) - mx.sym.Variable(f"{layer}_gram"), shape=(-1,))
+        gram = _gram(symbol[i], mx.sym, crop // network.stride(layer))
+        difference = mx.sym.reshape(gram - mx.sym.Variable(f"{layer}_gram"), shape=(-1,))
         outputs.append(mx.sym.dot(difference, difference) * mx.sym.Variable(f"{layer}_share"))
     return mx.sym.Group(outputs)
 
 
 def _gram(activation, operators=None, side=None):
-    """Return the Gram matrix (N, C, C) of an activation (N, C, h, w), a symbol or an array, divided by its positions."""
+    """Return the Gram matrix (N, C, C) of an activation (N, C, h, h), array or symbol, divided by its positions."""
     operators = mx.nd if operators is None else operators
     side = activation.shape[2] if side is None else side
     # (N, C, h, w) -> (N, C, M)

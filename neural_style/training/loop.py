@@ -1,8 +1,8 @@
 """The loop of every training: one schedule, one optimizer, evaluations on what is held out, and a state that resumes.
 
 What is trained is a task: it knows its parameters and gives their gradients for the batch of a number; the loop knows
-nothing of networks. A run that is interrupted and resumed takes the same steps as one that is not, bit for bit, because
-a batch depends on its number alone and the state on disk holds everything else.
+nothing of networks. A training that is interrupted and resumed takes the same steps as one that is not, bit for bit,
+because a batch depends on its number only and the state on disk holds everything else.
 """
 
 import json
@@ -21,23 +21,23 @@ from ..files import output_error, replacing
 
 log = logging.getLogger(__name__)
 
-# Adam, Kingma & Ba, ICLR 2015: the published decay rates. The small number that keeps it from dividing by zero must be
-# small beside gradients of any task's scale.
+# Adam, Kingma & Ba, ICLR 2015, with the published decay rates. Epsilon, which keeps it from dividing by zero, is less
+# than the published one, because gradients are of any scale.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
 # Batches between two lines of the log.
 _LOG_EVERY = 20
 
 
 class Task:
-    """What the loop asks of something that is to be trained.
+    """What the loop needs of something that is to be trained.
 
     Attributes
     ----------
     parameters : mapping of str to mxnet.nd.NDArray
         What is trained; the loop changes the arrays in place.
     scales : mapping of str to float
-        By parameter, what the learning rate is multiplied by: the size of its usual values, so that one rate means the
-        same relative change everywhere.
+        By parameter, what the learning rate is multiplied by: the size of its usual values, so that a rate means the
+        same relative change of every parameter. A task that resumes must have the same scales as before.
     """
 
     def gradients(self, number):
@@ -55,7 +55,7 @@ class Task:
         raise NotImplementedError
 
     def state(self):
-        """Return what the task itself has to remember to resume, a mapping of str to numpy.ndarray."""
+        """Return what the task must remember to resume, besides its parameters: a mapping of str to numpy.ndarray."""
         return {}
 
 
@@ -67,10 +67,10 @@ class Schedule:
     ----------
     batches : int
     rate : float
-        Learning rate at its highest, as a share of `Task.scales`. It rises linearly and then falls to nothing along half
-        a cosine (Loshchilov & Hutter, SGDR, ICLR 2017).
+        Learning rate at its highest, as a share of `Task.scales`: it falls to nothing along half a cosine (Loshchilov &
+        Hutter, SGDR, ICLR 2017).
     warm_up : int
-        Batches during which it rises.
+        Batches at the beginning during which it also rises linearly.
     evaluate_every : int
         Batches between two evaluations, each followed by writing the state.
     """
@@ -95,14 +95,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best parameters that an evaluation found.
+    """The parameters with the smallest loss of all evaluations.
 
     Attributes
     ----------
     loss : float
         On what is held out.
     batch : int
-        After how many.
+        The number of batches taken before that evaluation.
     parameters : dict of str to numpy.ndarray
     complete : bool
         Whether all batches were taken; if not, the training was interrupted.
@@ -115,7 +115,7 @@ class Trained:
 
 
 def train(task, schedule, state_file, settings, resume=None, interrupt=None):
-    """Train until the schedule ends or somebody interrupts.
+    """Train until the schedule ends or `interrupt` is set.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     settings : dict
         What the training depends on, as JSON can hold it; written into the state for `read_state` to compare.
     resume : mapping of str to numpy.ndarray, optional
-        What `read_state` gave, to continue from there.
+        What `read_state` returned, to continue from there.
     interrupt : threading.Event, optional
         Set it to finish the batch, keep the state and return.
 
@@ -137,9 +137,9 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     Raises
     ------
     CheckpointError
-        If the state is not that of such a task.
+        If the state to resume is damaged or of another task.
     SettingsError
-        If the loss is no longer finite.
+        If a loss is not finite.
     OutputError
         If the state cannot be written.
     """
@@ -147,15 +147,15 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     if resume is None:
         number, best = 0, _evaluate(task, 0, None)
     else:
-        number, best = _restore(task, moments, resume)
+        number, best = _restore(task, moments, resume, state_file)
     begun, first = time.time(), number
     while number < schedule.batches and not (interrupt is not None and interrupt.is_set()):
         loss, gradients = task.gradients(number)
         if not math.isfinite(loss):
             raise SettingsError(f"the loss of batch {number + 1} is not finite; use a lower learning rate")
+        # Kingma & Ba's corrections for the first steps are in the rate.
+        rate = schedule.at(number) * math.sqrt(1 - _BETA2 ** (number + 1)) / (1 - _BETA1 ** (number + 1))
         number += 1
-        # Kingma & Ba's corrections for the first steps, in the rate.
-        rate = schedule.at(number - 1) * math.sqrt(1 - _BETA2**number) / (1 - _BETA1**number)
         for name, array in task.parameters.items():
             mx.nd.adam_update(
                 array,
@@ -197,15 +197,17 @@ def read_state(path, settings, may_differ=("batches",)):
     Raises
     ------
     CheckpointError
-        If the file cannot be read, is something else, or is of other settings.
+        If the file cannot be read, is not the state of a training, or of one with other settings.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        before = json.loads(str(arrays["settings"]))
+        before = dict(json.loads(str(arrays["settings"])))
     except OSError as error:
-        raise CheckpointError(f"{path}: the state of the training cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # a damaged archive fails in many ways, and none of them is ours
+        raise CheckpointError(
+            f"{path}: the state of the training cannot be read ({error.strerror or error})"
+        ) from error
+    except Exception as error:  # a damaged archive fails with almost any class of error
         raise CheckpointError(f"{path}: not the state of a training of this program") from error
     changed = [name for name, value in settings.items() if name not in may_differ and before.get(name) != value]
     if changed:
@@ -215,13 +217,15 @@ def read_state(path, settings, may_differ=("batches",)):
 
 
 def own_state(arrays):
-    """Return what `Task.state` gave when a state was written, by the same names."""
+    """Return from what `read_state` returned what `Task.state` did when it was written."""
     return _part(arrays, "task")
 
 
 def _evaluate(task, number, best):
     loss, line = task.evaluate()
     log.info("after %d batches, held out: %s", number, line)
+    if not math.isfinite(loss):
+        raise SettingsError(f"the held-out loss after {number} batches is not finite; use a lower learning rate")
     if best is not None and best["loss"] <= loss:
         return best
     parameters = OrderedDict((name, array.asnumpy()) for name, array in task.parameters.items())
@@ -244,18 +248,22 @@ def _write_state(path, task, moments, number, best, settings):
         raise output_error(path, error) from error
 
 
-def _restore(task, moments, arrays):
+def _restore(task, moments, arrays, path):
     try:
         for name, array in task.parameters.items():
             for kept, place in zip(("now", "mean", "square"), (array, *moments[name])):
-                value = arrays[f"{kept}:{name}"]
-                if value.shape != place.shape or not np.isfinite(value).all():
-                    raise CheckpointError(f"the state of the training has a damaged {kept}:{name}; begin anew")
-                place[:] = mx.nd.array(value)
-        best = {"loss": float(arrays["best_loss"]), "batch": int(arrays["best_batch"])}
-        return int(arrays["number"]), dict(best, parameters=_part(arrays, "best"))
-    except KeyError as error:
-        raise CheckpointError(f"the state of the training has no {error}; begin anew") from error
+                place[:] = mx.nd.array(_sound(arrays[f"{kept}:{name}"], array.shape))
+        best = {"loss": float(_sound(arrays["best_loss"], ())), "batch": int(_sound(arrays["best_batch"], ()))}
+        parameters = ((name, _sound(arrays[f"best:{name}"], array.shape)) for name, array in task.parameters.items())
+        return int(_sound(arrays["number"], ())), dict(best, parameters=OrderedDict(parameters))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the state of the training is damaged ({error}); begin anew") from error
+
+
+def _sound(value, shape):
+    if value.shape != shape or not np.isfinite(value).all():
+        raise ValueError(f"shape {value.shape} for {shape}, or values that are not finite")
+    return value
 
 
 def _part(arrays: Mapping[str, np.ndarray], kind: str):

@@ -21,6 +21,7 @@ from collections import OrderedDict
 import numpy as np
 
 from .._mxnet import mx
+from ..errors import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,10 @@ _MULTIPLE = 8
 # What a number of an activation costs beside a multiplication of a convolution, for the step forward and back: a fit to
 # times of MXNet 1.9.1 for convolutions of 64 channels at full size to 512 at an eighth, on a processor with AVX2.
 _COST_OF_A_NUMBER = 37
-# The share of the channels at which the ranks of a network are all alike, that ranks are measured by.
+# Even ranks, by which others are measured, are this share of the channels.
 _EVEN_SHARE = 1 / 3
+# Errors of layers, as parts of their variance, are not told from 0 below this.
+_LEAST_ERROR = 1e-9
 
 
 def spectra(network, parameters, pictures, pooling="avg"):
@@ -63,17 +66,19 @@ def spectra(network, parameters, pictures, pooling="avg"):
             own = _eigenvalues(_covariance(outputs)[0])
             root, _ = _roots(_second_moment(inputs))
             seen = np.linalg.svd(root.dot(_unfold(weight)), compute_uv=False) ** 2
-            found[layer] = own / own.sum(), seen / seen.sum()
+            found[layer] = _shares(own), _shares(seen)
     return found
 
 
 def choose_ranks(network, found, time, numbers=None):
     """Choose ranks for the least error at a given time of a step.
 
-    The error of an activation is taken to be the sum of what every convolution up to it leaves out, which `spectra`
-    tells. What is minimised is the sum over all activations of that error relative to the one with even ranks, a third
-    of the channels everywhere; so no layer is sacrificed to another one whose errors are larger by nature. With one
-    multiplier for the time, every convolution has its best ranks by itself.
+    The error of an activation is taken to be the sum of what every convolution up to it leaves out, by `spectra`. What
+    is minimised is the sum over all activations of that error relative to the one with even ranks, a third of the
+    channels everywhere; so no layer is sacrificed to another one whose errors are larger by nature. Time has a price,
+    the same for all convolutions, for which each has its best ranks on its own; the lowest price that keeps the limits
+    is taken. No other ranks that take as long or less have a smaller error. The number of parameters has no price of
+    its own.
 
     Parameters
     ----------
@@ -90,29 +95,50 @@ def choose_ranks(network, found, time, numbers=None):
     -------
     OrderedDict of str to (int, int)
         By convolution, the channels before and after the 3x3.
+
+    Raises
+    ------
+    SettingsError
+        As `check_limits`.
     """
-    shapes = network.parameter_shapes([network.layers[-1]])
-    shapes = OrderedDict((layer, shapes[f"{layer}_weight"]) for layer in found)
+    check_limits(network, time, numbers)
+    shapes = _shapes(network)
     even = OrderedDict((layer, even_ranks(shape)) for layer, shape in shapes.items())
-    errors = np.cumsum([_left_out(found[layer], *even[layer]) for layer in found])
+    errors = np.maximum(np.cumsum([_left_out(found[layer], *even[layer]) for layer in found]), _LEAST_ERROR)
     # A convolution's own error is in every activation from it on.
     urgency = dict(zip(found, np.cumsum(1 / errors[::-1])[::-1]))
-    allowed = time * sum(step_cost(network, layer, shapes[layer], *even[layer]) for layer in found)
+    allowed = time * _cost(network, shapes, even)
     tables = {layer: _table(network, layer, shapes[layer], found[layer], urgency[layer]) for layer in found}
 
     def choose(price):
         return OrderedDict((layer, _cheapest(tables[layer], price)) for layer in found)
 
     def fits(ranks):
-        cost = sum(step_cost(network, layer, shapes[layer], *ranks[layer]) for layer in found)
-        size = sum(_numbers(shapes[layer], *ranks[layer]) for layer in found)
-        return cost <= allowed and (numbers is None or size <= numbers)
+        return _cost(network, shapes, ranks) <= allowed and (numbers is None or _size(shapes, ranks) <= numbers)
 
-    low, high = 1e-12, 1e6  # of the price of time: the first is too low for any limit, the second too high for none
+    # Prices of time: the first is too low to keep any limit, with the second all ranks are the smallest.
+    low, high = 1e-12, 1e6
     for _ in range(60):
         middle = np.sqrt(low * high)
         low, high = (low, middle) if fits(choose(middle)) else (middle, high)
     return choose(high)
+
+
+def check_limits(network, time, numbers=None):
+    """Raise SettingsError if not even the smallest ranks keep the limits of `choose_ranks`."""
+    shapes = _shapes(network)
+    smallest = OrderedDict((layer, (_MULTIPLE, _MULTIPLE)) for layer in shapes)
+    even = OrderedDict((layer, even_ranks(shape)) for layer, shape in shapes.items())
+    least = _cost(network, shapes, smallest) / _cost(network, shapes, even)
+    if not time >= least:
+        raise SettingsError(
+            f"the time of a step is {time}; the smallest ranks take {least:.3f}, so it must be that or more"
+        )
+    if numbers is not None and not numbers >= _size(shapes, smallest):
+        raise SettingsError(
+            f"at most {numbers} parameters are allowed; the smallest ranks have {_size(shapes, smallest)}, allow that "
+            "or more"
+        )
 
 
 def even_ranks(shape):
@@ -148,10 +174,11 @@ def decompose(network, parameters, pictures, ranks, pooling="avg"):
             result[f"{layer}_weight"], result[f"{layer}_bias"] = weight, bias
             approximate = [_convolve(x, weight, bias) for x in approximate]
         else:
-            parts = _factorise(weight, bias, inputs, approximate, *ranks[layer])
+            before, after = ranks[layer]
+            parts = _factorise(weight, bias, inputs, approximate, before, after)
             result.update((f"{layer}_{name}", value.astype("float32")) for name, value in parts.items())
             approximate = [_through(x, *(result[f"{layer}_{name}"] for name in parts)) for x in approximate]
-            log.info("%s: %d of %d and %d of %d channels", layer, ranks[layer][0], weight.shape[1], ranks[layer][1], len(weight))
+            log.info("%s: %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
         approximate = [mx.nd.relu(x) for x in approximate]
         if network.layers[network.layers.index(layer) + 2].startswith("pool"):
             approximate = [_pool(x, pooling) for x in approximate]
@@ -159,7 +186,7 @@ def decompose(network, parameters, pictures, ranks, pooling="avg"):
 
 
 def _layers(network, parameters, pictures, pooling):
-    """Walk through a full network: per convolution its name, weight, bias and the inputs it has for the pictures."""
+    """Walk through a full network; yield the name, weight, bias and inputs of every convolution."""
     inputs = list(pictures)
     for layer in network.layers:
         if layer.startswith("conv"):
@@ -172,7 +199,7 @@ def _layers(network, parameters, pictures, pooling):
 
 def _factorise(weight, bias, inputs, approximate, before, after):
     outputs, channels = weight.shape[:2]
-    # What the full network has, and the same convolution of what the factorised one has so far.
+    # y, what the full network has, and z, the same convolution of what the factorised one has so far.
     wanted = [_convolve(x, weight, bias) for x in inputs]
     there = [_convolve(x, weight, np.zeros_like(bias)) for x in approximate]
     joint, means = _covariance([mx.nd.concat(y, z, dim=1) for y, z in zip(wanted, there)])
@@ -202,9 +229,7 @@ def _convolve(x, weight, bias=None):
     side = weight.shape[2]
     arrays = [mx.nd.array(array, ctx=x.context) for array in (weight, bias) if array is not None]
     pad = (side // 2, side // 2)
-    return mx.nd.Convolution(
-        x, *arrays, kernel=(side, side), pad=pad, num_filter=weight.shape[0], no_bias=bias is None
-    )
+    return mx.nd.Convolution(x, *arrays, kernel=(side, side), pad=pad, num_filter=weight.shape[0], no_bias=bias is None)
 
 
 def _pool(x, pooling):
@@ -261,9 +286,27 @@ def _left_out(shares, before, after):
     return shares[0][after:].sum() + shares[1][before:].sum()
 
 
-def _numbers(shape, before, after):
-    outputs, inputs = shape[:2]
-    return inputs * before + 9 * before * after + after * outputs + outputs
+def _shares(energies):
+    return energies / max(energies.sum(), np.finfo(float).tiny)
+
+
+def _shapes(network):
+    """Return the shapes of the kernels of a full network's convolutions after the first, by convolution."""
+    shapes = network.parameter_shapes([network.layers[-1]])
+    return OrderedDict((layer, shapes[f"{layer}_weight"]) for layer in network.convolutions[1:])
+
+
+def _cost(network, shapes, ranks):
+    return sum(step_cost(network, layer, shape, *ranks[layer]) for layer, shape in shapes.items())
+
+
+def _size(shapes, ranks):
+    """Return the number of parameters of convolutions that are factorised."""
+    size = 0
+    for layer, (outputs, inputs, _, _) in shapes.items():
+        before, after = ranks[layer]
+        size += inputs * before + 9 * before * after + after * outputs + outputs
+    return size
 
 
 def _table(network, layer, shape, shares, urgency):

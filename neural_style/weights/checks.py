@@ -17,7 +17,7 @@ def check_shapes(found, shapes, source):
     found : mapping of str to Entry, numpy.ndarray or mxnet.nd.NDArray
         What `source` holds: things with a shape and a dtype.
     shapes : dict of str to tuple of int
-        What is needed.
+        What is needed; None, the rank of a layer that `found` does not have, fits nothing.
     source : str or path-like
         For the message.
 
@@ -28,13 +28,21 @@ def check_shapes(found, shapes, source):
     """
     for name, shape in shapes.items():
         if name not in found:
+            # A full convolution and one of low rank have the same place and other parameters.
+            instead = [
+                other for other in found if other not in shapes and _place(other) and _place(other) == _place(name)
+            ]
+            remedy = "choose weights that go deeper, or shallower layers"
+            if instead:
+                remedy = (
+                    f"it has {instead[0]} instead: these are the weights of another network, choose it with --model"
+                )
             raise WeightsError(
-                f"{source} has no parameter {name}, which must be {tuple(shape)}{_extent(found)}; "
-                "choose weights that go deeper, or shallower layers"
+                f"{source} has no parameter {name}, which must be {_format(shape)}{_extent(found)}; {remedy}"
             )
         if tuple(found[name].shape) != tuple(shape):
             raise WeightsError(
-                f"{source}: parameter {name} has shape {tuple(found[name].shape)} where {tuple(shape)} is needed; "
+                f"{source}: parameter {name} has shape {tuple(found[name].shape)} where {_format(shape)} is needed; "
                 "these are the weights of another network"
             )
         if _type_name(found[name].dtype) not in ("float16", "float32", "float64"):
@@ -86,6 +94,10 @@ def fitting_models(found):
     return tuple(depths), next(iter(depths.values()), None)
 
 
+def _format(shape):
+    return str(tuple(shape)).replace("None", "?")
+
+
 def _place(name):
     """Give (block, convolution) of a parameter name such as conv3_1_weight, or None."""
     match = re.fullmatch(r"conv(\d+)_(\d+)_(?:(?:in_|core_|out_)?weight|bias)", name)
@@ -103,10 +115,9 @@ def _type_name(dtype):
 
 def _depth(index, architecture):
     architecture = architecture.fitted(index)
-    if architecture.low_rank and not architecture.ranks:
-        return None
-    last = architecture.convolutions[len(architecture.ranks)] if architecture.low_rank else architecture.layers[-1]
-    shapes = architecture.parameter_shapes([last])
+    if architecture.low_rank and None in architecture.ranks[0]:
+        return None  # the first convolution, which is full, does not make a network of low rank
+    shapes = architecture.parameter_shapes([architecture.layers[-1]])
     own = [name for name in index if _place(name)]
     whole = OrderedDict()
     for name, shape in shapes.items():

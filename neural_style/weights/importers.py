@@ -11,7 +11,8 @@ with zeros, which to the source means its mean colour and to us ours. Where the 
 0.005, 0.499 and 0.409 of 255) the outermost pixels of conv1_1 see a padding that is at most half a grey level off. Not
 folding the means would be exact there and off by as much everywhere else.
 
-The fully connected layers are dropped.
+The fully connected layers are dropped. A network of low rank, which only this program writes, is checked and passes as
+it is.
 """
 
 import inspect
@@ -196,15 +197,18 @@ def _arrange(convolutions, model, source):
         for stem, parts in convolutions.items():
             for part, value in parts.items():
                 params[f"{names.get(stem, stem)}_{part}"] = value
+        architecture = architecture.fitted(params)
         try:
             return architecture, _checked(params, architecture, convolutions, names, source)
         except WeightsError as error:
-            errors.append((sum(stem in names for stem in convolutions), error))
+            known = architecture.parameter_shapes([architecture.layers[-1]])
+            errors.append((sum(name in known for name in params), error))
     raise max(errors, key=lambda pair: pair[0])[1]
 
 
 def _checked(params, architecture, convolutions, names, source):
-    present = [layer for layer in _stems(architecture) if f"{layer}_weight" in params]
+    own = {names.get(stem) for stem in convolutions}
+    present = [layer for layer in architecture.convolutions if layer in own]
     foreign = [stem for stem in convolutions if stem not in names]
     if not present:
         raise WeightsError(f"{source} has no convolutions named as in this layout; check --layout")
@@ -256,7 +260,7 @@ def _collect(found):
 
 
 def _read_original(source):
-    return _read_params(source, r"(conv\d+_\d+)_(weight|bias)")
+    return _read_params(source, r"(conv\d+_\d+)_((?:in_|core_|out_)?weight|bias)")
 
 
 def _read_gluon(source):

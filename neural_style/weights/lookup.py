@@ -102,6 +102,8 @@ def find_weights(model, weights=None, models_dir=None):
         return found
     folders = search_folders(models_dir)
     remedy = f"neural-style weights fetch {name}" if name in KNOWN_FILES else "neural-style weights list"
+    if name in ARCHITECTURES and ARCHITECTURES[name].low_rank:
+        remedy = "neural-style compress"
     raise WeightsError(
         f"no weights '{name}': {name}{SUFFIX} is not in {', '.join(map(str, folders))}; get them with "
         f"'{remedy}', or name a file with --weights"
@@ -248,7 +250,7 @@ def is_complete(path, model):
         index = read_index(path)
         architecture = ARCHITECTURES[model].fitted(index)
         check_shapes(index, architecture.parameter_shapes([_complete(architecture)]), path)
-    except (WeightsError, SettingsError):  # the latter if a low-rank network's parameters end before
+    except WeightsError:
         return False
     return True
 

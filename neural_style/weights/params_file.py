@@ -89,20 +89,27 @@ def save_weights(path, params, dtype="float32"):
     params : dict of str to numpy.ndarray or mxnet.nd.NDArray
         Names without ``arg:``, which is added as in the original's file.
     dtype : {"float32", "float16"}
-        Of the values in the file. Whoever reads them computes in float32 all the same.
+        Of the values in the file; `load_weights` returns float32 in any case.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
+    WeightsError
+        If a value is too large for `dtype`.
     """
     path = Path(path)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is found
+        params = OrderedDict((name, mx.nd.array(value, dtype=dtype)) for name, value in params.items())
+    for name, array in params.items():
+        if np.isinf(array.asnumpy()).any():
+            raise WeightsError(f"parameter {name} has values that are too large for {dtype}; {path} is not written")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
             with open(part, "wb"):  # MXNet does not say why it cannot
                 pass
-            mx.nd.save(part, {f"arg:{name}": mx.nd.array(value, dtype=dtype) for name, value in params.items()})
+            mx.nd.save(part, {f"arg:{name}": array for name, array in params.items()})
             read_index(part)  # nor does it look whether the last bytes reached the disk
     except OSError as error:
         raise OutputError(f"weights cannot be written to {path} ({error.strerror}); choose another place") from error

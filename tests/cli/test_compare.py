@@ -67,9 +67,9 @@ def test_with_content_and_style_a_network_judges(files, vgg19_file, capfd):
     assert f"judged by vgg19, {vgg19_file}" in out
 
 
-def test_without_weights_of_vgg19_the_compact_network_judges_and_it_is_said(files, compact_alone, capfd):
+def test_without_weights_of_vgg19_a_network_of_low_rank_judges_and_it_is_said(files, lowrank_alone, capfd):
     argv = ["--content", files / "content.png", "--style", files / "style.png", files / "a.png", files / "b.jpg"]
-    assert "judged by vgg19-compact, " in run(capfd, *argv)
+    assert "judged by vgg16-lowrank, " in run(capfd, *argv)
 
 
 @pytest.fixture
@@ -102,16 +102,16 @@ def original(files, *more):
     return ["--original", "--max-long-edge", 40, "--max-num-epochs", 2, "--output", files / "ours.png", *more]
 
 
-def test_original_fetches_paints_and_compares(files, published, compact_alone, capfd):
+def test_original_fetches_paints_and_compares(files, published, lowrank_alone, capfd):
     told = json.loads(run(capfd, "--json", *original(files)))
     assert sorted(published) == ["4343_starry_night.jpg", "IMG_4343.jpg", "starry_night.jpg"]
     assert told["b"]["file"] == str(files / "ours.png") and told["a"]["file"].endswith("4343_starry_night.jpg")
     assert told["a"]["content"] < 1e-9 < told["b"]["content"]
     assert told["notes"] == [
-        "the published picture is of vgg19, ours of vgg19-compact: another network makes another picture"
+        "the published picture is of vgg19, ours of vgg16-lowrank: another network makes another picture"
     ]
     record = read_record(files / "ours.png")
-    assert (record["recipe"], record["steps"], record["settings"]["model"]) == ("mxnet-0.7", 2, "vgg19-compact")
+    assert (record["recipe"], record["steps"], record["settings"]["model"]) == ("mxnet-0.7", 2, "vgg16-lowrank")
     run(capfd, *original(files))
     assert len(published) == 3  # nothing is fetched twice
 
@@ -152,7 +152,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("argv, code, message", [row[1:] for row in BAD], ids=[row[0] for row in BAD])
-def test_what_cannot_be_compared_is_one_line(argv, code, message, files, compact_alone, capfd):
+def test_what_cannot_be_compared_is_one_line(argv, code, message, files, lowrank_alone, capfd):
     (files / "text.png").write_text("no picture")
     (files / "cut.png").write_bytes((files / "a.png").read_bytes()[:700])
     save_image(files / "small.png", np.zeros((9, 9, 3), "uint8"))
@@ -163,13 +163,13 @@ def test_what_cannot_be_compared_is_one_line(argv, code, message, files, compact
     except SystemExit as end:
         got = end.code
     out, err = capfd.readouterr()
-    lines = [line for line in err.splitlines() if "the network is vgg19-compact" not in line]
+    lines = [line for line in err.splitlines() if "the network is vgg16-lowrank" not in line]
     assert (got, out) == (code, "") and message in lines[-1] and lines[-1].startswith("neural-style")
     assert code == 2 or len(lines) == 1
     assert {path: path.stat().st_mtime_ns for path in files.iterdir()} == before
 
 
-def test_a_file_that_cannot_be_fetched(files, compact_alone, monkeypatch, capfd):
+def test_a_file_that_cannot_be_fetched(files, lowrank_alone, monkeypatch, capfd):
     monkeypatch.setenv("NEURAL_STYLE_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(files / "cache"))

@@ -32,7 +32,7 @@ def given(monkeypatch):
     return calls
 
 
-def test_it_leaves_three_pictures_and_a_sheet_and_prints_where_they_are(folder, compact_alone, capfd):
+def test_it_leaves_three_pictures_and_a_sheet_and_prints_where_they_are(folder, lowrank_alone, capfd):
     from skimage import data
 
     assert demo(folder) == 0
@@ -45,23 +45,23 @@ def test_it_leaves_three_pictures_and_a_sheet_and_prints_where_they_are(folder, 
     assert result.shape == (31, 48, 3)
     np.testing.assert_array_equal(sheet, make_contact_sheet([content, style, result], ["content", "style", "result"]))
     assert "epoch 1, relative change" in err
-    assert len([line for line in err.splitlines() if "the network is vgg19-compact" in line]) == 1
+    assert len([line for line in err.splitlines() if "the network is vgg16-lowrank" in line]) == 1
 
 
-def test_without_flags_it_is_the_default_recipe_at_384_pixels(given, compact_alone, tmp_path, monkeypatch):
+def test_without_flags_it_is_the_default_recipe_at_384_pixels(given, lowrank_alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("neural_style.images.painting.paint", lambda size, seed: np.zeros(size + (3,), "uint8"))
     assert main(["demo"]) == 130
     ((content, style, outputs, recipe), more) = given[0]
-    expected = get_recipe("mxnet-0.7").override(model="vgg19-compact", max_long_edge=384, save_every=0)
+    expected = get_recipe("mxnet-0.7").override(model="vgg16-lowrank", max_long_edge=384, save_every=0)
     assert recipe == expected
     assert (content, style, outputs.final) == tuple(f"output/{name}" for name in NAMES[:3])
-    assert more == dict(weights=compact_alone / "vgg19-compact.params", gpu=None)
+    assert more == dict(weights=lowrank_alone / "vgg16-lowrank.params", gpu=None)
     assert read_image(style).shape == (255, 384, 3)
 
 
 @pytest.mark.parametrize("name", command.CONTENTS)
-def test_every_content_is_in_scikit_image_itself(name, given, compact_alone, folder, monkeypatch):
+def test_every_content_is_in_scikit_image_itself(name, given, lowrank_alone, folder, monkeypatch):
     def refuse(*args, **more):
         raise AssertionError("nothing may be downloaded")
 
@@ -71,7 +71,7 @@ def test_every_content_is_in_scikit_image_itself(name, given, compact_alone, fol
     assert min(read_image(folder / NAMES[0]).shape[:2]) >= 300
 
 
-def test_another_seed_paints_another_picture(given, compact_alone, folder):
+def test_another_seed_paints_another_picture(given, lowrank_alone, folder):
     demo(folder)
     first = read_image(folder / NAMES[1])
     demo(folder, "--seed", 0)
@@ -79,15 +79,15 @@ def test_another_seed_paints_another_picture(given, compact_alone, folder):
     assert not np.array_equal(first, read_image(folder / NAMES[1]))
 
 
-def test_the_full_network_runs_where_its_weights_are(given, compact_alone, vgg19_file, folder, monkeypatch, capfd):
+def test_the_full_network_runs_where_its_weights_are(given, lowrank_alone, vgg19_file, folder, monkeypatch, capfd):
     monkeypatch.setattr(
-        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
+        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [lowrank_alone, vgg19_file.parent]
     )
     demo(folder)
-    demo(folder, "--model", "vgg19-compact")
+    demo(folder, "--model", "vgg16-lowrank")
     assert [(args[3].model, more["weights"].name) for args, more in given] == [
         ("vgg19", "vgg19.params"),
-        ("vgg19-compact", "vgg19-compact.params"),
+        ("vgg16-lowrank", "vgg16-lowrank.params"),
     ]
     assert "there are no weights" not in capfd.readouterr().err
 
@@ -101,7 +101,7 @@ def test_the_full_network_runs_where_its_weights_are(given, compact_alone, vgg19
         (["--content", "astronaut"], 2, "invalid choice: 'astronaut'"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_written(argv, code, message, compact_alone, folder, capfd):
+def test_what_cannot_be_done_is_said_before_anything_is_written(argv, code, message, lowrank_alone, folder, capfd):
     try:
         assert demo(folder, *argv) == code
     except SystemExit as end:
@@ -110,14 +110,14 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(argv, code, mess
     assert not folder.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_named(compact_alone, folder, capfd):
+def test_a_folder_that_cannot_be_written_is_named(lowrank_alone, folder, capfd):
     folder.parent.mkdir()
     folder.write_text("a file")
     assert demo(folder) == 1
     assert str(folder) in capfd.readouterr().err.splitlines()[-1]
 
 
-def test_a_picture_that_scikit_image_does_not_have_is_named(compact_alone, folder, monkeypatch, capfd):
+def test_a_picture_that_scikit_image_does_not_have_is_named(lowrank_alone, folder, monkeypatch, capfd):
     from skimage import data
 
     def fail():
@@ -129,7 +129,7 @@ def test_a_picture_that_scikit_image_does_not_have_is_named(compact_alone, folde
     assert "'coffee' (no network); choose another --content" in line
 
 
-def test_an_interrupted_demo_makes_no_sheet(compact_alone, folder, monkeypatch, capfd):
+def test_an_interrupted_demo_makes_no_sheet(lowrank_alone, folder, monkeypatch, capfd):
     real = job.repaint
 
     def interrupt(*args, **more):

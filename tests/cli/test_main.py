@@ -204,19 +204,19 @@ def without_weights(pictures, *more):
     return [word for word in argv if word not in ("--weights", "FILE")]
 
 
-def test_without_the_full_networks_weights_the_compact_one_runs_and_a_line_says_so(
-    pictures, compact_alone, tmp_path, capfd
+def test_without_the_full_networks_weights_a_network_of_low_rank_runs_and_a_line_says_so(
+    pictures, lowrank_alone, tmp_path, capfd
 ):
     assert main(without_weights(pictures, "--output", tmp_path / "o.png")) == 0
     told = [line for line in capfd.readouterr().err.splitlines() if "vgg19" in line]
     assert told == [
-        "there are no weights of vgg19 here, so the network is vgg19-compact; 'neural-style weights fetch vgg19' gets "
+        "there are no weights of vgg19 here, so the network is vgg16-lowrank; 'neural-style weights fetch vgg19' gets "
         "the full one"
     ]
     assert (tmp_path / "o.png").exists()
 
 
-def test_a_network_that_is_named_is_not_replaced(pictures, compact_alone, tmp_path, capfd):
+def test_a_network_that_is_named_is_not_replaced(pictures, lowrank_alone, tmp_path, capfd):
     argv = without_weights(pictures, "--model", "vgg19", "--output", tmp_path / "o.png")
     assert main(argv) == 1
     lines = capfd.readouterr().err.splitlines()
@@ -224,9 +224,9 @@ def test_a_network_that_is_named_is_not_replaced(pictures, compact_alone, tmp_pa
     assert not (tmp_path / "o.png").exists()
 
 
-def test_the_full_network_runs_where_its_weights_are(calls, monkeypatch, compact_alone, vgg19_file, capfd):
+def test_the_full_network_runs_where_its_weights_are(calls, monkeypatch, lowrank_alone, vgg19_file, capfd):
     monkeypatch.setattr(
-        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [compact_alone, vgg19_file.parent]
+        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [lowrank_alone, vgg19_file.parent]
     )
     with pytest.raises(Called) as caught:
         main([])
@@ -235,12 +235,12 @@ def test_the_full_network_runs_where_its_weights_are(calls, monkeypatch, compact
     assert capfd.readouterr().err == ""
 
 
-def test_a_file_that_is_named_brings_its_network(calls, compact_alone):
-    call = calls("--weights", "vgg19-compact")
-    assert call["recipe"].model == "vgg19-compact" and call["weights"] == compact_alone / "vgg19-compact.params"
+def test_a_file_that_is_named_brings_its_network(calls, lowrank_alone):
+    call = calls("--weights", "vgg16-lowrank")
+    assert call["recipe"].model == "vgg16-lowrank" and call["weights"] == lowrank_alone / "vgg16-lowrank.params"
 
 
-def test_the_legacy_interface_chooses_the_same_way(pictures, compact_alone, tmp_path):
+def test_the_legacy_interface_chooses_the_same_way(pictures, lowrank_alone, tmp_path):
     argv = without_weights(pictures, "--output_dir", str(tmp_path) + os.sep)
     nstyle.train_nstyle(nstyle.get_args(argv))
     assert (tmp_path / "final.jpg").exists()

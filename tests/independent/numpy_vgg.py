@@ -11,6 +11,7 @@ class NumpyVGG:
     blocks : tuple of (int, int)
         Convolutions and channels per block.
     parameters : mapping of str to numpy.ndarray
+        Of full convolutions or of low rank.
     """
 
     def __init__(self, blocks, parameters, pooling="avg"):
@@ -25,14 +26,22 @@ class NumpyVGG:
                 yield "relu", f"relu{b}_{c}"
             yield "pool", f"pool{b}"
 
+    def kernels(self, name):
+        """Give the kernels of a convolution: one, three of low rank, or none where the parameters end."""
+        names = (f"{name}_weight", f"{name}_in_weight", f"{name}_core_weight", f"{name}_out_weight")
+        return [self.parameters[key] for key in names if key in self.parameters]
+
     def forward(self, image):
         """Give all activations (C, H, W) of an image (3, H, W), by name, in order."""
         activations, x = {}, np.asarray(image, dtype=np.float64)
         for kind, name in self.operations():
             if kind == "conv":
-                if f"{name}_weight" not in self.parameters:
+                kernels = self.kernels(name)
+                if not kernels:
                     break
-                x = convolve(x, self.parameters[f"{name}_weight"]) + self.parameters[f"{name}_bias"][:, None, None]
+                for kernel in kernels:
+                    x = convolve(x, kernel)
+                x = x + self.parameters[f"{name}_bias"][:, None, None]
             elif kind == "relu":
                 x = np.maximum(x, 0)
             else:
@@ -56,8 +65,8 @@ class NumpyVGG:
             if gradient is None:
                 continue
             if kind == "conv":
-                flipped = self.parameters[f"{name}_weight"][:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-                gradient = convolve(gradient, flipped)
+                for kernel in reversed(self.kernels(name)):
+                    gradient = convolve(gradient, kernel[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
             elif kind == "relu":
                 gradient = gradient * (activations[name] > 0)
             else:
@@ -69,13 +78,14 @@ class NumpyVGG:
 
 
 def convolve(x, weight):
-    """Cross-correlate (C, H, W) with (K, C, 3, 3), zero padding 1."""
+    """Cross-correlate (C, H, W) with (K, C, S, S), S odd, zero padding S // 2."""
     _, height, width = x.shape
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    side = weight.shape[2]
+    padded = np.pad(x, ((0, 0), (side // 2, side // 2), (side // 2, side // 2)))
     return sum(
         np.einsum("kc,chw->khw", weight[:, :, i, j], padded[:, i : i + height, j : j + width])
-        for i in range(3)
-        for j in range(3)
+        for i in range(side)
+        for j in range(side)
     )
 
 

@@ -22,12 +22,12 @@ RUN = [sys.executable, "-m", "neural_style"]
 
 
 @pytest.fixture
-def inputs(pictures, compact_alone, tmp_path):
+def inputs(pictures, lowrank_alone, tmp_path):
     """Pictures of their own, that a test may change, and the arguments of a run with them."""
     for name in ("content.png", "style.png"):
         shutil.copy(str(pictures / name), str(tmp_path / name))
     # Not where this process alone would find it without its name.
-    shutil.copy(str(compact_alone / "vgg19-compact.params"), str(tmp_path / "w.params"))
+    shutil.copy(str(lowrank_alone / "vgg16-lowrank.params"), str(tmp_path / "w.params"))
     return ["--content-image", str(tmp_path / "content.png"), "--style-image", str(tmp_path / "style.png")] + [
         *("--weights", str(tmp_path / "w.params"), "--gpu", "-1", "--max-long-edge", "40"),
         *("--save-epochs", "3", "--stop-eps", "0"),
@@ -130,7 +130,7 @@ def refused(capfd, *argv):
     return line
 
 
-def test_other_pictures_and_weights_are_refused(checkpoint, compact_alone, tmp_path, capfd):
+def test_other_pictures_and_weights_are_refused(checkpoint, lowrank_alone, tmp_path, capfd):
     before = checkpoint.read_bytes()
     picture = read_image(tmp_path / "content.png")
     save_image(tmp_path / "content.png", 255 - picture)

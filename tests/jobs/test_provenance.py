@@ -76,12 +76,12 @@ def test_what_is_in_it(record, pictures, vgg19_file):
     assert record == dict(expected, settings=settings)
 
 
-def test_weights_that_would_be_found_are_told_without_their_folder(pictures, compact_alone):
-    recipe = get_recipe("mxnet-0.7").override(model="vgg19-compact")
-    path = compact_alone / "vgg19-compact.params"
+def test_weights_that_would_be_found_are_told_without_their_folder(pictures, lowrank_alone):
+    recipe = get_recipe("mxnet-0.7").override(model="vgg16-lowrank")
+    path = lowrank_alone / "vgg16-lowrank.params"
     inputs = pictures / "content.png", pictures / "style.png"
     told = provenance.describe_run(recipe, 0, None, path, *inputs)["weights"]
-    assert (told["file"], told["found"]) == ("vgg19-compact.params", True)
+    assert (told["file"], told["found"]) == ("vgg16-lowrank.params", True)
     assert provenance.describe_run(recipe, 0, None, {}, *inputs)["weights"] is None
 
 

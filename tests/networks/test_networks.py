@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,82 @@ def test_unknown_pooling_and_no_layers_are_errors():
 
 
 def test_the_network_in_the_box_has_every_parameter_that_its_table_names():
-    path = os.path.join(os.path.dirname(__file__), "..", "..", "models", "vgg19-compact.params")
-    carried = {name: entry.shape for name, entry in read_index(path).items()}
-    assert carried == vgg.ARCHITECTURES["vgg19-compact"].parameter_shapes(["pool5"])
+    path = os.path.join(os.path.dirname(__file__), "..", "..", "models", "vgg16-lowrank.params")
+    index = read_index(path)
+    network = vgg.ARCHITECTURES["vgg16-lowrank"].fitted(index)
+    assert {name: entry.shape for name, entry in index.items()} == network.parameter_shapes(["pool5"])
+    assert {entry.dtype for entry in index.values()} == {"<f2"}
+
+
+# Low rank.
+
+
+def test_every_activation_of_low_rank_equals_numpys():
+    network = vgg.Architecture("tiny", TINY.blocks, low_rank=True, ranks=((2, 3), (1, 2), (3, 1), (4, 4), (2, 2)))
+    parameters = random_parameters(network.parameter_shapes(network.layers))
+    image = np.random.RandomState(1).standard_normal((1, 3, 13, 18))
+    for pooling in graph.POOLINGS:
+        outputs = evaluate(graph.build_symbol(network, network.layers, pooling), parameters, image)
+        expected = NumpyVGG(network.blocks, parameters, pooling).forward(image[0])
+        assert len(expected) == len(outputs) == len(network.layers)
+        for layer, output in zip(network.layers, outputs):
+            np.testing.assert_allclose(output[0], expected[layer], rtol=1e-4, atol=1e-5, err_msg=layer)
+
+
+def test_the_three_parts_are_one_convolution_of_their_product():
+    network = vgg.Architecture("tiny", ((2, 5),), low_rank=True, ranks=((2, 3),))
+    parameters = random_parameters(network.parameter_shapes(["conv1_2"]))
+    image = np.random.RandomState(1).standard_normal((1, 3, 7, 6))
+    (found,) = evaluate(graph.build_symbol(network, ["conv1_2"]), parameters, image)
+    parts = (parameters.pop(f"conv1_2_{part}_weight") for part in ("in", "core", "out"))
+    # (r, C) (q, r, 3, 3) (K, q) -> (K, C, 3, 3)
+    parameters["conv1_2_weight"] = np.einsum("rcyx,qrij,kqyx->kcij", *parts)
+    (full,) = evaluate(graph.build_symbol(vgg.Architecture("full", ((2, 5),)), ["conv1_2"]), parameters, image)
+    np.testing.assert_allclose(found, full, rtol=1e-4, atol=1e-5)
+
+
+def test_parameters_of_low_rank_are_in_the_order_in_which_they_are_used():
+    network = vgg.Architecture("tiny", ((2, 4), (1, 6)), low_rank=True, ranks=((2, 3), (1, 5)))
+    assert list(network.parameter_shapes(["relu2_1"]).items()) == [
+        ("conv1_1_weight", (4, 3, 3, 3)),
+        ("conv1_1_bias", (4,)),
+        ("conv1_2_in_weight", (2, 4, 1, 1)),
+        ("conv1_2_core_weight", (3, 2, 3, 3)),
+        ("conv1_2_out_weight", (4, 3, 1, 1)),
+        ("conv1_2_bias", (4,)),
+        ("conv2_1_in_weight", (1, 4, 1, 1)),
+        ("conv2_1_core_weight", (5, 1, 3, 3)),
+        ("conv2_1_out_weight", (6, 5, 1, 1)),
+        ("conv2_1_bias", (6,)),
+    ]
+    symbol = graph.build_symbol(network, ["relu2_1"])
+    assert set(symbol.list_arguments()) == set(network.parameter_shapes(["relu2_1"])) | {"data"}
+    assert symbol.list_outputs() == ["relu2_1_output"]
+
+
+def test_ranks_are_those_of_the_parameters():
+    ranks = ((2, 3), (1, 2), (3, 1), (4, 4), (2, 2))
+    network = vgg.Architecture("tiny", TINY.blocks, low_rank=True)
+    arrays = random_parameters(replace(network, ranks=ranks).parameter_shapes(network.layers))
+    assert network.fitted(arrays).ranks == ranks
+    assert network.fitted(arrays).fitted({}).ranks == ((None, None),) * 5
+    # A file that ends inside a convolution, or has something else in its place.
+    del arrays["conv2_2_core_weight"], arrays["conv2_3_in_weight"]
+    arrays["conv3_1_core_weight"] = np.zeros(3)
+    assert network.fitted(arrays).ranks == ((2, 3), (1, 2), (3, None), (None, 4), (2, None))
+    assert network.fitted(arrays).parameter_shapes(["conv2_2"])["conv2_2_core_weight"] == (None, 3, 3, 3)
+    assert TINY.fitted(arrays) is TINY
+    assert network.rank("conv1_1") is None and TINY.rank("conv2_1") is None
+    with pytest.raises(SettingsError, match="the ranks of tiny are those of its parameters"):
+        network.parameter_shapes(["relu1_2"])
+    with pytest.raises(SettingsError, match="the ranks of tiny are those of its parameters"):
+        graph.build_symbol(network, ["relu1_2"])
+
+
+def test_low_rank_changes_neither_halo_nor_alignment():
+    for lowrank, full in (("vgg16-lowrank", "vgg16"), ("vgg19-lowrank", "vgg19")):
+        lowrank, full = vgg.ARCHITECTURES[lowrank], vgg.ARCHITECTURES[full]
+        assert lowrank.layers == full.layers
+        for layer in full.layers:
+            assert vgg.halo(lowrank, [layer]) == vgg.halo(full, [layer])
+            assert vgg.alignment(lowrank, [layer]) == vgg.alignment(full, [layer])

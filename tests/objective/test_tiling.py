@@ -13,7 +13,7 @@ from neural_style.objective.representations import STYLE_STATISTICS, loss_symbol
 from neural_style.objective.terms import Term
 from neural_style.objective.tiling import TiledLossExecutor, cut, read_tiled
 from neural_style.weights.lookup import find_weights
-from neural_style.weights.params_file import load_weights
+from neural_style.weights.params_file import load_weights, read_index
 
 VGG19, VGG16 = ARCHITECTURES["vgg19"], ARCHITECTURES["vgg16"]
 # The depths of the real networks, so that halo and strides are theirs, with few channels.
@@ -195,11 +195,11 @@ def test_tiled_is_whole_for_any_layers(architecture, terms):
 
 
 def test_tiled_is_whole_with_the_network_in_the_box():
-    compact = ARCHITECTURES["vgg19-compact"]
-    shapes = compact.parameter_shapes([term.layer for term in FULL])
-    parameters = load_weights(find_weights("vgg19-compact", None), shapes, mx.cpu())
-    problem = Problem(compact, FULL, (203, 331), parameters=parameters)
-    assert problem.count(96) == 2 and problem.count(32) > 6
+    path = find_weights("vgg16-lowrank")
+    lowrank = ARCHITECTURES["vgg16-lowrank"].fitted(read_index(path))
+    parameters = load_weights(path, lowrank.parameter_shapes([term.layer for term in FULL]), mx.cpu())
+    problem = Problem(lowrank, FULL, (203, 331), parameters=parameters)
+    assert problem.count(96) == 3 and problem.count(32) > 6
     problem.check(96)
     problem.check(32)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.transfer import compute
 from neural_style.transfer.stylize import stylize
 
-COMPACT = ARCHITECTURES["vgg19-compact"]
+LOWRANK = replace(ARCHITECTURES["vgg16-lowrank"], ranks=((16, 16),) * 12)
 TERMS = [Term("style", "relu1_1"), Term("style", "relu3_1"), Term("content", "relu3_2")]
 LAYERS = [term.layer for term in TERMS]
 
@@ -34,7 +35,7 @@ def computes():
 
 @pytest.fixture(scope="module")
 def parameters():
-    parameters = random_parameters(COMPACT.parameter_shapes(LAYERS))
+    parameters = random_parameters(LOWRANK.parameter_shapes(LAYERS))
     return {name: mx.nd.array(value) for name, value in parameters.items()}
 
 
@@ -48,7 +49,7 @@ def rounded(array):
 def losses_of(graph):
     """Build the losses of a whole picture."""
     activations = dict(zip(LAYERS, graph.build(LAYERS)))
-    return loss_symbol(TERMS, represent(TERMS, activations, {layer: COMPACT.channels(layer) for layer in LAYERS}))
+    return loss_symbol(TERMS, represent(TERMS, activations, {layer: LOWRANK.channels(layer) for layer in LAYERS}))
 
 
 def picture(height, width, seed=0):
@@ -76,7 +77,7 @@ def test_a_convolution_takes_rounded_numbers_and_adds_them_up_in_float32(compute
 
 
 def test_the_first_convolution_and_gram_matrices_stay_in_float32(computes):
-    nodes = json.loads(losses_of(Graph(COMPACT, precision="bf16")).tojson(remove_amp_cast=False))["nodes"]
+    nodes = json.loads(losses_of(Graph(LOWRANK, precision="bf16")).tojson(remove_amp_cast=False))["nodes"]
     for node in nodes:
         if node["op"] in ("Convolution", "FullyConnected"):
             lowered = "amp_cast" in {nodes[i]["op"] for i, _, _ in node["inputs"]}
@@ -108,8 +109,8 @@ def relative(found, expected):
 
 def test_the_gradient_is_near_that_of_float32(computes, parameters):
     arguments = parameters, picture(65, 83), picture(65, 83, seed=1)
-    losses, gradient = run(Graph(COMPACT), *arguments)
-    near_losses, near = run(Graph(COMPACT, precision="bf16"), *arguments)
+    losses, gradient = run(Graph(LOWRANK), *arguments)
+    near_losses, near = run(Graph(LOWRANK, precision="bf16"), *arguments)
     np.testing.assert_allclose(near_losses, losses, rtol=0.02)
     # Eight bits of precision through nine layers; and not the same computation by mistake.
     assert 1e-4 < relative(near, gradient) < 0.1
@@ -117,7 +118,7 @@ def test_the_gradient_is_near_that_of_float32(computes, parameters):
 
 def test_tiles_compute_the_same_in_bf16(computes, parameters):
     arguments = parameters, picture(97, 131), picture(97, 131, seed=1)
-    graph = Graph(COMPACT, precision="bf16")
+    graph = Graph(LOWRANK, precision="bf16")
     losses, gradient = run(graph, *arguments)
     tiled_losses, tiled = run(graph, *arguments, tile_size=32)
     np.testing.assert_allclose(tiled_losses, losses, rtol=1e-3)
@@ -129,7 +130,7 @@ def test_a_run_in_bf16_goes_where_one_in_float32_goes(computes, parameters):
     rng = np.random.RandomState(0)
     content, style = rng.randint(0, 256, (2, 48, 64, 3)).astype("uint8")
     recipe = get_recipe("mxnet-0.7").override(
-        model="vgg19-compact", style_layers=("relu1_1", "relu3_1"), content_layers=("relu3_2",), max_long_edge=64
+        model="vgg16-lowrank", style_layers=("relu1_1", "relu3_1"), content_layers=("relu3_2",), max_long_edge=64
     )
     recipe = recipe.override(max_steps=4, stop_eps=0.0, initial="content")
     results = {

@@ -1,6 +1,7 @@
 """The loop itself, on a small network; that its numbers are the originals' is shown in test_golden."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -236,10 +237,10 @@ def test_an_unknown_model_is_named(content, style):
         stylize(content, style, RECIPE.override(model="vgg20"), gpu=-1)
 
 
-def test_a_network_whose_weights_are_not_here_has_a_stand_in(content, style, compact_alone):
+def test_a_network_whose_weights_are_not_here_has_a_stand_in(content, style, lowrank_alone):
     settings = get_recipe("mxnet-0.7").override(max_long_edge=40, max_steps=1)
     result = stylize(content, style, settings, gpu=-1)
-    assert result.recipe == settings.override(model="vgg19-compact") and len(result.history) == 1
+    assert result.recipe == settings.override(model="vgg16-lowrank") and len(result.history) == 1
     for named in ("vgg16", "vgg19"):
         with pytest.raises(WeightsError, match=f"no weights '{named}'"):
             stylize(content, style, settings.override(model=named), gpu=-1)
@@ -399,11 +400,12 @@ def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, m
 
 
 def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, style, caplog, monkeypatch):
-    settings = get_recipe("mxnet-0.7").override(model="vgg19-compact", max_long_edge=400, max_steps=1, save_every=0)
-    parameters = random_parameters(required_parameters(settings))
+    settings = get_recipe("mxnet-0.7").override(model="vgg16-lowrank", max_long_edge=400, max_steps=1, save_every=0)
+    network = replace(ARCHITECTURES["vgg16-lowrank"], ranks=((16, 16),) * 12)
+    parameters = random_parameters(network.parameter_shapes(["relu5_1"]))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     lines = {}
-    for megabytes in (4000, 125):
+    for megabytes in (4000, 200):
         monkeypatch.setattr(
             "neural_style.transfer.stylize.available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6
         )
@@ -412,7 +414,7 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
             stylize(content, style, settings, parameters, gpu=-1)
         lines[megabytes] = [record.getMessage() for record in caplog.records if "computed" in record.getMessage()]
     assert len(lines[4000]) == 1 and lines[4000][0].startswith("400 x 240 pixels are computed whole")
-    assert lines[125][0].startswith("400 x 240 pixels are computed in tiles of")
+    assert lines[200][0].startswith("400 x 240 pixels are computed in tiles of")
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="needs at least .* allow more with --memory, or choose a smaller"):
         stylize(content, style, settings, parameters, gpu=-1, memory=1000)

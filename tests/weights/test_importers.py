@@ -6,6 +6,7 @@ import sys
 import tarfile
 import types
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -516,3 +517,37 @@ def test_imported_and_saved_is_loaded(tmp_path, kernels):
     loaded = load_weights(saved, ARCHITECTURES["vgg16"].parameter_shapes(["relu2_1"]))
     assert list(loaded) == list(imported)
     assert all((loaded[name].asnumpy() == imported[name]).all() for name in loaded)
+
+
+# ---- low rank
+
+
+def lowrank_arrays():
+    network = replace(ARCHITECTURES["vgg16-lowrank"], ranks=tuple((2 + i, 3 + i) for i in range(12)))
+    rng = np.random.RandomState(0)
+    shapes = network.parameter_shapes(["relu5_3"])
+    return {name: rng.standard_normal(shape).astype("float32") for name, shape in shapes.items()}
+
+
+def test_low_rank_passes_as_it_is(tmp_path):
+    arrays, path = lowrank_arrays(), tmp_path / "a.params"
+    save_weights(path, arrays, dtype="float16")
+    found = import_weights(path)
+    assert list(found) == list(arrays)
+    for name, value in found.items():
+        assert value.dtype == np.float32 and (value == arrays[name].astype("float16")).all()
+    with pytest.raises(WeightsError, match="no parameter conv1_2_weight"):
+        import_weights(path, model="vgg16")
+
+
+def test_low_rank_is_checked_against_its_own_network(tmp_path):
+    arrays, path = lowrank_arrays(), tmp_path / "a.params"
+    arrays["conv4_1_out_weight"] = np.ones((512, 3, 1, 1))
+    save_weights(path, arrays)
+    with pytest.raises(WeightsError, match=r"conv4_1_out_weight has shape \(512, 3, 1, 1\) where \(512, 9, 1, 1\)"):
+        import_weights(path)
+    arrays = lowrank_arrays()
+    arrays["conv4_1_core_weight"][0, 0, 0, 0] = np.nan
+    save_weights(path, arrays)
+    with pytest.raises(WeightsError, match="1 of the .* values of parameter conv4_1_core_weight"):
+        import_weights(path)

@@ -1,6 +1,7 @@
 import os
 import re
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from neural_style.weights.lookup import (
 from neural_style.weights.params_file import load_weights, read_arrays, read_index, save_weights
 
 VGG19, VGG16 = ARCHITECTURES["vgg19"], ARCHITECTURES["vgg16"]
+LOWRANK = replace(ARCHITECTURES["vgg16-lowrank"], ranks=tuple((3 + i, 4 + i) for i in range(12)))
 
 
 def make(shapes, seed=0):
@@ -66,35 +68,36 @@ def test_a_network_that_nobody_named_has_a_stand_in(nowhere, caplog):
     caplog.set_level("INFO", "neural_style")
     with pytest.raises(WeightsError, match="no weights 'vgg19': .*'neural-style weights fetch vgg19'"):
         find_network("vgg19")
-    compact = touch(nowhere / "checkout" / "models" / "vgg19-compact.params")
-    assert find_network("vgg19") == ("vgg19-compact", compact)
+    lowrank = touch(nowhere / "checkout" / "models" / "vgg16-lowrank.params")
+    assert find_network("vgg19") == ("vgg16-lowrank", lowrank)
     assert [record.getMessage() for record in caplog.records] == [
-        "there are no weights of vgg19 here, so the network is vgg19-compact; 'neural-style weights fetch vgg19' gets "
+        "there are no weights of vgg19 here, so the network is vgg16-lowrank; 'neural-style weights fetch vgg19' gets "
         "the full one"
     ]
     full = touch(nowhere / "given" / "vgg19.params")
     assert find_network("vgg19", models_dir=nowhere / "given") == ("vgg19", full)
     assert len(caplog.records) == 1
-    assert find_network("vgg16") == ("vgg19-compact", compact)
+    assert find_network("vgg16") == ("vgg16-lowrank", lowrank)
 
 
 def test_a_network_that_is_named_has_none(nowhere):
-    compact = touch(nowhere / "checkout" / "models" / "vgg19-compact.params")
+    lowrank = touch(nowhere / "checkout" / "models" / "vgg16-lowrank.params")
     with pytest.raises(WeightsError, match="no weights 'vgg19': .*'neural-style weights fetch vgg19'"):
         find_network("vgg19", "vgg19")
     with pytest.raises(WeightsError, match="no weights 'vgg16'"):
         find_network("vgg16", "vgg16")
-    assert find_network("vgg19", "vgg19-compact") == ("vgg19-compact", compact)
+    assert find_network("vgg19", "vgg16-lowrank") == ("vgg16-lowrank", lowrank)
 
 
 def test_a_file_decides_which_network_it_is_for(tmp_path, shallow):
     path = tmp_path / "a.params"
-    for model, preferred in (("vgg16", "vgg19"), ("vgg19-compact", "vgg19"), ("vgg19", "vgg16")):
-        save_weights(path, make(ARCHITECTURES[model].parameter_shapes(["relu4_1"])))
+    for network, preferred in ((VGG16, "vgg19"), (LOWRANK, "vgg19"), (VGG19, "vgg16")):
+        save_weights(path, make(network.parameter_shapes(["relu4_1"])))
+        model = network.name
         assert find_network(preferred, weights=path) == (model, path)
     # Up to conv2_1 the two are the same; a network that is named is taken at its word, and loading checks it.
     assert find_network("vgg16", weights=shallow[0])[0] == "vgg16"
-    assert find_network("vgg19", "vgg19-compact", shallow[0])[0] == "vgg19-compact"
+    assert find_network("vgg19", "vgg16-lowrank", shallow[0])[0] == "vgg16-lowrank"
     save_weights(tmp_path / "b.params", make({"conv1_1_weight": (7, 3, 3, 3), "conv1_1_bias": (7,)}))
     assert find_network("vgg19", weights=tmp_path / "b.params")[0] == "vgg19"
 
@@ -199,6 +202,54 @@ def test_weights_of_the_other_vgg_are_refused(tmp_path):
         load_weights(tmp_path / "a.params", VGG16.parameter_shapes(["relu4_1"]))
     assert "conv3_4_weight" in message(raised) and "--model" in str(raised.value)
     load_weights(tmp_path / "a.params", VGG16.parameter_shapes(["relu3_3"]))
+
+
+def load(path, model, layer="relu5_1"):
+    shapes = ARCHITECTURES[model].fitted(read_index(path)).parameter_shapes([layer])
+    return load_weights(path, shapes)
+
+
+def test_full_weights_and_weights_of_low_rank_are_told_apart(tmp_path):
+    full, lowrank = tmp_path / "full.params", tmp_path / "lowrank.params"
+    save_weights(full, make(VGG16.parameter_shapes(["relu3_1"])))
+    save_weights(lowrank, make(LOWRANK.parameter_shapes(["relu5_3"])))
+    with pytest.raises(WeightsError) as raised:
+        load(full, "vgg16-lowrank")
+    assert message(raised) == (
+        f"{full} has no parameter conv1_2_in_weight, which must be (?, 64, 1, 1) (it goes to conv3_1); it has "
+        "conv1_2_weight instead: these are the weights of another network, choose it with --model"
+    )
+    with pytest.raises(WeightsError) as raised:
+        load(lowrank, "vgg16")
+    assert "no parameter conv1_2_weight" in message(raised) and "choose it with --model" in str(raised.value)
+    assert set(load(lowrank, "vgg16-lowrank")) == set(LOWRANK.parameter_shapes(["relu5_1"]))
+    with pytest.raises(WeightsError, match="also has the parameter conv3_4|no parameter conv3_4_in_weight"):
+        load(lowrank, "vgg19-lowrank")
+
+
+@pytest.mark.parametrize("last", ["conv4_2_in", "conv4_2_core", "conv4_2_out"])
+def test_low_rank_that_is_cut_short_inside_a_layer(tmp_path, last):
+    arrays = make(LOWRANK.parameter_shapes(["relu5_3"]))
+    names = list(arrays)
+    kept = names[: names.index(f"{last}_weight") + 1]
+    save_weights(tmp_path / "a.params", {name: arrays[name] for name in kept})
+    missing = names[len(kept)]
+    with pytest.raises(WeightsError) as raised:
+        load(tmp_path / "a.params", "vgg16-lowrank")
+    assert f"no parameter {missing}" in message(raised) and "(it goes to conv4_2); choose weights" in str(raised.value)
+    load(tmp_path / "a.params", "vgg16-lowrank", "relu4_1")
+    assert describe_weights(tmp_path / "a.params") == ((), None)
+    assert not lookup.is_complete(tmp_path / "a.params", "vgg16-lowrank")
+
+
+def test_low_rank_whose_parts_do_not_go_together(tmp_path):
+    for part, wrong in (("in", (5, 7, 1, 1)), ("core", (9, 6, 3, 3)), ("core", (9, 5)), ("out", (256, 8, 1, 1))):
+        arrays = make(LOWRANK.parameter_shapes(["relu3_1"]))
+        arrays[f"conv3_1_{part}_weight"] = np.ones(wrong)
+        save_weights(tmp_path / "a.params", arrays)
+        with pytest.raises(WeightsError, match="parameter conv3_1_(in|core|out)_weight has shape"):
+            load(tmp_path / "a.params", "vgg16-lowrank", "relu3_1")
+        assert describe_weights(tmp_path / "a.params") == ((), None)
 
 
 def test_files_that_are_none(tmp_path, shallow):
@@ -316,6 +367,18 @@ def test_save_is_whole_or_not_at_all(tmp_path, shallow, monkeypatch):
     assert path.read_bytes() == before and os.listdir(str(tmp_path)) == [path.name]
 
 
+def test_half_precision_halves_the_file_and_is_read_as_float32(tmp_path, shallow):
+    path, arrays = shallow
+    save_weights(tmp_path / "half.params", arrays, dtype="float16")
+    assert os.path.getsize(str(tmp_path / "half.params")) < 0.51 * os.path.getsize(str(path))
+    for name, value in load_weights(tmp_path / "half.params", VGG19.parameter_shapes(["relu2_1"])).items():
+        assert value.dtype == np.float32 and (value.asnumpy() == arrays[name].astype("float16")).all()
+    arrays["conv1_1_bias"][3] = 1e6
+    with pytest.raises(WeightsError, match="conv1_1_bias has values that are too large for float16"):
+        save_weights(tmp_path / "other.params", arrays, dtype="float16")
+    assert not (tmp_path / "other.params").exists()
+
+
 def test_save_makes_folders_or_says_why_not(tmp_path):
     arrays = make(VGG19.parameter_shapes(["relu1_1"]))
     save_weights(tmp_path / "a" / "b" / "c.params", arrays)
@@ -341,6 +404,9 @@ def test_digest(tmp_path):
         (VGG19, "relu2_1", ("vgg19", "vgg16"), "conv2_1"),
         (VGG19, "relu3_4", ("vgg19",), "conv3_4"),
         (VGG16, "relu4_1", ("vgg16",), "conv4_1"),
+        (LOWRANK, "relu3_3", ("vgg16-lowrank", "vgg19-lowrank"), "conv3_3"),
+        (LOWRANK, "relu4_1", ("vgg16-lowrank",), "conv4_1"),
+        (LOWRANK, "relu5_3", ("vgg16-lowrank",), "conv5_3"),
     ],
 )
 def test_describe(tmp_path, architecture, layer, models, deepest):
@@ -348,7 +414,7 @@ def test_describe(tmp_path, architecture, layer, models, deepest):
     arrays["fc6_weight"] = np.ones((4, 4))
     save_weights(tmp_path / "a.params", arrays)
     found, depth = describe_weights(tmp_path / "a.params")
-    assert [model for model in found if model in ("vgg19", "vgg16")] == list(models) and depth == deepest
+    assert (found, depth) == (models, deepest)
 
 
 def test_describe_takes_a_fitting_name_at_its_word(tmp_path):
@@ -391,6 +457,27 @@ def test_list(nowhere, monkeypatch):
     assert "empty" in records["zero"].note
     for name in ("vgg16", "gluon-vgg19"):
         assert records[name].path is None and f"weights fetch {name}" in records[name].note
+
+
+def test_verify_and_list_low_rank(nowhere, monkeypatch):
+    monkeypatch.setenv("NEURAL_STYLE_MODELS", str(nowhere))
+    path = nowhere / "vgg16-lowrank.params"
+    save_weights(path, make(LOWRANK.parameter_shapes(["relu5_3"])), dtype="float16")
+    record = verify_weights(path, "vgg16-lowrank")
+    assert (record.models, record.deepest) == (("vgg16-lowrank",), "conv5_3")
+    assert "42 parameters complete and finite" in record.note
+    (listed,) = [one for one in list_weights() if one.path == path]
+    assert (listed.models, listed.deepest, listed.note) == (("vgg16-lowrank",), "conv5_3", "")
+    with pytest.raises(WeightsError, match="no parameter conv1_2_weight"):
+        verify_weights(path, "vgg16")
+    save_weights(path, make(LOWRANK.parameter_shapes(["relu4_1"])))
+    with pytest.raises(WeightsError, match="it goes to conv4_1"):
+        verify_weights(path, "vgg16-lowrank")
+
+
+def test_weights_of_low_rank_that_are_not_here_can_be_made(nowhere):
+    with pytest.raises(WeightsError, match="no weights 'vgg19-lowrank': .*'neural-style compress'"):
+        find_weights("vgg19-lowrank")
 
 
 def test_verify(tmp_path, monkeypatch):
