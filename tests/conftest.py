@@ -32,17 +32,27 @@ def pytest_terminal_summary(terminalreporter, config):
             terminalreporter.write_line(note)
 
 
-@pytest.fixture(scope="session")
-def vgg19_file(tmp_path_factory):
-    """A weights file of VGG-19 up to conv5_1 with random numbers in it."""
+def full_file(folder, model):
     from numpy_vgg import random_parameters
 
     from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.weights.params_file import save_weights
 
-    path = tmp_path_factory.mktemp("models") / "vgg19.params"
-    save_weights(path, random_parameters(ARCHITECTURES["vgg19"].parameter_shapes(["relu5_1"])))
+    path = folder / f"{model}.params"
+    save_weights(path, random_parameters(ARCHITECTURES[model].parameter_shapes(["relu5_1"])))
     return path
+
+
+@pytest.fixture(scope="session")
+def vgg19_file(tmp_path_factory):
+    """A weights file of VGG-19 up to conv5_1 with random numbers in it."""
+    return full_file(tmp_path_factory.mktemp("models"), "vgg19")
+
+
+@pytest.fixture(scope="session")
+def vgg16_file(tmp_path_factory):
+    """The same of VGG-16."""
+    return full_file(tmp_path_factory.mktemp("models"), "vgg16")
 
 
 @pytest.fixture(scope="session")

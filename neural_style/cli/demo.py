@@ -5,7 +5,7 @@ import os
 
 from ..errors import ImageError
 from ..networks.vgg import ARCHITECTURES, STAND_INS
-from ..recipes.presets import DEFAULT_RECIPE, get_recipe
+from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..weights.lookup import find_network
 from .console import repaint_visibly
 
@@ -18,7 +18,7 @@ _MAX_LONG_EDGE = 384
 
 def add_arguments(parser):
     """Add the flags of the command to its parser."""
-    recipe = get_recipe(DEFAULT_RECIPE)
+    recipe = get_recipe(RECOMMENDED_RECIPE)
     parser.add_argument(
         "--output-dir", default="output", metavar="DIR", help="where the pictures go (default: %(default)s)"
     )
@@ -41,9 +41,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--max-num-epochs",
         type=int,
-        default=recipe.max_steps,
         metavar="N",
-        help="greatest number of steps (default: %(default)s)",
+        help="take only so many steps, and none on smaller sizes before (default: as recipe paint)",
     )
     parser.add_argument(
         "--model",
@@ -57,9 +56,9 @@ def add_arguments(parser):
 
 
 def _run(args):
-    recipe = get_recipe(DEFAULT_RECIPE).override(
-        max_long_edge=args.max_long_edge, max_steps=args.max_num_epochs, save_every=0
-    )
+    recipe = get_recipe(RECOMMENDED_RECIPE).override(max_long_edge=args.max_long_edge)
+    if args.max_num_epochs is not None:
+        recipe = recipe.override(max_steps=args.max_num_epochs, pyramid=())
     model, weights = find_network(recipe.model, args.model)
 
     from ..images.contact_sheet import make_contact_sheet

@@ -48,12 +48,12 @@ def test_it_leaves_three_pictures_and_a_sheet_and_prints_where_they_are(folder, 
     assert len([line for line in err.splitlines() if "the network is vgg16-lowrank" in line]) == 1
 
 
-def test_without_flags_it_is_the_default_recipe_at_384_pixels(given, lowrank_alone, tmp_path, monkeypatch):
+def test_without_flags_it_is_the_recommended_recipe_at_384_pixels(given, lowrank_alone, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("neural_style.images.painting.paint", lambda size, seed: np.zeros(size + (3,), "uint8"))
     assert main(["demo"]) == 130
     ((content, style, outputs, recipe), more) = given[0]
-    expected = get_recipe("mxnet-0.7").override(model="vgg16-lowrank", max_long_edge=384, save_every=0)
+    expected = get_recipe("paint").override(model="vgg16-lowrank", max_long_edge=384)
     assert recipe == expected
     assert (content, style, outputs.final) == tuple(f"output/{name}" for name in NAMES[:3])
     assert more == dict(weights=lowrank_alone / "vgg16-lowrank.params", gpu=None)
@@ -79,14 +79,14 @@ def test_another_seed_paints_another_picture(given, lowrank_alone, folder):
     assert not np.array_equal(first, read_image(folder / NAMES[1]))
 
 
-def test_the_full_network_runs_where_its_weights_are(given, lowrank_alone, vgg19_file, folder, monkeypatch, capfd):
+def test_the_full_network_runs_where_its_weights_are(given, lowrank_alone, vgg16_file, folder, monkeypatch, capfd):
     monkeypatch.setattr(
-        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [lowrank_alone, vgg19_file.parent]
+        "neural_style.weights.lookup.search_folders", lambda models_dir=None: [lowrank_alone, vgg16_file.parent]
     )
     demo(folder)
     demo(folder, "--model", "vgg16-lowrank")
     assert [(args[3].model, more["weights"].name) for args, more in given] == [
-        ("vgg19", "vgg19.params"),
+        ("vgg16", "vgg16.params"),
         ("vgg16-lowrank", "vgg16-lowrank.params"),
     ]
     assert "there are no weights" not in capfd.readouterr().err
