@@ -32,8 +32,10 @@ import numpy as np
 import torch
 from peer_algorithms import CONTENT_LAYER, PEERS, STYLE_LAYERS, VGG, to_tensor
 
-from neural_style.contact_sheet import make_contact_sheet
-from neural_style.images import read_image, resize, save_image
+from neural_style.images.contact_sheet import make_contact_sheet
+from neural_style.images.reading import read_image
+from neural_style.images.saving import save_image
+from neural_style.images.sizing import resize
 
 ROOT = Path(__file__).resolve().parent.parent
 
