@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 SIZES = ("170x256", "256x384", "400x600")
-NETWORKS = ("vgg19", "vgg19-compact")
+NETWORKS = ("vgg19", "vgg16-lowrank")
 STYLE, CONTENT = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "relu4_2"
 
 VARIANTS = OrderedDict(
@@ -56,7 +56,7 @@ def measure(variant, network, size, steps):
         return differences(times)
     inputs = random_inputs(network, size)
     if variant == "original":
-        return _time_original(network, *inputs, steps)
+        return _time_original(*inputs, steps)
     return _time_torch(variant, network, *inputs, steps)
 
 
@@ -67,10 +67,18 @@ def random_inputs(network, size):
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
     from numpy_vgg import random_parameters
 
-    from neural_style.networks.vgg import ARCHITECTURES
-
     content, style = np.random.RandomState(0).randint(0, 256, (2,) + size + (3,)).astype("uint8")
-    return random_parameters(ARCHITECTURES[network].parameter_shapes([STYLE[-1]])), content, style
+    return random_parameters(find_architecture(network).parameter_shapes([STYLE[-1]])), content, style
+
+
+def find_architecture(network):
+    """Give a network; one of low rank has the ranks of its weights here."""
+    from neural_style.networks.vgg import ARCHITECTURES
+    from neural_style.weights.lookup import find_weights
+    from neural_style.weights.params_file import read_index
+
+    architecture = ARCHITECTURES[network]
+    return architecture.fitted(read_index(find_weights(network))) if architecture.low_rank else architecture
 
 
 def repaint(network, size, settings, callback):
@@ -84,16 +92,13 @@ def repaint(network, size, settings, callback):
     stylize(content, style, get_recipe("mxnet-0.7").override(**settings), weights=weights, gpu=-1, callback=callback)
 
 
-def _time_original(network, parameters, content, style, steps):
+def _time_original(parameters, content, style, steps):
     import original_loop
 
     from neural_style._mxnet import mx
     from neural_style.images.sizing import resize
     from neural_style.images.units import to_network
-    from neural_style.networks.vgg import ARCHITECTURES
 
-    blocks = ARCHITECTURES[network].blocks
-    original_loop.CHANNELS = {str(b): channels for b, (_, channels) in enumerate(blocks, 1)}
     norm, times, calls = mx.nd.norm, [], []  # the last of a step's three norms is followed by its last wait
 
     def timed(array):
@@ -126,12 +131,19 @@ def _time_torch(variant, network, parameters, content, style, steps):
         tensor = torch.from_numpy(np.asarray(value, np.float32)).to(dtype)
         tensors[name] = tensor.to(memory_format=layout) if tensor.dim() == 4 else tensor
 
+    def convolve(x, name):
+        bias = tensors[f"{name}_bias"]
+        if f"{name}_weight" in tensors:
+            return F.conv2d(x, tensors[f"{name}_weight"], bias, padding=1)
+        x = F.conv2d(F.conv2d(x, tensors[f"{name}_in_weight"]), tensors[f"{name}_core_weight"], padding=1)
+        return F.conv2d(x, tensors[f"{name}_out_weight"], bias)
+
     def features(x):
         relus = {}
         x = x.to(dtype).to(memory_format=layout)
         for b, (convolutions, _) in enumerate(ARCHITECTURES[network].blocks, 1):
             for c in range(1, convolutions + 1):
-                x = F.relu(F.conv2d(x, tensors[f"conv{b}_{c}_weight"], tensors[f"conv{b}_{c}_bias"], padding=1))
+                x = F.relu(convolve(x, f"conv{b}_{c}"))
                 relus[f"relu{b}_{c}"] = x
                 if f"relu{b}_{c}" == STYLE[-1]:
                     return relus
@@ -174,16 +186,14 @@ def differences(times):
 def operations(network, size):
     """Count the floating-point operations of one step: convolutions, Gram products, and both backward to the image."""
     sys.path[:0] = [str(ROOT)]
-    from neural_style.networks.vgg import ARCHITECTURES
-
-    architecture, total = ARCHITECTURES[network], 0
+    architecture, total = find_architecture(network), 0
     for name, shape in architecture.parameter_shapes([STYLE[-1]]).items():
         if name.endswith("_weight"):
-            layer = name[: -len("_weight")]
+            layer = "_".join(name.split("_")[:2])  # of conv1_2_in_weight, too
             positions = (size[0] // architecture.stride(layer)) * (size[1] // architecture.stride(layer))
             multiplications = shape[0] * shape[1] * shape[2] * shape[3] * positions
             total += 2 * 2 * multiplications  # forward, and backward to the data
-            if layer.replace("conv", "relu") in STYLE:
+            if layer.replace("conv", "relu") in STYLE and name in (f"{layer}_weight", f"{layer}_out_weight"):
                 # F F' forward; backward there are two products of the same size, as F is both factors.
                 total += 3 * 2 * shape[0] ** 2 * positions
     return total

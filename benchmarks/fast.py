@@ -5,7 +5,7 @@
 The original's loop runs with MXNet's own number of threads, as it was shipped, until its relative change falls below
 0.005; what mxnet-0.7's objective is at its last image is the aim. The recipes run until a step's objective is no
 greater. Times begin with the pictures in memory and include the reading of targets; every run is a process of its own,
-they take turns, and the table has medians. The network is vgg19-compact, because pretrained weights of VGG-19 are not
+they take turns, and the table has medians. The network is vgg16-lowrank, because pretrained weights of VGG-19 are not
 part of the project; --weights names others. Pictures are the demo's unless they are given.
 """
 
@@ -49,15 +49,10 @@ def run_original(args):
     from neural_style._mxnet import mx
     from neural_style.images.sizing import resize
     from neural_style.images.units import to_network
-    from neural_style.networks.vgg import ARCHITECTURES
-    from neural_style.objective.objective import required_parameters
-    from neural_style.weights.params_file import load_weights
+    from neural_style.transfer.inputs import load_parameters
 
     recipe = find_recipe(args, "mxnet-0.7", size)
-    blocks = ARCHITECTURES[recipe.model].blocks
-    original_loop.CHANNELS = {str(b): channels for b, (_, channels) in enumerate(blocks, 1)}
-    weights = load_weights(args.weights, required_parameters(recipe))
-    weights = {f"arg:{name}": value for name, value in weights.items()}
+    weights = {f"arg:{name}": value for name, value in load_parameters(recipe, args.weights, mx.cpu()).items()}
     begun = time.perf_counter()
     arrays = [to_network(resize(picture, size)) for picture in (content, style)]
     image, changes = original_loop.run(original_loop.Flags("0.7"), *arrays, weights, 0)
@@ -135,7 +130,7 @@ def main():
     parser.add_argument("--size", default="256x384", help="height x width (default: %(default)s)")
     parser.add_argument("--recipe", action="append", help="default: fast, and mxnet-0.7 of this package")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--weights", default=str(ROOT / "models" / "vgg19-compact.params"))
+    parser.add_argument("--weights", default=str(ROOT / "models" / "vgg16-lowrank.params"))
     parser.add_argument("--content")
     parser.add_argument("--style")
     parser.add_argument("--child", choices=["original", "objective", "recipe"], help=argparse.SUPPRESS)

@@ -65,7 +65,7 @@ def main():
 
         def command(recipe, output, *more):
             argv = RUN + ["--recipe", recipe, "--content-image", os.path.abspath(args.content), "--gpu", "-1"]
-            argv += ["--style-image", os.path.abspath(args.style), "--model", "vgg19-compact", "--stop-eps", "0"]
+            argv += ["--style-image", os.path.abspath(args.style), "--model", "vgg16-lowrank", "--stop-eps", "0"]
             argv += ["--max-long-edge", str(args.long_edge), "--max-num-epochs", str(args.steps)]
             return argv + ["--save-epochs", "5", "--output", str(output), *map(str, more)]
 

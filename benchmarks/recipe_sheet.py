@@ -1,6 +1,6 @@
 """Make a picture with every recipe, and a sheet of them.
 
-    python benchmarks/recipe_sheet.py --output DIR [--content C --style S] [--model vgg19-compact] [--long-edge 384]
+    python benchmarks/recipe_sheet.py --output DIR [--content C --style S] [--model vgg16-lowrank] [--long-edge 384]
 
 Every recipe runs with its own numbers but for the size, on the demo's pair unless another is given. The sheet,
 ``recipes.png``, has content and style first. ``--reuse`` takes pictures that are in the folder already.
@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--output", required=True, metavar="DIR")
     parser.add_argument("--content")
     parser.add_argument("--style")
-    parser.add_argument("--model", default="vgg19-compact")
+    parser.add_argument("--model", default="vgg16-lowrank")
     parser.add_argument("--long-edge", type=int, default=384)
     parser.add_argument("--reuse", action="store_true")
     args = parser.parse_args()

@@ -47,14 +47,24 @@ def seeded_weights(known=None):
 def run(flags, content, style, weights, seed, nudge=False):
     """Give the image (1, 3, H, W) and the relative changes for float32 pictures (1, 3, H, W) in network space.
 
-    With `nudge` one value of the start is moved to the next float32.
+    The network is what the weights are of: VGG-19 as in the originals, VGG-16, or either of low rank. With `nudge` one
+    value of the start is moved to the next float32.
     """
     weights = {name[len("arg:") :]: value for name, value in weights.items()}
     x, activations = mx.sym.Variable("data"), {}
-    for i, name in enumerate(VGG19):
-        if i and VGG19[i - 1][4] != name[4]:
+    convolutions = [name for name in VGG19 if f"{name}_bias" in weights]
+    for i, name in enumerate(convolutions):
+        if i and convolutions[i - 1][4] != name[4]:
             x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type="avg")
-        x = mx.sym.Convolution(x, num_filter=CHANNELS[name[4]], kernel=(3, 3), pad=(1, 1), name=name)
+        last = {"kernel": (3, 3), "pad": (1, 1), "weight": mx.sym.Variable(f"{name}_weight")}
+        if f"{name}_weight" not in weights:
+            narrow = [weights[f"{name}_{part}_weight"].shape[0] for part in ("in", "core")]
+            x = mx.sym.Convolution(x, num_filter=narrow[0], kernel=(1, 1), no_bias=True, name=f"{name}_in")
+            x = mx.sym.Convolution(
+                x, num_filter=narrow[1], kernel=(3, 3), pad=(1, 1), no_bias=True, name=f"{name}_core"
+            )
+            last = {"kernel": (1, 1), "weight": mx.sym.Variable(f"{name}_out_weight")}
+        x = mx.sym.Convolution(x, num_filter=CHANNELS[name[4]], name=name, **last)
         x = mx.sym.Activation(x, act_type="relu")
         activations["relu" + name[4:]] = x
     grams, scales = [], []

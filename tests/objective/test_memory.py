@@ -161,12 +161,10 @@ def test_the_bound_is_above_the_estimate(parameters, size):
 
 def test_the_bound_knows_what_lies_between_the_parts_of_low_rank(parameters):
     full = Graph(vgg.Architecture("full", LOWRANK.blocks))
-    more = memory.bound(Graph(LOWRANK), TERMS, parameters, (256, 384)) - memory.bound(
-        full, TERMS, parameters, (256, 384)
-    )
+    lowrank, other = (memory.bound(graph, TERMS, parameters, (256, 384)) for graph in (Graph(LOWRANK), full))
     positions = {layer: 256 * 384 // LOWRANK.stride(layer) ** 2 for layer in LOWRANK.convolutions}
     reached = LOWRANK.convolutions[1 : LOWRANK.convolutions.index("conv5_1") + 1]
-    assert more == sum(2 * 4 * sum(LOWRANK.rank(layer)) * positions[layer] for layer in reached)
+    assert lowrank - other == sum(2 * 4 * sum(LOWRANK.rank(layer)) * positions[layer] for layer in reached)
 
 
 def test_what_the_caller_holds_counts(parameters):
