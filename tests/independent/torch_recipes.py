@@ -211,7 +211,7 @@ class Paint(Autodiff):
     """This project's own recipe: relative losses of means and covariances, and of the content."""
 
     pooling, unit = "avg", "centred"
-    parameters = dict(content_weight=0.15, style_weight=1.0, tv_weight=1.5e-4, shares=(0.2, 0.25, 0.25, 0.2, 0.1))
+    parameters = dict(content_weight=0.2, style_weight=1.0, tv_weight=1.5e-4, shares=(0.2, 0.25, 0.25, 0.2, 0.1))
 
     def targets(self, network, content, style):
         self.network = network
