@@ -174,7 +174,7 @@ def find_network(preferred, model=None, weights=None, models_dir=None):
     stand_in = STAND_INS.get(preferred)
     if stand_in and not _look_for(preferred, models_dir) and _look_for(stand_in, models_dir):
         remedy = f"; 'neural-style weights fetch {preferred}' gets the full one" if preferred in KNOWN_FILES else ""
-        log.info("there are no weights of %s here, so the network is %s%s", preferred, stand_in, remedy)
+        log.info("%s's weights are not installed; using %s%s", preferred, stand_in, remedy)
         return stand_in, _look_for(stand_in, models_dir)
     return preferred, find_weights(preferred, models_dir=models_dir)
 

@@ -163,7 +163,7 @@ def test_what_cannot_be_compared_is_one_line(argv, code, message, files, lowrank
     except SystemExit as end:
         got = end.code
     out, err = capfd.readouterr()
-    lines = [line for line in err.splitlines() if "the network is vgg16-lowrank" not in line]
+    lines = [line for line in err.splitlines() if "using vgg16-lowrank" not in line]
     assert (got, out) == (code, "") and message in lines[-1] and lines[-1].startswith("neural-style")
     assert code == 2 or len(lines) == 1
     assert {path: path.stat().st_mtime_ns for path in files.iterdir()} == before

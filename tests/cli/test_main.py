@@ -210,8 +210,7 @@ def test_without_the_full_networks_weights_a_network_of_low_rank_runs_and_a_line
     assert main(without_weights(pictures, "--output", tmp_path / "o.png")) == 0
     told = [line for line in capfd.readouterr().err.splitlines() if "vgg19" in line]
     assert told == [
-        "there are no weights of vgg19 here, so the network is vgg16-lowrank; 'neural-style weights fetch vgg19' gets "
-        "the full one"
+        "vgg19's weights are not installed; using vgg16-lowrank; 'neural-style weights fetch vgg19' gets the full one"
     ]
     assert (tmp_path / "o.png").exists()
 

@@ -71,8 +71,7 @@ def test_a_network_that_nobody_named_has_a_stand_in(nowhere, caplog):
     lowrank = touch(nowhere / "checkout" / "models" / "vgg16-lowrank.params")
     assert find_network("vgg19") == ("vgg16-lowrank", lowrank)
     assert [record.getMessage() for record in caplog.records] == [
-        "there are no weights of vgg19 here, so the network is vgg16-lowrank; 'neural-style weights fetch vgg19' gets "
-        "the full one"
+        "vgg19's weights are not installed; using vgg16-lowrank; 'neural-style weights fetch vgg19' gets the full one"
     ]
     full = touch(nowhere / "given" / "vgg19.params")
     assert find_network("vgg19", models_dir=nowhere / "given") == ("vgg19", full)
