@@ -137,6 +137,6 @@ def test_ctrl_c_before_the_training_ends_it_at_once_and_leaves_nothing(tmp_path)
         assert lines[-1], lines
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=60)[1]
+    rest = process.communicate(timeout=300)[1]
     assert (process.returncode, rest) == (130, "neural-style: interrupted\n")
     assert sorted(os.listdir(str(tmp_path))) == ["images", "vgg16.params"]
