@@ -41,8 +41,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 OURS = "this project"
 
-COMMAND = [sys.executable, "-m", "neural_style", "--recipe", "fast", "--content-image", "{content}"]
-COMMAND += ["--style-image", "{style}", "--max-long-edge", "{long_edge}", "--save-epochs", "0", "--output", "{output}"]
+COMMAND = [sys.executable, "-m", "neural_style", "stylize", "{content}", "{style}"]
+COMMAND += ["--max-long-edge", "{long_edge}", "--output", "{output}"]
 
 
 class Judge:
