@@ -181,6 +181,17 @@ def test_settings_come_from_the_checkpoint_alone(checkpoint, capfd):
     assert "--content-image cannot be given" in refused(capfd, "--resume", checkpoint, "--content-image", "x.png")
 
 
+def test_the_help_names_every_flag_that_can_be_given_with_resume(checkpoint, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    allowed = text[text.index("go on from a checkpoint") :].split("Only ")[1].split(" can be given with it")[0]
+    values = {"--tile-size": "32", "--memory": "1GB", "--trace": str(tmp_path / "t.json"), "--log-level": "debug"}
+    for flag, value in values.items():
+        assert flag in allowed.replace(" and ", ", ").split(", ")
+        assert main(["--resume", str(checkpoint), flag, value]) == 0
+
+
 def test_a_checkpoint_does_not_replace_an_input_and_its_place_is_tried_first(inputs, tmp_path, capfd):
     argv = arguments(inputs, tmp_path / "a", 2)
     for place in (tmp_path / "content.png", tmp_path / "a" / "o.png"):
