@@ -92,6 +92,7 @@ def _resume(args):
         initial=checkpoint.inputs["initial"],
         checkpoint=args.checkpoint or args.resume,
         checkpoint_every=find_interval(args),
+        tile_size=args.tile_size,
         memory=None if args.memory is None else parse_size(args.memory),
         resume=checkpoint,
     )
