@@ -12,19 +12,17 @@ _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 
 # What may be given with --resume.
 _WITH_RESUME = (
-    "resume",
-    "output",
-    "output_dir",
-    "weights",
-    "models_dir",
-    "checkpoint",
-    "checkpoint_every",
-    "tile_size",
-    "memory",
-    "report",
-    "trace",
-    "log_level",
-    "run",
+    "--output",
+    "--output_dir",
+    "--weights",
+    "--models-dir",
+    "--tile-size",
+    "--memory",
+    "--checkpoint",
+    "--checkpoint-every",
+    "--report",
+    "--trace",
+    "--log-level",
 )
 
 
@@ -50,8 +48,8 @@ def add_arguments(parser):
         "--resume",
         metavar="FILE",
         help="go on from a checkpoint, bit for bit; pictures and settings come from it, and it is kept up to date "
-        "unless --checkpoint names another. Only --output, --output_dir, --weights, --models-dir, "
-        "--memory, --checkpoint, --checkpoint-every and --log-level can be given with it",
+        f"unless --checkpoint names another. Only {', '.join(_WITH_RESUME[:-1])} and {_WITH_RESUME[-1]} can be given "
+        "with it; --tile-size and --memory hold from the next level of a pyramid on",
     )
     group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
     add_flags(group, FURTHER_FLAGS)
@@ -63,8 +61,9 @@ def _resume(args):
     parser = make_parser(None)
     add_arguments(parser)
     usual = vars(parser.parse_args([]))
+    allowed = {"resume", "run"}.union(option.lstrip("-").replace("-", "_") for option in _WITH_RESUME)
     for name, value in vars(args).items():
-        if value != usual[name] and name not in _WITH_RESUME:
+        if value != usual[name] and name not in allowed:
             raise SettingsError(
                 f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file"
             )
@@ -93,6 +92,7 @@ def _resume(args):
         initial=checkpoint.inputs["initial"],
         checkpoint=args.checkpoint or args.resume,
         checkpoint_every=find_interval(args),
+        tile_size=args.tile_size,
         memory=None if args.memory is None else parse_size(args.memory),
         resume=checkpoint,
     )

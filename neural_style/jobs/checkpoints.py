@@ -10,7 +10,8 @@ run         `provenance.describe_run` of the run: recipe, settings, seed, and di
 inputs      absolute paths of ``content``, ``style`` and ``initial``
 outputs     the fields of `job.Outputs`, absolute
 level       of the pyramid
-tile_size   in pixels, 0 if the picture is computed whole
+tile_size   of this level, in pixels, 0 if it is computed whole
+asked       ``tile_size`` and ``memory`` that were asked for, null where they were not; it may be missing
 history     the fields of every `transfer.run.Step` so far
 ==========  ============================================================================================================
 
@@ -25,7 +26,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import Dict, Mapping
+from typing import Dict, Mapping, Optional
 
 import numpy as np
 
@@ -53,12 +54,15 @@ class Checkpoint:
     outputs : dict of str to str
         The fields of `job.Outputs`.
     state : RunState
+    asked : dict of str to (int or None)
+        The ``tile_size`` and ``memory`` that `transfer.stylize.stylize` was given.
     """
 
     run: Mapping[str, object]
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     state: RunState
+    asked: Mapping[str, Optional[int]]
 
     def save(self, path):
         """Write the file, whole or not at all.
@@ -76,6 +80,7 @@ class Checkpoint:
             outputs=self.outputs,
             level=self.state.level,
             tile_size=self.state.tile_size,
+            asked=self.asked,
             history=[dataclasses.asdict(step) for step in self.state.history],
         )
         arrays = {_OPTIMIZER + name: value for name, value in self.state.optimizer.items()}
@@ -138,7 +143,8 @@ def load_checkpoint(path):
         optimizer = {name[len(_OPTIMIZER) :]: value for name, value in arrays.items() if name.startswith(_OPTIMIZER)}
         history = [Step(**_step(step)) for step in record["history"]]
         state = RunState(int(record["level"]), image, optimizer, history, int(record["tile_size"]))
-        return Checkpoint(record["run"], _texts(record["inputs"]), _texts(record["outputs"]), state)
+        asked = _asked(record.get("asked", {}))
+        return Checkpoint(record["run"], _texts(record["inputs"]), _texts(record["outputs"]), state, asked)
     except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
         raise _damaged(path, error) from error
 
@@ -175,6 +181,13 @@ def _step(fields):
     if set(fields) != names:
         raise ValueError("its history is of another kind")
     return fields
+
+
+def _asked(fields):
+    asked = {name: fields.get(name) for name in ("tile_size", "memory")}
+    if not all(value is None or type(value) is int and value >= 0 for value in asked.values()):
+        raise ValueError("its limits are of the wrong kind")
+    return asked
 
 
 def _texts(fields: Dict[str, object]):

@@ -127,8 +127,10 @@ def repaint(
         Paths of pictures.
     outputs : Outputs
     recipe : Recipe or str
-    weights, gpu, seed, interrupt, tile_size, memory
+    weights, gpu, seed, interrupt
         As `transfer.stylize.stylize` takes them.
+    tile_size, memory : int, optional
+        The same; with `resume`, None is what the run was given before.
     initial : str, optional
         Path of a picture to start from.
     callback : callable, optional
@@ -172,6 +174,8 @@ def repaint(
     if resume is not None:
         check_unchanged(resume.run, run)
         run = resume.run  # so that the pictures carry the same settings, names of files included
+        tile_size = resume.asked["tile_size"] if tile_size is None else tile_size
+        memory = resume.asked["memory"] if memory is None else memory
     inputs = {"content": content, "style": style, "initial": initial}
     latest = None
     trace = _begin_trace(outputs, run, inputs, recipe, resume) if outputs.trace else None
@@ -203,8 +207,9 @@ def repaint(
 
     def write_checkpoint():
         absolute = {kind: path and os.path.abspath(path) for kind, path in inputs.items()}
+        asked = {"tile_size": tile_size, "memory": memory}
         try:
-            Checkpoint(run, absolute, outputs.absolute(), latest()).save(checkpoint)
+            Checkpoint(run, absolute, outputs.absolute(), latest(), asked).save(checkpoint)
         except OutputError as error:
             log.warning("%s", error)
             return False

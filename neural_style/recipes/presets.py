@@ -229,10 +229,16 @@ _ADAPTIVE = dict(
 )
 
 _SAME = "the objective of mxnet-0.7"
+_OBJECTIVE = (
+    *("model", "pooling", "content_layers", "style_layers", "content_weight", "style_weight", "tv_weight"),
+    *("content_norm", "style_norm", "style_statistic", "style_layer_weights", "adaptive", "tv_kind", "unit", "white"),
+)
+_LIKE_07 = "that of mxnet-0.7"
 _OWN = "this project's, measured: the way to that objective with the fewest evaluations"
 
 _FAST = dict(
-    {setting: (value, _SAME) for setting, (value, _) in _MXNET_07.items()},
+    _COMMON,
+    **{setting: (_MXNET_07[setting][0], _SAME) for setting in _OBJECTIVE},
     clip_gradient=(False, "L-BFGS compares values of the objective"),
     optimizer=("lbfgs", _OWN),
     history=(10, _OWN),
@@ -242,7 +248,11 @@ _FAST = dict(
     schedule_factor=(1.0, "not used"),
     stop_eps=(0.0, "single steps of L-BFGS say little of the rest of the way"),
     max_steps=(40, "this project's: well beyond where mxnet-0.7 stops"),
+    max_long_edge=(600, _LIKE_07),
+    style_size=("result", _LIKE_07),
     save_every=(10, "this project's"),
+    remove_noise=(0.02, _LIKE_07),
+    denoise_final=(True, _LIKE_07),
     initial=("recoloured", _OWN),
     noise_range=(0.0, "not used: the start is the recoloured content"),
 )

@@ -78,7 +78,7 @@ def stylize(
         Of an earlier run with the same pictures, recipe, weights and seed, to go on from.
     tile_size : int, optional
         Compute in tiles of this side, in pixels, or with 0 whole, instead of choosing by the memory there is; see
-        `tiling`.
+        `tiling`. The level of a pyramid that `resume` is of keeps its own.
     memory : int, optional
         Bytes that the process (on a GPU: what is still to come) may use, instead of all that is left.
 

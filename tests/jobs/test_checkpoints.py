@@ -17,6 +17,7 @@ from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.jobs import checkpoints
 from neural_style.jobs.checkpoints import load_checkpoint
+from neural_style.transfer import stylize
 
 RUN = [sys.executable, "-m", "neural_style"]
 
@@ -78,6 +79,47 @@ def test_a_run_goes_on_bit_for_bit(inputs, tmp_path, settings):
     # Without --output it goes where the first run was to put it.
     assert main(["--resume", str(checkpoint)]) == 0
     assert bytes_of(stopped) == bytes_of(whole)
+
+
+def test_what_was_asked_of_tiles_and_memory_holds_for_later_levels(inputs, tmp_path, monkeypatch):
+    """The checkpoint is of the first level; the second is computed after it."""
+    given, first, checkpoint = [], tmp_path / "first.npz", tmp_path / "run.npz"
+
+    class Objective(stylize.Objective):
+        def __init__(self, recipe, parameters, pictures, image, room, tile_size=None, arrays=0):
+            given.append((tile_size, room))
+            super().__init__(recipe, parameters, pictures, image, 10**9, tile_size, arrays)
+
+    monkeypatch.setattr(stylize, "Objective", Objective)
+    monkeypatch.setattr(stylize, "available", lambda ctx, limit=None: limit)
+
+    def run(*argv):
+        given.clear()
+        assert main([*map(str, argv)]) == 0
+        return given[:]
+
+    flags = ["--pyramid", "2", "--tile-size", "32", "--memory", "1GB", "--checkpoint-every", "1"]
+    save = checkpoints.Checkpoint.save
+
+    def save_once(self, path):
+        if not first.exists():
+            save(self, first)
+        save(self, path)
+
+    monkeypatch.setattr(checkpoints.Checkpoint, "save", save_once)
+    assert run(*arguments(inputs, tmp_path / "a", 2, *flags, "--checkpoint", checkpoint)) == [(32, 10**9)] * 2
+    kept = tmp_path / "kept.npz"
+
+    def resume(*argv):
+        return run("--resume", first, "--checkpoint", kept, "--checkpoint-every", 1, *argv)
+
+    assert load_checkpoint(first).state.level == 0
+    assert resume() == [(32, 10**9)] * 2
+    assert load_checkpoint(kept).asked == {"tile_size": 32, "memory": 10**9}
+    assert resume("--tile-size", 48, "--memory", "2GB") == [(32, 2 * 10**9), (48, 2 * 10**9)]
+    assert load_checkpoint(kept).asked == {"tile_size": 48, "memory": 2 * 10**9}
+    rewrite(first, "asked")
+    assert resume() == [(32, None), (None, None)]
 
 
 def test_a_signal_leaves_a_checkpoint_of_the_last_step(inputs, tmp_path):
@@ -145,11 +187,13 @@ def test_other_weights_are_refused(checkpoint, vgg19_file, capfd):
     assert "the checkpoint is of other weights than" in refused(capfd, "--resume", checkpoint, "--weights", vgg19_file)
 
 
-def rewrite(path, **changes):
+def rewrite(path, *missing, **changes):
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     record = json.loads(arrays.pop("record").tobytes().decode())
     record.update(changes)
+    for name in missing:
+        del record[name]
     np.savez(path, record=np.frombuffer(json.dumps(record).encode(), np.uint8), **arrays)
 
 
@@ -179,6 +223,17 @@ def test_what_cannot_be_gone_on_from_is_one_line(checkpoint, damage, message, ca
 def test_settings_come_from_the_checkpoint_alone(checkpoint, capfd):
     assert "--lr cannot be given with --resume" in refused(capfd, "--resume", checkpoint, "--lr", "1")
     assert "--content-image cannot be given" in refused(capfd, "--resume", checkpoint, "--content-image", "x.png")
+
+
+def test_the_help_names_every_flag_that_can_be_given_with_resume(checkpoint, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    allowed = text[text.index("go on from a checkpoint") :].split("Only ")[1].split(" can be given with it")[0]
+    values = {"--tile-size": "32", "--memory": "1GB", "--trace": str(tmp_path / "t.json"), "--log-level": "debug"}
+    for flag, value in values.items():
+        assert flag in allowed.replace(" and ", ", ").split(", ")
+        assert main(["--resume", str(checkpoint), flag, value]) == 0
 
 
 def test_a_checkpoint_does_not_replace_an_input_and_its_place_is_tried_first(inputs, tmp_path, capfd):

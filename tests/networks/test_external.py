@@ -94,10 +94,11 @@ def test_parameters_are_those_that_the_layers_depend_on(prefix):
     assert set(shapes) == names and shapes["stem_weight"] == (6, 3, 5, 5)
 
 
-def test_the_least_side_is_enough_and_one_pixel_less_is_not(prefix):
+def test_the_least_side_is_enough_and_one_pixel_less_is_not(prefix, capfd):
     network = CheckpointNetwork(prefix)
     side = network.minimum_side(["relu"])
     assert side > 4
+    assert capfd.readouterr() == ("", "")
     symbol = build_symbol(network, ["relu"])
     assert min(symbol.infer_shape(data=(1, 3, side, side))[1][0]) > 0
     with pytest.raises(mx.base.MXNetError):

@@ -179,6 +179,15 @@ def test_the_layers_of_paint_share_the_weight_of_the_style():
     assert sum(get_recipe("paint").style_layer_weights) == pytest.approx(1)
 
 
+def test_fast_owes_to_the_objective_of_the_early_program_what_belongs_to_an_objective():
+    fast, early = get_recipe("fast"), get_recipe("mxnet-0.7")
+    owed = {name for name, source in fast.sources.items() if source == "the objective of mxnet-0.7"}
+    assert {name: getattr(fast, name) for name in owed} == {name: getattr(early, name) for name in owed}
+    assert owed >= {"model", "content_layers", "style_layers", "content_weight", "style_weight", "tv_weight", "unit"}
+    others = "precision save_every remove_noise denoise_final beta1 epsilon pyramid_factor max_long_edge noise_share"
+    assert not owed & set(others.split())
+
+
 def test_recipes_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         get_recipe("mxnet-0.7").max_steps = 1
