@@ -269,12 +269,20 @@ def test_odd_values_are_one_line(checkpoint, damage, message, capfd):
     assert message in line and "begin the run anew" in line
 
 
-def test_a_state_of_l_bfgs_that_lacks_something_is_one_line(inputs, tmp_path, capfd):
+def test_an_odd_state_of_l_bfgs_is_one_line(inputs, tmp_path, capfd):
     path, more = tmp_path / "run.npz", ["--recipe", "gatys-2015", "--checkpoint-every", 1]
     assert main(arguments(inputs, tmp_path / "a", 2, *more, "--checkpoint", path)) == 0
-    rearrange(path, **{"optimizer/displacement_0": None})
-    line = refused(capfd, "--resume", path)
-    assert "the checkpoint does not fit the optimizer lbfgs" in line and "displacement_0" in line
+    sound = path.read_bytes()
+    for change, message in (
+        ({"displacement_0": None}, "displacement_0"),
+        ({"change_0": np.zeros(5, "float32")}, "a pair 0 of two shapes"),
+        ({"newest": np.int64(9)}, "a newest pair that make no sense"),
+        ({"products": np.zeros((2, 1))}, "products or a newest pair that make no sense"),
+    ):
+        path.write_bytes(sound)
+        rearrange(path, **{f"optimizer/{name}": value for name, value in change.items()})
+        line = refused(capfd, "--resume", path)
+        assert "the checkpoint does not fit the optimizer lbfgs" in line and message in line
 
 
 def test_settings_come_from_the_checkpoint_alone(checkpoint, capfd):
