@@ -8,7 +8,7 @@ import numpy as np
 
 from .cli.flags import add_original_flags, make_parser, override_recipe
 from .jobs.job import Outputs, repaint
-from .weights.lookup import find_network
+from .transfer.inputs import choose_network
 
 RECIPE = "mxnet-1.9"
 
@@ -59,13 +59,12 @@ def train_nstyle(args, callback=None):
             data.update(filename=saved, img=image.asnumpy())
         callback(data)
 
-    recipe = override_recipe(RECIPE, args)
-    model, weights = find_network(recipe.model, args.model)
+    recipe, weights = choose_network(override_recipe(RECIPE, args))
     repaint(
         args.content_image,
         args.style_image,
         Outputs.in_folder(args.output_dir),
-        recipe.override(model=model),
+        recipe,
         weights=weights,
         gpu=args.gpu,
         seed=None,  # the original never seeded: what a caller seeds MXNet with decides

@@ -116,10 +116,13 @@ def _make_original(args):
     recipe = get_recipe(_ORIGINAL_RECIPE).override(
         max_long_edge=args.max_long_edge, max_steps=args.max_num_epochs, save_every=0
     )
-    model, weights = find_network(recipe.model, weights=args.weights, models_dir=args.models_dir)
 
     from ..images.reading import read_image
     from ..jobs.job import Outputs
+    from ..transfer.inputs import choose_network
+
+    published = recipe.model
+    recipe, weights = choose_network(recipe, args.weights, args.models_dir)
 
     notes = []
     for kind, name in _PUBLISHED.items():
@@ -130,16 +133,14 @@ def _make_original(args):
         read_image(path)
         if git_blob_id(path) != KNOWN_FILES[name].digest:
             notes.append(f"{path} is not the published {name}")
-    if model != recipe.model:
+    if recipe.model != published:
         notes.append(
-            f"the published picture is of {recipe.model}, ours of {model}: another network makes another picture"
+            f"the published picture is of {published}, ours of {recipe.model}: another network makes another picture"
         )
     args.pictures = [args.published, args.output]
     outputs = Outputs.beside(args.output)
     outputs.check([args.published], False)
-    code = repaint_visibly(
-        args.content, args.style, outputs, recipe.override(model=model), weights=weights, gpu=args.gpu
-    )
+    code = repaint_visibly(args.content, args.style, outputs, recipe, weights=weights, gpu=args.gpu)
     return notes, code
 
 

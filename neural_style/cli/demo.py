@@ -6,7 +6,6 @@ import os
 from ..errors import ImageError
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from ..weights.lookup import find_network
 from .console import repaint_visibly
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,12 @@ def _run(args):
     recipe = get_recipe(RECOMMENDED_RECIPE).override(max_long_edge=args.max_long_edge)
     if args.max_num_epochs is not None:
         recipe = recipe.override(max_steps=args.max_num_epochs, pyramid=())
-    model, weights = find_network(recipe.model, args.model)
+    if args.model is not None:
+        recipe = recipe.override(model=args.model)
+
+    from ..transfer.inputs import choose_network
+
+    recipe, weights = choose_network(recipe)
 
     from ..images.contact_sheet import make_contact_sheet
     from ..images.painting import DEFAULT_SEED, paint
@@ -79,7 +83,7 @@ def _run(args):
         content_path,
         style_path,
         Outputs.beside(result_path),
-        recipe.override(model=model),
+        recipe,
         weights=weights,
         gpu=args.gpu,
     )

@@ -103,7 +103,7 @@ def run_recipe(args, recipe, content, style, outputs):
     Parameters
     ----------
     args : argparse.Namespace
-        Also with ``model`` and ``gpu``.
+        Also with ``gpu``.
     recipe : Recipe
     content, style : str
         Paths of images.
@@ -121,14 +121,14 @@ def run_recipe(args, recipe, content, style, outputs):
     """
     # The heavy imports come when the arguments are known to be good.
     from ..objective.memory import parse_size
-    from ..weights.lookup import find_network
+    from ..transfer.inputs import choose_network
 
-    model, weights = find_network(recipe.model, args.model, args.weights, args.models_dir)
+    recipe, weights = choose_network(recipe, args.weights, args.models_dir)
     return repaint_visibly(
         content,
         style,
         outputs.telling(args.report, args.trace),
-        recipe.override(model=model),
+        recipe,
         weights=weights,
         gpu=args.gpu,
         seed=args.seed,

@@ -140,9 +140,16 @@ def load_checkpoint(path):
         image = arrays.pop("image")
         if image.dtype != np.float32 or image.ndim != 4 or image.shape[:2] != (1, 3):
             raise ValueError("its image is of the wrong kind")
+        if not np.isfinite(image).all():
+            raise ValueError("its image has values that are not finite")
         optimizer = {name[len(_OPTIMIZER) :]: value for name, value in arrays.items() if name.startswith(_OPTIMIZER)}
         history = [Step(**_step(step)) for step in record["history"]]
-        state = RunState(int(record["level"]), image, optimizer, history, int(record["tile_size"]))
+        level = _count(record["level"], "level")
+        if [step.number for step in history] != list(range(1, len(history) + 1)):
+            raise ValueError("its steps are not numbered one by one")
+        if any(step.level > level for step in history):
+            raise ValueError("its steps are of a later level than it is")
+        state = RunState(level, image, optimizer, history, _count(record["tile_size"], "tile size"))
         asked = _asked(record.get("asked", {}))
         return Checkpoint(record["run"], _texts(record["inputs"]), _texts(record["outputs"]), state, asked)
     except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
@@ -180,7 +187,18 @@ def _step(fields):
     names = {field.name for field in dataclasses.fields(Step)}
     if set(fields) != names:
         raise ValueError("its history is of another kind")
+    for name in ("number", "level", "evaluations"):
+        _count(fields[name], name)
+    numbers = [fields[name] for name in names - {"number", "level", "evaluations", "losses"}]
+    if not all(type(value) in (int, float) for value in numbers + list(fields["losses"].values())):
+        raise ValueError("its history has a number of the wrong kind")
     return fields
+
+
+def _count(value, name):
+    if type(value) is not int or value < 0:
+        raise ValueError(f"its {name} is {value!r}")
+    return value
 
 
 def _asked(fields):

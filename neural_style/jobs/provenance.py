@@ -181,6 +181,9 @@ def recall_recipe(record):
     base = RECIPES.get(record["recipe"], RECIPES[DEFAULT_RECIPE])
     known, strange = OrderedDict(), OrderedDict()
     for name, value in record["settings"].items():
+        usual = base.settings().get(name)
+        if isinstance(value, bool) and isinstance(usual, (int, float)) and not isinstance(usual, bool):
+            raise SettingsError(f"{name.replace('_', ' ')} is {value}; it must be a number")
         (known if name in base.settings() else strange)[name] = tuple(value) if isinstance(value, list) else value
     return base.override(**known), strange
 

@@ -1,6 +1,7 @@
 """Optimizers that take one gradient per step: MXNet's own, and normalised descent. The contract is the package's."""
 
 from .._mxnet import mx
+from .states import ARRAY, COUNT, NUMBER, check_state
 
 
 class MXNetOptimizer:
@@ -52,7 +53,15 @@ class MXNetOptimizer:
         return state
 
     def load(self, state):
-        """Go on from a `state`, before the first step."""
+        """Go on from a `state`, before the first step.
+
+        Raises
+        ------
+        SettingsError
+            If it is not that of such an optimizer and image.
+        """
+        expected = {f"moment_{i}": (ARRAY, moment.shape) for i, moment in enumerate(self._moments())}
+        check_state(state, dict(expected, updates=(COUNT, ()), rate=(NUMBER, ()), count=(COUNT, ())))
         for i, moment in enumerate(self._moments()):
             moment[:] = mx.nd.array(state[f"moment_{i}"], ctx=moment.context)
         # MXNet counts the first update from begin_num_update on.
@@ -103,6 +112,7 @@ class NormalizedDescent:
 
     def load(self, state):
         """Go on from a `state`."""
+        check_state(state, {})
 
 
 # The least normal number of float32.

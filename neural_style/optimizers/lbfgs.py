@@ -324,8 +324,13 @@ class _Pairs:
             raise SettingsError(
                 f"the state of L-BFGS has {len(products) // 2} pairs, more than the history of {self._most}"
             )
-        for pair in range(len(products) // 2):
+        pairs, newest = len(products) // 2, int(state["newest"])
+        if products.shape != (2 * pairs, 2 * pairs) or not -1 <= newest < max(pairs, 1):
+            raise SettingsError("the state of L-BFGS has products or a newest pair that make no sense")
+        for pair in range(pairs):
             displacement, change = state[f"displacement_{pair}"], state[f"change_{pair}"]
+            if displacement.shape != change.shape:
+                raise SettingsError(f"the state of L-BFGS has a pair {pair} of two shapes")
             if displacement.size != self._size:
                 raise SettingsError(
                     f"the state of L-BFGS is that of an image with {displacement.size} elements, not {self._size}; "
@@ -333,7 +338,7 @@ class _Pairs:
                 )
             self._put(pair, displacement, change)
         self._products[: len(products), : len(products)] = products
-        self._count, self._newest = len(products) // 2, int(state["newest"])
+        self._count, self._newest = pairs, newest
 
     def _put(self, pair, displacement, change):
         block, row = self._blocks[pair // self._together], 2 * (pair % self._together)

@@ -87,7 +87,9 @@ class Recipe:
     noise_share : float
         Part of the noise in a start from noise, the rest being content.
     sources : mapping of str to str
-        Where each setting comes from.
+        Where each setting comes from, for a reader.
+    network_named : bool
+        Whether `model` was named for this run, even if it is the recipe's own: then no other network stands in for it.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Recipe:
     noise_range: float
     noise_share: float
     sources: Mapping[str, str] = field(repr=False, compare=False)
+    network_named: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -162,7 +165,7 @@ class Recipe:
             raise SettingsError("content weight and style weight are both 0; one of them must be more")
 
     def override(self, **settings):
-        """Give a copy with some settings changed.
+        """Return a copy with some settings changed; a `model` that is given counts as named.
 
         Raises
         ------
@@ -172,14 +175,20 @@ class Recipe:
         unknown = [name for name in settings if name not in self.settings()]
         if unknown:
             raise SettingsError(f"a recipe has no setting '{unknown[0]}'; it has {', '.join(self.settings())}")
-        # A network that is named has no stand-in, also if it is the recipe's own.
-        changed = [name for name in settings if name == "model" or settings[name] != getattr(self, name)]
+        changed = [name for name in settings if settings[name] != getattr(self, name)]
         sources = MappingProxyType({**self.sources, **dict.fromkeys(changed, CHOSEN)})
-        return dataclasses.replace(self, sources=sources, **settings)
+        named = self.network_named or "model" in settings
+        return dataclasses.replace(self, sources=sources, network_named=named, **settings)
+
+    def with_network(self, model, source):
+        """Return a copy with another network that nobody named, and where that comes from; its own changes nothing."""
+        if model == self.model:
+            return self
+        return dataclasses.replace(self, model=model, sources=MappingProxyType({**self.sources, "model": source}))
 
     def settings(self):
         """Give all settings by name, in order."""
-        about = ("name", "summary", "sources")
+        about = ("name", "summary", "sources", "network_named")
         return OrderedDict((f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in about)
 
 

@@ -7,7 +7,6 @@ from .._mxnet import mx
 from ..errors import ImageError
 from ..images import colour, sizing, units
 from ..objective.objective import required_parameters, required_side
-from ..recipes.recipe import CHOSEN
 from ..weights.checks import check_shapes
 from ..weights.lookup import find_network, find_weights
 from ..weights.params_file import load_weights, read_index
@@ -15,8 +14,14 @@ from ..weights.params_file import load_weights, read_index
 log = logging.getLogger(__name__)
 
 
-def choose_network(recipe):
-    """Find the weights of a recipe's network, or those of its stand-in if `Recipe.override` did not name it.
+def choose_network(recipe, weights=None, models_dir=None):
+    """Find the weights of a recipe's network, or of another as `weights.lookup.find_network` says if it was not named.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    weights, models_dir : str or path-like, optional
+        As `weights.lookup.find_weights` takes them.
 
     Returns
     -------
@@ -29,9 +34,9 @@ def choose_network(recipe):
     WeightsError
         If there are none.
     """
-    named = recipe.model if recipe.sources["model"] == CHOSEN else None
-    model, weights = find_network(recipe.model, named)
-    return recipe.override(model=model), weights
+    model, path = find_network(recipe.model, recipe.model if recipe.network_named else None, weights, models_dir)
+    stands_in = f"stands in for {recipe.model}, whose weights are not installed"
+    return recipe.with_network(model, stands_in if weights is None else "the network that the given weights fit"), path
 
 
 def picture_size(content, recipe):

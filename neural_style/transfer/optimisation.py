@@ -5,6 +5,7 @@ import logging
 import numpy as np
 
 from .._mxnet import mx
+from ..errors import CheckpointError, SettingsError
 from ..images import units
 from ..objective.objective import euclidean_norm
 from ..optimizers import make_optimizer
@@ -53,7 +54,13 @@ class Descent:
         image, optimizer, history, recipe = self._image, self._optimizer, self._history, self._recipe
         begun = sum(step.level < self._level for step in history)
         if state is not None:
-            optimizer.load(state)
+            try:
+                optimizer.load(state)
+            except (SettingsError, KeyError, ValueError, TypeError, IndexError) as error:
+                reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+                raise CheckpointError(
+                    f"the checkpoint does not fit the optimizer {recipe.optimizer} ({reason}); begin the run anew"
+                ) from error
         evaluations = 0
 
         def evaluate():

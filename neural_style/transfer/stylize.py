@@ -4,7 +4,7 @@ import logging
 import re
 
 from .._mxnet import mx
-from ..errors import SettingsError
+from ..errors import CheckpointError, SettingsError
 from ..images import sizing
 from ..objective.objective import Objective, required_side
 from ..objective.terms import make_terms
@@ -90,6 +90,8 @@ def stylize(
     ------
     ImageError
         If the picture would be too small for the network.
+    CheckpointError
+        If `resume` is not of such a run.
     WeightsError, DeviceError, SettingsError
         If the weights, the device or the recipe cannot be used.
     """
@@ -104,6 +106,10 @@ def stylize(
     first, history, image, state = 0, [], None, None
     if resume is not None:
         first, history, image, state = resume.level, list(resume.history), resume.image, resume.optimizer
+        if not 0 <= first < len(levels):
+            raise CheckpointError(
+                f"the checkpoint is of level {first}, of {len(levels)} from 0 on that there are; begin the run anew"
+            )
 
     for number in range(first, len(levels)):
         level = levels[number]
@@ -112,6 +118,11 @@ def stylize(
         if image is None:
             image = starting_image(level, seed, pictures)
         elif image.shape[2:] != size:
+            if number == first:
+                raise CheckpointError(
+                    f"the checkpoint has an image of {image.shape[3]} x {image.shape[2]} pixels, not {size[1]} x "
+                    f"{size[0]}; begin the run anew"
+                )
             image = mx.nd.array(sizing.resize_image(image, size))
         else:
             image = mx.nd.array(image)

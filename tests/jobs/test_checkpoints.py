@@ -220,6 +220,71 @@ def test_what_cannot_be_gone_on_from_is_one_line(checkpoint, damage, message, ca
     assert line.startswith(f"neural-style: error: checkpoint {checkpoint} {message}")
 
 
+def rearrange(path, **changes):
+    """Change arrays of a checkpoint; None takes one away."""
+    with np.load(path) as file:
+        arrays = dict({name: file[name] for name in file.files}, **changes)
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+
+
+def set_boolean(path, *place):
+    with np.load(path) as file:
+        record = json.loads(file["record"].tobytes().decode())
+    inner = record
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = True
+    rewrite(path, **record)
+
+
+MOMENT = np.zeros((1, 3, 32, 40), "float32")
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda path: rewrite(path, level=7), "the checkpoint is of level 7, of 1 "),
+        (lambda path: rewrite(path, level=-1), "its level is -1"),
+        (lambda path: rewrite(path, level=True), "its level is True"),
+        (lambda path: rewrite(path, tile_size=True), "its tile size is True"),
+        (lambda path: rewrite(path, asked={"memory": True}), "its limits are of the wrong kind"),
+        (lambda path: set_boolean(path, "history", 0, "number"), "its number is True"),
+        (lambda path: set_boolean(path, "history", 1, "relative_change"), "a number of the wrong kind"),
+        (lambda path: set_boolean(path, "run", "settings", "max_steps"), "max steps is True; it must be a number"),
+        (lambda path: set_boolean(path, "run", "seed"), "seed is of the wrong kind"),
+        (lambda path: rearrange(path, image=MOMENT[:, :, :8]), "an image of 40 x 8 pixels, not 40 x 32"),
+        (lambda path: rearrange(path, image=MOMENT + np.nan), "values that are not finite"),
+        (lambda path: rearrange(path, **{"optimizer/moment_0": None}), "lacks the moment_0"),
+        (lambda path: rearrange(path, **{"optimizer/moment_0": MOMENT[:, :, 1:]}), "moment_0 of the wrong kind"),
+        (lambda path: rearrange(path, **{"optimizer/moment_0": MOMENT + np.inf}), "moment_0 that makes no sense"),
+        (lambda path: rearrange(path, **{"optimizer/moment_1": MOMENT}), "has an odd moment_1"),
+        (lambda path: rearrange(path, **{"optimizer/updates": np.bool_(True)}), "updates of the wrong kind"),
+        (lambda path: rearrange(path, **{"optimizer/count": np.int64(-1)}), "count that makes no sense"),
+    ],
+    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "",
+)
+def test_odd_values_are_one_line(checkpoint, damage, message, capfd):
+    damage(checkpoint)
+    line = refused(capfd, "--resume", checkpoint)
+    assert message in line and "begin the run anew" in line
+
+
+def test_an_odd_state_of_l_bfgs_is_one_line(inputs, tmp_path, capfd):
+    path, more = tmp_path / "run.npz", ["--recipe", "gatys-2015", "--checkpoint-every", 1]
+    assert main(arguments(inputs, tmp_path / "a", 2, *more, "--checkpoint", path)) == 0
+    sound = path.read_bytes()
+    for change, message in (
+        ({"displacement_0": None}, "displacement_0"),
+        ({"change_0": np.zeros(5, "float32")}, "a pair 0 of two shapes"),
+        ({"newest": np.int64(9)}, "a newest pair that make no sense"),
+        ({"products": np.zeros((2, 1))}, "products or a newest pair that make no sense"),
+    ):
+        path.write_bytes(sound)
+        rearrange(path, **{f"optimizer/{name}": value for name, value in change.items()})
+        line = refused(capfd, "--resume", path)
+        assert "the checkpoint does not fit the optimizer lbfgs" in line and message in line
+
+
 def test_settings_come_from_the_checkpoint_alone(checkpoint, capfd):
     assert "--lr cannot be given with --resume" in refused(capfd, "--resume", checkpoint, "--lr", "1")
     assert "--content-image cannot be given" in refused(capfd, "--resume", checkpoint, "--content-image", "x.png")

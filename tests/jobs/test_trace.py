@@ -71,6 +71,23 @@ def test_a_run_leaves_everything_in_it(pictures, vgg19_file, tmp_path):
     assert 0 < sum(row["learning_rate"] for row in told["steps"]) and told["seconds"] > 0
 
 
+def test_the_source_of_the_network(pictures, vgg19_file, lowrank_alone, tmp_path):
+    argv = ["--content-image", pictures / "content.png", "--style-image", pictures / "style.png", "--gpu", -1]
+    argv += ["--max-long-edge", 40, "--max-num-epochs", 1, "--output", tmp_path / "o.png"]
+
+    def source(*more):
+        assert main([*map(str, argv), "--trace", str(tmp_path / "t.json"), *map(str, more)]) == 0
+        model = read(tmp_path / "t.json")["settings"]["model"]
+        return model["value"], model["source"]
+
+    own = RECIPE.sources["model"]
+    assert source("--weights", vgg19_file) == source("--weights", vgg19_file, "--model", "vgg19") == ("vgg19", own)
+    assert source() == ("vgg16-lowrank", "stands in for vgg19, whose weights are not installed")
+    lowrank = lowrank_alone / "vgg16-lowrank.params"
+    assert source("--weights", lowrank) == ("vgg16-lowrank", "the network that the given weights fit")
+    assert source("--model", "vgg16-lowrank") == ("vgg16-lowrank", "chosen for this run")
+
+
 def test_a_run_that_was_resumed_tells_of_all_its_steps(pictures, vgg19_file, tmp_path, capfd):
     argv = ["--content-image", pictures / "content.png", "--style-image", pictures / "style.png", "--gpu", -1]
     argv += ["--weights", vgg19_file, "--max-long-edge", 40, "--max-num-epochs", 6, "--stop-eps", 0]

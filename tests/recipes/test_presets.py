@@ -11,7 +11,6 @@ from neural_style.objective.terms import CONTENT_NORMS, STYLE_NORMS
 from neural_style.objective.variation import TV_KINDS
 from neural_style.optimizers import OPTIMIZERS
 from neural_style.recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
-from neural_style.recipes.recipe import CHOSEN
 
 # What the sources do, in numbers, from their descriptions. What of it the tests in test_recipe_computations see is
 # written down there a second time, as formulas.
@@ -204,9 +203,20 @@ def test_overriding_changes_a_copy_and_says_so():
     assert changed.override(max_steps=1000) == recipe
 
 
-def test_a_network_that_is_named_counts_as_chosen_even_if_it_is_the_recipes():
+def test_whether_the_network_was_named_is_no_matter_of_its_source():
     recipe = get_recipe("mxnet-0.7")
-    assert recipe.override(model="vgg19").sources["model"] == CHOSEN != recipe.sources["model"]
+    named = recipe.override(model="vgg19")
+    assert (recipe.network_named, named.network_named) == (False, True)
+    assert named.sources == recipe.sources and named == recipe
+    assert named.override(max_steps=7).network_named and not recipe.override(max_steps=7).network_named
+    assert recipe.override(model="vgg16").sources["model"] == "chosen for this run"
+
+
+def test_a_network_that_nobody_named_says_why_it_runs():
+    recipe = get_recipe("mxnet-0.7")
+    other = recipe.with_network("vgg16", "a reason")
+    assert (other.model, other.sources["model"], other.network_named) == ("vgg16", "a reason", False)
+    assert recipe.with_network("vgg19", "a reason").sources == recipe.sources
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,7 @@ def test_a_network_whose_weights_are_not_here_has_a_stand_in(content, style, low
     settings = get_recipe("mxnet-0.7").override(max_long_edge=40, max_steps=1)
     result = stylize(content, style, settings, gpu=-1)
     assert result.recipe == settings.override(model="vgg16-lowrank") and len(result.history) == 1
+    assert result.recipe.sources["model"] == "stands in for vgg19, whose weights are not installed"
     for named in ("vgg16", "vgg19"):
         with pytest.raises(WeightsError, match=f"no weights '{named}'"):
             stylize(content, style, settings.override(model=named), gpu=-1)
