@@ -124,7 +124,9 @@ def test_a_run_and_the_command_that_repeats_it(pictures, vgg19_file, tmp_path, m
     flags = ["--max-long-edge", "40", "--max-num-epochs", "2", "--pyramid", "2", "--gpu=-1"]
     assert main(["content.png", "style.png", *flags, "--strength", "3", "--weights", str(vgg19_file)]) == 0
     first = read_image("content-style.png")
-    assert read_record("content-style.png")["settings"]["content_weight"] == pytest.approx(get_recipe("paint").content_weight / 3)
+    assert read_record("content-style.png")["settings"]["content_weight"] == pytest.approx(
+        get_recipe("paint").content_weight / 3
+    )
     capfd.readouterr()
     assert main(["show", "content-style.png"]) == 0
     words = capfd.readouterr().out.splitlines()[0].split()
