@@ -130,13 +130,20 @@ def test_ctrl_c_before_the_training_ends_it_at_once_and_leaves_nothing(tmp_path)
     argv = [sys.executable, "-m", "neural_style", "compress", "--weights", str(tmp_path / "vgg16.params")]
     argv += ["--images", str(tmp_path / "images"), "--output", str(tmp_path / "a.params"), "--crop", "64"]
     root = str(Path(__file__).resolve().parents[2])
-    process = subprocess.Popen(argv, stderr=subprocess.PIPE, universal_newlines=True, cwd=root)
+    process = subprocess.Popen(
+        argv,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        cwd=root,
+        # Children of a shell's background job ignore SIGINT unless somebody heeds it again.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     lines = []
     while not (lines and lines[-1].startswith("measuring")):
         lines.append(process.stderr.readline())
         assert lines[-1], lines
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=300)[1]
+    rest = process.communicate(timeout=120)[1]
     assert (process.returncode, rest) == (130, "neural-style: interrupted\n")
     assert sorted(os.listdir(str(tmp_path))) == ["images", "vgg16.params"]
