@@ -1,7 +1,5 @@
 """What an optimizer goes on from, checked before it is used: it may come from a file."""
 
-import numpy as np
-
 from ..errors import SettingsError
 
 # Kinds of NumPy's types that a state is made of.
@@ -22,6 +20,8 @@ def check_state(state, expected):
     SettingsError
         If something is missing, left over, of another kind or shape, or not finite; or a count is negative.
     """
+    import numpy as np  # late: who lists the names of optimizers need not wait for it
+
     odd = sorted(set(state) ^ set(expected))
     if odd:
         raise SettingsError(f"the optimizer's state {'has an odd' if odd[0] in state else 'lacks the'} {odd[0]}")
