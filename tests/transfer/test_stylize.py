@@ -389,7 +389,7 @@ def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, m
     """Step by step rounding grows; `test_tiling` compares gradients."""
     thin = Architecture("thin", ((2, 4), (2, 6), (4, 5), (4, 6), (2, 4)))
     monkeypatch.setitem(ARCHITECTURES, "thin", thin)
-    settings = get_recipe(name).override(model="thin", max_long_edge=250, max_steps=2, save_every=0)
+    settings = get_recipe(name).override(model="thin", max_long_edge=250, max_steps=2, pyramid=(), save_every=0)
     parameters = random_parameters(required_parameters(settings))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     whole, tiled = (
