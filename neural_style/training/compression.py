@@ -32,7 +32,7 @@ from ..weights.checks import fitting_models
 from ..weights.params_file import read_index, read_parameters, save_weights
 from . import low_rank
 from .crops import NOISY, Pictures, read_pictures
-from .loop import Schedule, Task, own_state, read_state, train
+from .loop import Schedule, Task, own_parameters, own_state, read_state, train
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ def _factorise(full, parameters, limits, training, crop, seed, ctx):
 
 def _read_saved(saved, network, full, crop, state_file):
     """Return the compressed network's parameters in a state, and what else `_Task` remembers."""
-    compressed = OrderedDict((name[len("now:") :], value) for name, value in saved.items() if name.startswith("now:"))
+    compressed = own_parameters(saved)
     shapes = network.fitted(compressed).parameter_shapes([full.layers[-1]])
     shapes = {name: shape for name, shape in shapes.items() if not _is_fixed(name)}
     kept = own_state(saved)

@@ -216,6 +216,11 @@ def read_state(path, settings, may_differ=("batches",)):
     return arrays
 
 
+def own_parameters(arrays):
+    """Return from what `read_state` returned the parameters when it was written, by name."""
+    return _part(arrays, "now")
+
+
 def own_state(arrays):
     """Return from what `read_state` returned what `Task.state` did when it was written."""
     return _part(arrays, "task")
