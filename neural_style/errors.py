@@ -1,17 +1,43 @@
 """The expected failures of this package.
 
 Libraries raise these; only the command line turns them into one line on stderr and an exit code. A message names the
-thing, says what is wrong with it and what to do. Anything that is not a `NeuralStyleError` is a bug and keeps its
-traceback.
+thing, what is wrong with it, and what to do. Anything that is not a `NeuralStyleError` is a bug and keeps its traceback.
+
+A message names settings and parameters as Python does, between backquotes, such as `tile_size`: the command line
+writes the flag instead, and a form in a browser marks the field.
 """
+
+import re
+
+_NAME = re.compile(r"`([a-z_]\w*)`")
 
 
 class NeuralStyleError(Exception):
     """Base of every expected failure."""
 
+    @property
+    def setting(self):
+        """Name of the setting or parameter that the message is about, the first that it names; None if there is none."""
+        found = _NAME.search(str(self))
+        return found.group(1) if found else None
+
+    def naming(self, names):
+        """Return the message with other names for settings.
+
+        Parameters
+        ----------
+        names : mapping of str to str
+            What to write instead of a name and its backquotes; a name that is missing stays as it is.
+
+        Returns
+        -------
+        str
+        """
+        return _NAME.sub(lambda match: names.get(match.group(1), match.group()), str(self))
+
 
 class ImageError(NeuralStyleError):
-    """A picture cannot be read, is empty, or is too small for the network."""
+    """An image cannot be read, is empty, or is too small for the network."""
 
 
 class WeightsError(NeuralStyleError):
@@ -19,11 +45,11 @@ class WeightsError(NeuralStyleError):
 
 
 class DownloadError(NeuralStyleError):
-    """A file could not be fetched, or what came is not what was asked for."""
+    """A file cannot be fetched, or is not what was asked for."""
 
 
 class DeviceError(NeuralStyleError):
-    """The requested device cannot be had, or MXNet cannot run on it."""
+    """The requested device is not available, or MXNet cannot run on it."""
 
 
 class SettingsError(NeuralStyleError):
@@ -31,7 +57,7 @@ class SettingsError(NeuralStyleError):
 
 
 class CheckpointError(NeuralStyleError):
-    """A checkpoint cannot be read, or is of another run than the one that is to go on."""
+    """A checkpoint cannot be read, or belongs to another run than the one to resume."""
 
 
 class OutputError(NeuralStyleError):
@@ -39,4 +65,29 @@ class OutputError(NeuralStyleError):
 
 
 class DependencyError(NeuralStyleError):
-    """A package that is needed is missing, or its version does not work with MXNet 1.x."""
+    """A required package is missing, or its version does not work with MXNet 1.x."""
+
+
+def unknown(what, name, known):
+    """Return a `SettingsError` that lists the choices.
+
+    Parameters
+    ----------
+    what : str
+        Kind of thing, such as ``recipe``.
+    name : str
+        What was asked for.
+    known : iterable of str
+    """
+    return SettingsError(f"unknown {what} '{name}'; choose from {', '.join(known)}")
+
+
+def first_line(error):
+    """Return the first line of an exception's text, or the name of its class if it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def last_line(error):
+    """Return the last line of an exception's text, where MXNet puts the reason; see `first_line`."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
