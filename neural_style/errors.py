@@ -1,7 +1,7 @@
 """The expected failures of this package.
 
 Libraries raise these; only the command line turns them into one line on stderr and an exit code. A message names the
-thing, what is wrong with it, and what to do. Anything that is not a `NeuralStyleError` is a bug and keeps its traceback.
+thing, what is wrong with it, and what to do. Any other exception is a bug and keeps its traceback.
 
 A message names settings and parameters as Python does, between backquotes, such as `tile_size`: the command line
 writes the flag instead, and a form in a browser marks the field.
@@ -17,7 +17,7 @@ class NeuralStyleError(Exception):
 
     @property
     def setting(self):
-        """Name of the setting or parameter that the message is about, the first that it names; None if there is none."""
+        """Name of the setting or parameter that the message is about: the first it names, or None."""
         found = _NAME.search(str(self))
         return found.group(1) if found else None
 
