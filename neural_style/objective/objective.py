@@ -1,51 +1,52 @@
-"""What a run minimises: the objective of an image, its parts weighted as a recipe says, and its gradient."""
+"""What a run minimises: the objective of a canvas, its parts weighted as a recipe says, and its gradient."""
 
 import numpy as np
 
 from .._mxnet import mx
+from ..errors import SettingsError
 from ..images.units import RGB_MEANS, get_unit
 from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
-from .targets import Computation
+from .targets import Computation, blend
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
 
-# Arrays of the image's size that the executor of total variation holds: its gradient.
+# Arrays of the canvas's size that the executor of total variation holds: its gradient.
 _TV_ARRAYS = 1
 
 
-def required_parameters(recipe, found=None):
-    """Return the names and shapes of the parameters that a recipe's network needs.
+def required_parameters(losses, found=None):
+    """Return the names and shapes of the parameters that a network needs.
 
     Parameters
     ----------
-    recipe : Recipe
+    losses : recipes.recipe.Losses
     found : mapping of str to object, optional
         The parameters there are, things with a shape, from which a low-rank network learns its ranks.
 
     Raises
     ------
     SettingsError
-        If the recipe's network or one of its layers does not exist.
+        If the network or one of its layers does not exist.
     """
-    layers = [term.layer for term in make_terms(recipe)]
-    return get_network(recipe.model).fitted(found or {}).parameter_shapes(layers)
+    layers = [term.layer for term in make_terms(losses)]
+    return get_network(losses.model).fitted(found or {}).parameter_shapes(layers)
 
 
-def required_side(recipe):
-    """Give the least height and width, in pixels, that a recipe's network can take."""
-    return get_network(recipe.model).minimum_side([term.layer for term in make_terms(recipe)])
+def required_side(losses):
+    """Return the least height and width, in pixels, that a network can take."""
+    return get_network(losses.model).minimum_side([term.layer for term in make_terms(losses)])
 
 
 class Evaluation:
-    """The objective at one image.
+    """The objective at one canvas.
 
     Attributes
     ----------
     gradient : mxnet.nd.NDArray
-        (1, 3, H, W), which the next evaluation overwrites.
+        (N, 3, H, W). The next evaluation overwrites it; until then the caller may.
     values : mxnet.nd.NDArray
-        (N + 1,): each part of the objective, to be multiplied by its factor, and the norm of the gradient of style and
-        content before it was shortened.
+        (T + 1,): each of the T parts of the objective, to be multiplied by its factor, and the norm of the gradient of
+        style and content before it was shortened.
     """
 
     def __init__(self, gradient, values, factors):
@@ -60,127 +61,188 @@ class Evaluation:
 
 
 class Objective:
-    """Style, content and total variation of one image as a recipe weights them, and their gradient.
+    """Style, content and total variation of one canvas as losses weight them, and their gradient.
 
-    Targets are read when it is made; then it is bound to the image.
+    Targets are read when it is made; then it is bound to the canvas. Of a batch of N it is the sum over its images,
+    which share the style.
 
     Parameters
     ----------
-    recipe : Recipe
+    losses : recipes.recipe.Losses
     parameters : mapping of str to mxnet.nd.NDArray
-        Of the recipe's network, as `load_parameters` gives them.
-    pictures : Pictures
-    image : mxnet.nd.NDArray
-        (1, 3, H, W) on the device that computes; read at every `evaluate` and never written.
-    room : int
-        Bytes that may be used.
+        Of the losses' network, as `transfer.inputs.load_parameters` returns them.
+    content : numpy.ndarray or mxnet.nd.NDArray
+        Float32 (N, 3, H, W), in the losses' unit like the styles.
+    styles : sequence of (numpy.ndarray, float)
+        Float32 (1, 3, h, w) each, and its weight among them.
+    canvas : mxnet.nd.NDArray
+        (N, 3, H, W) on the device that computes; read at every `evaluate` and never written.
+    room : int, optional
+        Bytes that may be used; needed unless `tile_size` is given.
     tile_size : int, optional
-        Compute in tiles of this side, in pixels; see `tiling.cut`; 0 computes whole. If not given, the picture is
+        Compute in tiles of this side, in pixels; see `tiling.cut`; 0 computes whole. If not given, the canvas is
         computed whole if it fits into `room`, else in the largest tiles that do.
     arrays : int
-        Arrays of the image's size that whoever moves the image holds.
+        Arrays of the canvas's size that whoever moves it holds.
+    precision : {"float32", "bf16"}
+    exact : bool
+        Whether the norm of the gradient must be MXNet's to the last bit; see `euclidean_norm`.
 
     Attributes
     ----------
     names : list of str
         What the parts are called, in the order of `Evaluation.values`.
     factors : list of float
-        What their values are multiplied by. Where the recipe divides by current values, they still are the weights
-        alone, because the divided values never change.
+        What their values are multiplied by. Where losses are divided by their current values, these are the weights
+        only, because the divided values never change.
     clip_norm : float
-        What longer gradients of style and content are shortened to; infinite if the recipe does not.
+        What longer gradients of style and content are shortened to; infinite if they are not.
     tile_size : int
-        That was chosen; 0 if the picture is computed whole.
+        That was chosen; 0 if the canvas is computed whole.
 
     Raises
     ------
     SettingsError
-        If the recipe cannot be used, or there is not enough memory.
+        If the losses cannot be used, or there is not enough memory.
     """
 
-    def __init__(self, recipe, parameters, pictures, image, room, tile_size=None, arrays=0):
-        self._ctx = image.context
-        self._recipe = recipe
-        self._image = image
-        network, terms = get_network(recipe.model).fitted(parameters), make_terms(recipe)
-        unit = get_unit(recipe.unit)
-        parameters = dict(parameters)
-        prepare = None
-        if recipe.unit != "centred":
+    def __init__(
+        self,
+        losses,
+        parameters,
+        content,
+        styles,
+        canvas,
+        room=None,
+        tile_size=None,
+        arrays=0,
+        precision="float32",
+        exact=True,
+    ):
+        self._ctx = canvas.context
+        self._losses = losses
+        self._canvas = canvas
+        self._exact = exact
+        self._terms = make_terms(losses)
+        self._computation = self._make_computation(parameters, precision)
+        self._shapes = self._computation.shapes(canvas.shape)
+        arrays += _TV_ARRAYS if losses.tv_weight > 0 else 0
+        self._tile = self._computation.choose_tile(self._terms, canvas.shape, tile_size, room, arrays)
+        self.tile_size = self._tile or 0
+        self._targets = self._read_styles(styles, tile_size, room)
+        self._targets.update(self._read_content(content))
+        self._weigh()
+        self._executor = self._computation.bind(
+            self._targets, lambda values: self._weighting(values), canvas, self._tile
+        )
+        self._variation = None
+        if losses.tv_weight > 0:
+            weight = 1.0 if losses.adaptive else losses.tv_weight
+            self._variation = TVGradientExecutor(canvas, weight, self._ctx, losses.tv_kind)
+        self.clip_norm = float(canvas.size) if losses.clip_gradient else float("inf")
+        self._longest = mx.nd.array([canvas.size], ctx=self._ctx)
+
+    def _make_computation(self, parameters, precision):
+        losses = self._losses
+        network, unit = get_network(losses.model).fitted(parameters), get_unit(losses.unit)
+        parameters, prepare = dict(parameters), None
+        if losses.unit != "centred":
             offset = np.subtract(unit.means, RGB_MEANS).reshape((1, 3, 1, 1))
             parameters[OFFSET] = mx.nd.array(offset, ctx=self._ctx)
 
-            def prepare(image):
-                return bring_to_network(image, unit.levels)
+            def prepare(canvas):
+                return bring_to_network(canvas, unit.levels)
 
-        computation = Computation(
-            Graph(network, recipe.pooling, prepare, recipe.precision), terms, parameters, self._ctx
-        )
-        here, there = (computation.shapes(picture.shape) for picture in (pictures.content, pictures.style))
-        shares = recipe.style_layer_weights or (1 / max(len(recipe.style_layers), 1),)
-        shares = shares if len(shares) > 1 else shares * len(recipe.style_layers)
-        style_weights = [recipe.style_weight * share for share in shares]
-        arrays += _TV_ARRAYS if recipe.tv_weight > 0 else 0
-        tile = computation.choose_tile(terms, image.shape, tile_size, room, arrays)
-        self.tile_size = tile or 0
-        targets = {}
-        for kind, picture in (("style", pictures.style), ("content", pictures.content)):
-            chosen = [term for term in terms if term.kind == kind]
-            # A style of its own size may need tiles where the image does not.
-            size = (
-                tile
-                if picture.shape == image.shape
-                else computation.choose_tile(chosen, picture.shape, tile_size, room)
-            )
-            if chosen:
-                targets.update(computation.read(chosen, picture, size))
-        for term in terms:
-            positions, read_from = (np.prod(s[term.layer][2:]) for s in (here, there))
-            if term.kind == "style" and positions != read_from:
-                # As if the style had as many positions as the image.
-                targets[term.target] *= float(positions) / float(read_from)
-        norms = recipe.content_norm, recipe.style_norm
-        energies = _read_energies(targets, find_relative(terms, *norms))
-        factors = loss_factors(terms, here, recipe.content_weight, style_weights, *norms, energies)
+        return Computation(Graph(network, losses.pooling, prepare, precision), self._terms, parameters, self._ctx)
 
-        if recipe.adaptive:
-            kinds = {"style": recipe.style_weight, "content": recipe.content_weight}
-            weigh = AdaptiveWeighting(terms, factors, kinds, self._ctx)
+    def _of_kind(self, kind):
+        return [term for term in self._terms if term.kind == kind]
+
+    def _read_styles(self, styles, tile_size, room):
+        terms, read = self._of_kind("style"), []
+        if not terms:
+            return {}
+        for style, _ in styles:
+            # A style of its own size may need tiles where the canvas does not.
+            same = style.shape == self._canvas.shape
+            tile = self._tile if same else self._computation.choose_tile(terms, style.shape, tile_size, room)
+            targets, there = self._computation.read(terms, style, tile), self._computation.shapes(style.shape)
+            for term in terms:
+                positions, read_from = (np.prod(shapes[term.layer][2:]) for shapes in (self._shapes, there))
+                if positions != read_from:
+                    # As if the style had as many positions as the canvas.
+                    targets[term.target] *= float(positions) / float(read_from)
+            read.append(targets)
+        return blend(read, [weight for _, weight in styles])
+
+    def _read_content(self, content):
+        terms = self._of_kind("content")
+        return self._computation.read(terms, content, self._tile) if terms else {}
+
+    def _weigh(self):
+        """Find the factors of the terms, which may depend on the targets."""
+        losses, terms = self._losses, self._terms
+        shares = losses.style_layer_weights or (1 / max(len(losses.style_layers), 1),)
+        shares = shares if len(shares) > 1 else shares * len(losses.style_layers)
+        style_weights = [losses.style_weight * share for share in shares]
+        norms = losses.content_norm, losses.style_norm
+        energies = _read_energies(self._targets, find_relative(terms, *norms))
+        for term in self._of_kind("content"):
+            # Of a batch, the mean of its images.
+            if term.target in energies:
+                energies[term.target] /= self._canvas.shape[0]
+        factors = loss_factors(terms, self._shapes, losses.content_weight, style_weights, *norms, energies)
+        if losses.adaptive:
+            kinds = {"style": losses.style_weight, "content": losses.content_weight}
+            self._weighting = AdaptiveWeighting(terms, factors, kinds, self._ctx)
         else:
-            weigh = FixedWeighting(factors, self._ctx)
-        self._losses = computation.bind(targets, weigh, image, tile)
-        self._variation = None
+            self._weighting = FixedWeighting(factors, self._ctx)
         self.names, self.factors = [term.name for term in terms], list(factors)
-        if recipe.tv_weight > 0:
-            weight = 1.0 if recipe.adaptive else recipe.tv_weight
-            self._variation = TVGradientExecutor(image, weight, self._ctx, recipe.tv_kind)
+        if losses.tv_weight > 0:
             self.names.append("total_variation")
-            self.factors.append(recipe.tv_weight if recipe.adaptive else 1.0)
-        self.clip_norm = float(image.size) if recipe.clip_gradient else float("inf")
-        self._bound = mx.nd.array([image.size], ctx=self._ctx)
+            self.factors.append(losses.tv_weight if losses.adaptive else 1.0)
+
+    def set_content(self, content):
+        """Put another content in place of the one before: the next image of a video, the next batch of a training.
+
+        Parameters
+        ----------
+        content : numpy.ndarray or mxnet.nd.NDArray
+            Float32, of the canvas's shape.
+
+        Raises
+        ------
+        SettingsError
+            If it has another shape.
+        """
+        if content.shape != self._canvas.shape:
+            raise SettingsError(f"the content is of shape {content.shape}, not {self._canvas.shape} like the canvas")
+        for name, target in self._read_content(content).items():
+            target.copyto(self._targets[name])
+        self._weigh()
 
     def evaluate(self):
-        """Compute the objective for the image as it is now, without waiting for the device.
+        """Compute the objective of the canvas as it is now, without waiting for the device.
 
         Returns
         -------
         Evaluation
         """
-        self._losses.run()
-        gradient = self._losses.gradient
-        norm = euclidean_norm(gradient, self._recipe)
-        # From here on in place, because with pictures of any size every copy counts.
-        if self._recipe.clip_gradient:
-            # Computed on the device: asking whether the norm is above the bound would wait for it. A float32 quotient
+        self._executor.run()
+        gradient = self._executor.gradient
+        norm = euclidean_norm(gradient, self._exact)
+        # From here on in place, because with canvases of any size every copy counts.
+        if self._losses.clip_gradient:
+            # Computed on the device: asking whether the norm is above the limit would wait for it. A float32 quotient
             # is what the original's multiplication used, and multiplying with 1 changes nothing.
-            shortening = mx.nd.minimum(self._bound / norm, 1.0).reshape((1, 1, 1, 1))
+            shortening = mx.nd.minimum(self._longest / norm, 1.0).reshape((1, 1, 1, 1))
             mx.nd.broadcast_mul(gradient, shortening, out=gradient)
-        parts = list(self._losses.losses)
+        parts = list(self._executor.losses)
         if self._variation is not None:
             self._variation.run()
             pull = self._variation.gradient
-            if self._recipe.adaptive:
-                factor = self._recipe.tv_weight / (self._variation.loss + ADAPTIVE_GUARD)
+            if self._losses.adaptive:
+                factor = self._losses.tv_weight / (self._variation.loss + ADAPTIVE_GUARD)
                 pull = mx.nd.broadcast_mul(pull, factor.reshape((1, 1, 1, 1)))
             gradient += pull
             parts.append(self._variation.loss)
@@ -196,18 +258,22 @@ def _read_energies(targets, terms):
     return {term.target: float(energy) for term, energy in zip(terms, energies)}
 
 
-def euclidean_norm(array, recipe):
+def euclidean_norm(array, exact):
     """Compute the norm of all elements of an array, on its device.
 
-    Where a recipe shortens gradients or stops by the change of the image, it is MXNet's norm, digit for digit that of
-    the originals. That goes through one thread; BLAS, for the others, takes a twentieth of the time.
+    Parameters
+    ----------
+    array : mxnet.nd.NDArray
+    exact : bool
+        Whether it must be MXNet's norm, digit for digit that of the originals: where gradients are shortened by it, or
+        a run stops by it. That goes through one thread; BLAS takes a twentieth of the time.
 
     Returns
     -------
     mxnet.nd.NDArray
         Shape (1,).
     """
-    if recipe.clip_gradient or recipe.stop_eps > 0:
+    if exact:
         return mx.nd.norm(array).reshape((1,))
     flat = array.reshape((-1,))
     return mx.nd.sqrt(mx.nd.dot(flat, flat))

@@ -6,8 +6,6 @@ symbol but of the head gradient that backward starts from. `Moments` are the exc
 their loss has a divisor of its own.
 """
 
-from collections import OrderedDict
-
 from .._mxnet import mx
 
 # Added to the sum of squares of a target before it divides. Networks take grey levels and give activations from 1 to
@@ -15,21 +13,27 @@ from .._mxnet import mx
 RELATIVE_GUARD = 1e-12
 
 
-def gram_symbol(activation, channels):
+def gram_symbol(activation, channels, batch=1):
     """Build the Gram matrix of an activation, not normalised.
 
     Parameters
     ----------
     activation : mxnet.symbol.Symbol
-        Of shape (1, C, H, W).
+        Of shape (N, C, H, W).
     channels : int
         C. FullyConnected has to know the number of its outputs when it is built.
+    batch : int
+        N.
 
     Returns
     -------
     mxnet.symbol.Symbol
-        F Fᵀ of shape (C, C), where F is the activation as a (C, H*W) matrix.
+        F Fᵀ of shape (C, C), where F is the activation as a (C, H*W) matrix; for more than one, (N, C, C).
     """
+    if batch > 1:
+        # (N, C, H, W) -> (N, C, H*W)
+        features = mx.sym.Reshape(activation, shape=(0, 0, -1))
+        return mx.sym.batch_dot(features, features, transpose_b=True)
     # (1, C, H, W) -> (C, H*W)
     features = mx.sym.Reshape(activation, shape=(-3, -3))
     # (C, H*W), (C, H*W) -> (C, C): FullyConnected multiplies with the transpose of its weight
@@ -55,12 +59,12 @@ class Activation:
         """Return the shape of the representation of an activation (1, C, H, W)."""
         return 1, channels, height, width
 
-    def symbol(self, activation, channels):
-        """Build the representation of an activation (1, C, H, W)."""
+    def symbol(self, activation, channels, batch=1):
+        """Build the representation of an activation (N, C, H, W); of N > 1, one after the other along the first axis."""
         return activation
 
-    def loss(self, target, found):
-        """Build the loss (1,) of a representation with respect to its target."""
+    def loss(self, target, found, batch=1):
+        """Build the loss (1,) of a representation with respect to its target, summed over a batch."""
         return _sum_of_squares(target - found)
 
 
@@ -73,13 +77,13 @@ class Gram:
         """Return (C, C)."""
         return channels, channels
 
-    def symbol(self, activation, channels):
+    def symbol(self, activation, channels, batch=1):
         """Build the Gram matrix; see `gram_symbol`."""
-        return gram_symbol(activation, channels)
+        return gram_symbol(activation, channels, batch)
 
-    def loss(self, target, found):
+    def loss(self, target, found, batch=1):
         """Build the sum of squared differences, (1,)."""
-        return _sum_of_squares(target - found)
+        return _sum_of_squares(_less(target, found, batch))
 
 
 class Moments:
@@ -104,8 +108,10 @@ class Moments:
         """Return (C, C + 2)."""
         return channels, channels + 2
 
-    def symbol(self, activation, channels):
+    def symbol(self, activation, channels, batch=1):
         """Build the sums over positions."""
+        if batch > 1:
+            return self._batch_symbol(activation, channels, batch)
         # (1, C, H, W) -> (C, H*W)
         features = mx.sym.Reshape(activation, shape=(-3, -3))
         # (1, H*W)
@@ -117,50 +123,65 @@ class Moments:
         count = mx.sym.broadcast_axis(count, axis=0, size=channels)
         return mx.sym.Concat(gram_symbol(activation, channels), sums, count, dim=1)
 
-    def loss(self, target, found):
+    @staticmethod
+    def _batch_symbol(activation, channels, batch):
+        # (N, C, H, W) -> (N, C, H*W)
+        features = mx.sym.Reshape(activation, shape=(0, 0, -1))
+        ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=1, begin=0, end=1)))
+        # (N, C, H*W), (N, 1, H*W) -> (N, C, 1)
+        sums = mx.sym.batch_dot(features, ones, transpose_b=True)
+        # (N, 1, H*W), (N, 1, H*W) -> (N, 1, 1) -> (N, C, 1)
+        count = mx.sym.broadcast_axis(mx.sym.batch_dot(ones, ones, transpose_b=True), axis=1, size=channels)
+        return mx.sym.Concat(gram_symbol(activation, channels, batch), sums, count, dim=2)
+
+    def loss(self, target, found, batch=1):
         """Build the sum of the two halves, (1,)."""
         halves = []
-        for wanted, here in zip(self._unpack(target), self._unpack(found)):
-            halves.append(0.5 * _sum_of_squares(wanted - here) / (_sum_of_squares(wanted) + RELATIVE_GUARD))
+        for wanted, here in zip(self._unpack(target), self._unpack(found, batch)):
+            difference = _less(wanted, here, batch)
+            halves.append(0.5 * _sum_of_squares(difference) / (_sum_of_squares(wanted) + RELATIVE_GUARD))
         return halves[0] + halves[1]
 
     @staticmethod
-    def _unpack(totals):
-        """Build mean (C, 1) and covariance (C, C)."""
+    def _unpack(totals, batch=1):
+        """Build mean (C, 1) and covariance (C, C); of a batch, (N, C, 1) and (N, C, C)."""
+        axis, multiply = (1, mx.sym.dot) if batch == 1 else (2, mx.sym.batch_dot)
         products, sums, count = (
-            mx.sym.slice_axis(totals, axis=1, begin=begin, end=end) for begin, end in ((0, -2), (-2, -1), (-1, None))
+            mx.sym.slice_axis(totals, axis=axis, begin=begin, end=end) for begin, end in ((0, -2), (-2, -1), (-1, None))
         )
         mean = mx.sym.broadcast_div(sums, count)
-        return mean, mx.sym.broadcast_div(products, count) - mx.sym.dot(mean, mean, transpose_b=True)
+        return mean, mx.sym.broadcast_div(products, count) - multiply(mean, mean, transpose_b=True)
 
 
 ACTIVATION = Activation()
 
 # What the style is compared by.
-STYLE_STATISTICS = OrderedDict([("gram", Gram()), ("moments", Moments())])
+STYLE_STATISTICS = {"gram": Gram(), "moments": Moments()}
 
 
-def represent(terms, activations, channels):
+def represent(terms, activations, channels, batch=1):
     """Build what each term compares.
 
     Parameters
     ----------
     terms : sequence of Term
     activations : mapping of str to mxnet.symbol.Symbol
-        Layer name to its activation (1, C, H, W).
+        Layer name to its activation (N, C, H, W).
     channels : mapping of str to int
         Layer name to C.
+    batch : int
+        N.
 
     Returns
     -------
     list of mxnet.symbol.Symbol
         Per term, of the shape of its representation.
     """
-    return [term.representation.symbol(activations[term.layer], channels[term.layer]) for term in terms]
+    return [term.representation.symbol(activations[term.layer], channels[term.layer], batch) for term in terms]
 
 
-def loss_symbol(terms, representations):
-    """Build the loss of each representation with respect to its target variable.
+def loss_symbol(terms, representations, batch=1):
+    """Build the loss of each representation with respect to its target variable, summed over a batch.
 
     Returns
     -------
@@ -169,10 +190,18 @@ def loss_symbol(terms, representations):
     """
     return mx.sym.Group(
         [
-            term.representation.loss(mx.sym.Variable(term.target), representation)
+            term.representation.loss(mx.sym.Variable(term.target), representation, batch)
             for term, representation in zip(terms, representations)
         ]
     )
+
+
+def _less(target, found, batch):
+    """Build the difference of a target to what was found; the images of a batch share their target."""
+    if batch == 1:
+        return target - found
+    # (C, ...) -> (1, C, ...)
+    return mx.sym.broadcast_sub(mx.sym.expand_dims(target, axis=0), found)
 
 
 def _sum_of_squares(symbol):

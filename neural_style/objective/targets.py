@@ -23,23 +23,24 @@ class Computation:
         self._layers = list(dict.fromkeys(term.layer for term in terms))
         self._symbol = graph.build(self._layers)
 
-    def shapes(self, picture):
-        """Give the shape of every layer for one (1, 3, H, W) of a picture."""
-        return dict(zip(self._layers, self._symbol.infer_shape(data=picture)[1]))
+    def shapes(self, canvas):
+        """Return the shape of every layer for the shape (N, 3, H, W) of a canvas."""
+        return dict(zip(self._layers, self._symbol.infer_shape(data=canvas)[1]))
 
-    def choose_tile(self, terms, picture, tile_size, room, arrays=0):
-        """Give the tile size for a picture, None to compute it whole; say so."""
-        # A checkpoint's network knows neither tiles nor an estimate; asked for tiles, it says so.
-        if tile_size == 0 or not terms or not tile_size and isinstance(self._graph.network, CheckpointNetwork):
+    def choose_tile(self, terms, canvas, tile_size, room, arrays=0):
+        """Return the tile size for a canvas of shape (N, 3, H, W), None to compute it whole; log it."""
+        # An external network knows neither tiles nor an estimate; asked for tiles, it says so. Nor does a batch.
+        unknown = isinstance(self._graph.network, CheckpointNetwork) or canvas[0] > 1
+        if tile_size == 0 or not terms or not tile_size and unknown:
             return None
-        size, known = picture[2:], (self._graph, terms, self._parameters)
+        size, known = canvas[2:], (self._graph, terms, self._parameters)
         needed = None if tile_size else bound(*known, size, arrays)
         if needed is None or needed > room:
             if tile_size is None:
                 tile_size = choose_tile(*known, size, room, arrays)
             needed = estimate(*known, size, tile_size, arrays)
         log.info(
-            "%d x %d pixels are computed %s, for which %s of %s of memory suffice",
+            "computing %d x %d pixels %s (%s of %s)",
             size[1],
             size[0],
             "whole" if tile_size is None else f"in tiles of {tile_size} pixels",
@@ -48,23 +49,47 @@ class Computation:
         )
         return tile_size
 
-    def read(self, terms, picture, tile_size):
-        """Give the targets of some terms by their names."""
+    def read(self, terms, canvas, tile_size):
+        """Return the targets of some terms by their names, of a canvas (N, 3, H, W); for style, N is 1."""
         if tile_size is not None:
-            read = read_tiled(self._graph, terms, self._parameters, picture, self._ctx, tile_size)
+            read = read_tiled(self._graph, terms, self._parameters, canvas, self._ctx, tile_size)
         else:
             symbol = mx.sym.Group(self._represent(terms))
-            read = FeatureExecutor(symbol, self._parameters, picture.shape, self._ctx).read(picture)
+            read = FeatureExecutor(symbol, self._parameters, canvas.shape, self._ctx).read(canvas)
         return {term.target: array for term, array in zip(terms, read)}
 
-    def bind(self, targets, weigh, image, tile_size):
-        """Give the executor of losses and gradient of an image."""
+    def bind(self, targets, weigh, canvas, tile_size):
+        """Return the executor of losses and gradient of a canvas."""
         terms, parameters = self._terms, self._parameters
         if tile_size is None:
-            symbol = loss_symbol(terms, self._represent(terms))
-            return LossExecutor(symbol, parameters, targets, weigh, image, self._ctx)
-        return TiledLossExecutor(self._graph, terms, parameters, targets, weigh, image, self._ctx, tile_size)
+            batch = canvas.shape[0]
+            symbol = loss_symbol(terms, self._represent(terms, batch), batch)
+            return LossExecutor(symbol, parameters, targets, weigh, canvas, self._ctx)
+        return TiledLossExecutor(self._graph, terms, parameters, targets, weigh, canvas, self._ctx, tile_size)
 
-    def _represent(self, terms):
+    def _represent(self, terms, batch=1):
         activations = {layer: self._symbol[i] for i, layer in enumerate(self._layers)}
-        return represent(terms, activations, {layer: self._graph.network.channels(layer) for layer in self._layers})
+        channels = {layer: self._graph.network.channels(layer) for layer in self._layers}
+        return represent(terms, activations, channels, batch)
+
+
+def blend(targets, weights):
+    """Blend the targets of several styles, for the gradient of a weighted sum of losses is that of the blend's loss.
+
+    The gradient of Σ wᵢ ‖G − Gᵢ‖² is that of ‖G − Σ wᵢ Gᵢ‖², if Σ wᵢ = 1. Of moments, the blend is that of a mixture of
+    the styles' activations.
+
+    Parameters
+    ----------
+    targets : list of dict of str to mxnet.nd.NDArray
+        One dict for each style, by name of the target; the arrays of a name have one shape.
+    weights : list of float
+
+    Returns
+    -------
+    dict of str to mxnet.nd.NDArray
+    """
+    if len(targets) == 1:
+        return targets[0]
+    total = sum(weights)
+    return {name: mx.nd.add_n(*(t[name] * (w / total) for t, w in zip(targets, weights))) for name in targets[0]}

@@ -5,13 +5,14 @@ neural-style example: a loss is a plain sum of squares. Whatever a source divide
 symbol but of the head gradient that backward starts from.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from .._mxnet import mx
-from ..errors import SettingsError
-from ..networks.graph import get_network
+from ..errors import SettingsError, unknown
+from ..images.units import get_unit
+from ..networks.graph import POOLINGS, get_network
 from .representations import ACTIVATION, RELATIVE_GUARD, STYLE_STATISTICS
+from .variation import TV_KINDS
 
 # Divides a sum of squared differences by that of the target's own squares, so that one weight means the same on every
 # network, at every size and with every style.
@@ -19,27 +20,23 @@ RELATIVE = "relative"
 
 # What the sum of squared differences of an activation (1, C, H, W) is divided by; the last argument is the sum of
 # squares of its target.
-CONTENT_NORMS = OrderedDict(
-    [
-        ("sum", lambda c, h, w, energy: 1.0),
-        ("half", lambda c, h, w, energy: 2.0),
-        ("mean", lambda c, h, w, energy: float(c) * h * w),
-        ("quarter-mean", lambda c, h, w, energy: 4.0 * c * h * w),
-        (RELATIVE, lambda c, h, w, energy: energy + RELATIVE_GUARD),
-    ]
-)
+CONTENT_NORMS = {
+    "sum": lambda c, h, w, energy: 1.0,
+    "half": lambda c, h, w, energy: 2.0,
+    "mean": lambda c, h, w, energy: float(c) * h * w,
+    "quarter-mean": lambda c, h, w, energy: 4.0 * c * h * w,
+    RELATIVE: lambda c, h, w, energy: energy + RELATIVE_GUARD,
+}
 
 # The same for the Gram matrix (C, C) of such an activation, which itself is a plain sum over positions. A source that
 # divides the Gram matrix by the positions has their square here.
-STYLE_NORMS = OrderedDict(
-    [
-        ("mean-per-position", lambda c, h, w, energy: float(c) ** 2 * h * w),
-        ("gatys", lambda c, h, w, energy: 4.0 * float(c) ** 2 * (float(h) * w) ** 2),
-        ("mean-of-means", lambda c, h, w, energy: float(c) ** 2 * (float(h) * w) ** 2),
-        ("mean", lambda c, h, w, energy: float(c) ** 2),
-        (RELATIVE, lambda c, h, w, energy: energy + RELATIVE_GUARD),
-    ]
-)
+STYLE_NORMS = {
+    "mean-per-position": lambda c, h, w, energy: float(c) ** 2 * h * w,
+    "gatys": lambda c, h, w, energy: 4.0 * float(c) ** 2 * (float(h) * w) ** 2,
+    "mean-of-means": lambda c, h, w, energy: float(c) ** 2 * (float(h) * w) ** 2,
+    "mean": lambda c, h, w, energy: float(c) ** 2,
+    RELATIVE: lambda c, h, w, energy: energy + RELATIVE_GUARD,
+}
 
 # Added to a loss before it divides, as the tutorial that divides by losses does.
 ADAPTIVE_GUARD = 1e-10
@@ -79,25 +76,53 @@ class Term:
         return f"target_{self.name}"
 
 
-def make_terms(recipe):
-    """Return the terms of a recipe, those of style first, with the layers as its network names them.
+def make_terms(losses):
+    """Return the terms of some losses, those of style first, with the layers as the network names them.
+
+    Parameters
+    ----------
+    losses : recipes.recipe.Losses
 
     Raises
     ------
     SettingsError
-        If the network or a layer does not exist, or the statistic does not exist or go with the norm.
+        If the network or a layer does not exist, or the statistic does not exist or fit the norm.
     """
-    statistic = recipe.style_statistic
+    statistic = losses.style_statistic
     if statistic not in STYLE_STATISTICS:
-        raise SettingsError(f"unknown style statistic '{statistic}'; choose from {', '.join(STYLE_STATISTICS)}")
-    if STYLE_STATISTICS[statistic].normalised and recipe.style_norm != RELATIVE:
+        raise unknown("style statistic", statistic, STYLE_STATISTICS)
+    if STYLE_STATISTICS[statistic].normalised and losses.style_norm != RELATIVE:
         raise SettingsError(
-            f"the style statistic {statistic} has no style norm '{recipe.style_norm}'; use --style-norm {RELATIVE}"
+            f"`style_norm` {losses.style_norm} does not fit the style statistic {statistic}; set it to {RELATIVE}"
         )
-    resolve = get_network(recipe.model).resolve
-    return [Term("style", layer, statistic) for layer in resolve(recipe.style_layers)] + [
-        Term("content", layer) for layer in resolve(recipe.content_layers)
+    resolve = get_network(losses.model).resolve
+    return [Term("style", layer, statistic) for layer in resolve(losses.style_layers)] + [
+        Term("content", layer) for layer in resolve(losses.content_layers)
     ]
+
+
+def check_losses(losses):
+    """Check every name in some losses: the network, its layers, the pooling, the unit, the norms and the variation.
+
+    Parameters
+    ----------
+    losses : recipes.recipe.Losses
+
+    Raises
+    ------
+    SettingsError
+        If there is no such thing.
+    """
+    make_terms(losses)
+    get_unit(losses.unit)
+    for what, name, known in (
+        ("pooling", losses.pooling, POOLINGS),
+        ("content norm", losses.content_norm, CONTENT_NORMS),
+        ("style norm", losses.style_norm, STYLE_NORMS),
+        ("total variation", losses.tv_kind, TV_KINDS),
+    ):
+        if name not in known:
+            raise unknown(what, name, known)
 
 
 def loss_factors(
@@ -109,7 +134,7 @@ def loss_factors(
     ----------
     terms : sequence of Term
     shapes : mapping of str to tuple of int
-        Layer name to the shape (1, C, H, W) of its activation.
+        Layer name to the shape (N, C, H, W) of its activation.
     content_weight : float
     style_weights : sequence of float
         One for each style term, in their order.
@@ -129,7 +154,7 @@ def loss_factors(
     """
     for name, norm, norms in (("content", content_norm, CONTENT_NORMS), ("style", style_norm, STYLE_NORMS)):
         if norm not in norms:
-            raise SettingsError(f"unknown {name} norm '{norm}'; choose from {', '.join(norms)}")
+            raise unknown(f"{name} norm", norm, norms)
     style_weights = iter(style_weights)
     factors = []
     for term in terms:
@@ -164,7 +189,7 @@ class FixedWeighting:
         self._heads = [mx.nd.ones((1,), ctx=ctx) * factor for factor in factors]
 
     def __call__(self, losses):
-        """Give the head gradients, (1,) each; the losses make no difference."""
+        """Return the head gradients, (1,) each; the losses make no difference."""
         return self._heads
 
 
@@ -192,7 +217,7 @@ class AdaptiveWeighting:
         self._ctx = ctx
 
     def __call__(self, losses):
-        """Give the head gradients, (1,) each, for the losses as they are, (1,) each."""
+        """Return the head gradients, (1,) each, for the losses as they are, (1,) each."""
         values = {kind: mx.nd.full((1,), ADAPTIVE_GUARD, ctx=self._ctx) for kind in set(self._kinds)}
         for kind, norm, loss in zip(self._kinds, self._norms, losses):
             values[kind] = values[kind] + loss * norm

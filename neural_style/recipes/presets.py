@@ -1,59 +1,20 @@
 """The recipes: the only home of numbers, each with where it comes from."""
 
-from collections import OrderedDict
-from types import MappingProxyType
-
-from ..errors import SettingsError
+from ..errors import unknown
 from .recipe import Recipe
 
 
 def _cited(name, summary, **settings):
-    """Make a recipe of settings that are pairs of a value and its source."""
+    """Make a recipe of settings that are pairs of a value and its source; what no source has keeps its default."""
     values = {key: value for key, (value, _) in settings.items()}
-    sources = MappingProxyType({key: source for key, (_, source) in settings.items()})
-    return Recipe(name=name, summary=summary, sources=sources, **values)
+    return Recipe.from_settings(name, summary, values, {key: source for key, (_, source) in settings.items()})
 
-
-# What a recipe does not use or its source does not have: the value that leaves the computation as it is, or that MXNet
-# gives a setting of another optimizer.
-_ABSENT = "not in the source"
-_UNUSED = "not used; MXNet's default"
-_COMMON = dict(
-    precision=("float32", "what sources and MXNet compute in"),
-    content_norm=("sum", _ABSENT),
-    style_statistic=("gram", "what the sources compare"),
-    style_layer_weights=((1.0,), _ABSENT),
-    adaptive=(False, _ABSENT),
-    tv_weight=(0.0, _ABSENT),
-    tv_kind=("quadratic", _ABSENT),
-    clip_pixels=(False, _ABSENT),
-    clip_gradient=(False, _ABSENT),
-    momentum=(0.9, "not used; that of mxnet-0.7"),
-    beta1=(0.9, _UNUSED),
-    beta2=(0.999, _UNUSED),
-    epsilon=(1e-8, _UNUSED),
-    history=(20, "not used; that of gatys-2015"),
-    weight_decay=(0.0, _ABSENT),
-    schedule_delay=(80, "not used, as the factor is 1"),
-    schedule_factor=(1.0, _ABSENT),
-    stop_eps=(0.0, _ABSENT),
-    pyramid=((), _ABSENT),
-    pyramid_factor=(2.0, "not used, as there is no pyramid"),
-    shape=("content", _ABSENT),
-    style_scale=(1.0, _ABSENT),
-    remove_noise=(0.0, _ABSENT),
-    denoise_final=(False, _ABSENT),
-    noise=("uniform", _ABSENT),
-    noise_center=(0.0, _ABSENT),
-    noise_share=(1.0, _ABSENT),
-)
 
 _FLAG = "the default of the program's flag"
 _NETWORK = "the program's VGG-19 definition"
 _CODE = "fixed in the program's code"
 
 _MXNET_07 = dict(
-    _COMMON,
     model=("vgg19", _FLAG),
     pooling=("avg", _NETWORK),
     content_layers=(("relu4_2",), _NETWORK),
@@ -99,7 +60,6 @@ _AUTHORS = "the authors' PyTorch notebook (2017)"
 _BLOBS = "arXiv:1508.06576; after the ReLU, which in the authors' Caffe network overwrites the convolution"
 
 _GATYS = dict(
-    _COMMON,
     model=("vgg19", _PAPER),
     pooling=("avg", _PAPER),
     content_layers=(("relu4_2",), _BLOBS),
@@ -112,7 +72,6 @@ _GATYS = dict(
     unit=("centred", "the input of the authors' network"),
     white=(255.0, _AUTHORS),
     optimizer=("lbfgs", "the paper says gradient descent; the authors' code, L-BFGS"),
-    learning_rate=(1.0, "not used: L-BFGS searches along a line"),
     history=(20, "maxcor in the authors' DeepTextures notebooks (2015)"),
     max_steps=(500, _AUTHORS),
     max_long_edge=(512, _AUTHORS),
@@ -128,7 +87,6 @@ _EXERCISE_CODE = "the exercise's code"
 _EXERCISE_LAYERS = "the exercise's code, which has the ReLU in each layer"
 
 _COURSERA = dict(
-    _COMMON,
     model=("vgg19", _EXERCISE),
     pooling=("avg", _EXERCISE_CODE),
     content_layers=(("relu4_2",), _EXERCISE_LAYERS),
@@ -159,7 +117,6 @@ _TUTORIAL = "the tutorial's code"
 _TUTORIAL_LAYERS = "the tutorial's code; a convolution of Keras' VGG has its ReLU in it"
 
 _KERAS = dict(
-    _COMMON,
     model=("vgg19", _TUTORIAL),
     pooling=("max", "Keras' VGG19"),
     content_layers=(("relu5_2",), _TUTORIAL_LAYERS),
@@ -184,7 +141,6 @@ _KERAS = dict(
     style_size=("own", _TUTORIAL),
     save_every=(100, _TUTORIAL),
     initial=("content", _TUTORIAL),
-    noise_range=(0.0, "not used: the start is the content"),
 )
 
 _NOTEBOOK = "the notebook's code"
@@ -192,7 +148,6 @@ _POSITIONS = "the notebook's code, by position; named after the convolution, but
 _WEIGHTS = "the defaults of the notebook's function; its example run has 2.0, 9.0 and 0.4 for content, style, denoising"
 
 _ADAPTIVE = dict(
-    _COMMON,
     model=("vgg16", _NOTEBOOK),
     pooling=("max", "VGG-16 as published"),
     content_layers=(("#5",), _POSITIONS),
@@ -231,21 +186,16 @@ _ADAPTIVE = dict(
 _SAME = "the objective of mxnet-0.7"
 _OBJECTIVE = (
     *("model", "pooling", "content_layers", "style_layers", "content_weight", "style_weight", "tv_weight"),
-    *("content_norm", "style_norm", "style_statistic", "style_layer_weights", "adaptive", "tv_kind", "unit", "white"),
+    *("content_norm", "style_norm", "tv_kind", "unit", "white"),
 )
 _LIKE_07 = "that of mxnet-0.7"
 _OWN = "this project's, measured: the way to that objective with the fewest evaluations"
 
 _FAST = dict(
-    _COMMON,
     **{setting: (_MXNET_07[setting][0], _SAME) for setting in _OBJECTIVE},
     clip_gradient=(False, "L-BFGS compares values of the objective"),
     optimizer=("lbfgs", _OWN),
     history=(10, _OWN),
-    learning_rate=(1.0, "not used: L-BFGS searches along a line"),
-    momentum=(0.9, "not used"),
-    weight_decay=(0.0, "not used"),
-    schedule_factor=(1.0, "not used"),
     stop_eps=(0.0, "single steps of L-BFGS say little of the rest of the way"),
     max_steps=(40, "this project's: well beyond where mxnet-0.7 stops"),
     max_long_edge=(600, _LIKE_07),
@@ -254,7 +204,6 @@ _FAST = dict(
     remove_noise=(0.02, _LIKE_07),
     denoise_final=(True, _LIKE_07),
     initial=("recoloured", _OWN),
-    noise_range=(0.0, "not used: the start is the recoloured content"),
 )
 
 _PAINT_OWN = "this project's: looked at with several pairs at 256 to 512 pixels"
@@ -262,7 +211,6 @@ _PAINT_TIME = "this project's: about a minute at 512 pixels on two cores"
 _CROWSON = "K. Crowson's style-transfer-pytorch"
 
 _PAINT = dict(
-    _COMMON,
     model=("vgg16", "this project's: the network whose low-rank form comes with it"),
     pooling=("avg", "arXiv:1508.06576: average pooling gives more pleasing results"),
     content_layers=(("relu4_2",), "arXiv:1508.06576"),
@@ -279,7 +227,6 @@ _PAINT = dict(
     white=(255.0, "the greatest grey level of 8 bits"),
     optimizer=("lbfgs", "the optimizer of Gatys et al.'s code"),
     history=(10, "that of fast; SciPy's default"),
-    learning_rate=(1.0, "not used: L-BFGS searches along a line"),
     max_steps=(15, _PAINT_TIME),
     max_long_edge=(512, "that of the authors' PyTorch notebook (2017)"),
     pyramid=((60, 50, 40, 25), _PAINT_TIME),
@@ -287,11 +234,10 @@ _PAINT = dict(
     style_size=("own", _CROWSON + ", which keeps the style's proportions"),
     save_every=(0, "this project's"),
     initial=("recoloured", "that of fast"),
-    noise_range=(0.0, "not used: the start is the recoloured content"),
 )
 
-RECIPES = OrderedDict(
-    (recipe.name, recipe)
+RECIPES = {
+    recipe.name: recipe
     for recipe in (
         _cited("mxnet-0.7", "MXNet's neural-style example up to release 0.7: SGD with momentum", **_MXNET_07),
         _cited("mxnet-1.9", "the same example from release 0.8 to 1.9.1: Nesterov's accelerated gradient", **_MXNET_19),
@@ -308,13 +254,13 @@ RECIPES = OrderedDict(
             "paint", "this project's own: means and covariances apart, relative losses, small sizes first", **_PAINT
         ),
     )
-)
+}
 DEFAULT_RECIPE = "mxnet-0.7"  # of the original program's flags
 RECOMMENDED_RECIPE = "paint"  # of the command stylize
 
 
 def get_recipe(name):
-    """Give the recipe called `name`.
+    """Return the recipe called `name`.
 
     Raises
     ------
@@ -322,5 +268,5 @@ def get_recipe(name):
         If there is none.
     """
     if name not in RECIPES:
-        raise SettingsError(f"unknown recipe '{name}'; choose from {', '.join(RECIPES)}")
+        raise unknown("recipe", name, RECIPES)
     return RECIPES[name]

@@ -1,27 +1,27 @@
-"""A recipe: named, frozen settings, and what makes sense for each."""
+"""A recipe: named, frozen settings in parts, each part for the one room that uses it, and what makes sense for each."""
+
+from __future__ import annotations
 
 import dataclasses
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Mapping, Tuple
+from typing import Any, ClassVar, Mapping, Tuple, Type
 
-from ..errors import SettingsError
+from ..errors import SettingsError, unknown
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides what a run computes, apart from its pictures, weights and seed.
+class Losses:
+    """What is compared with the content and the style, and how much that counts.
 
     Attributes
     ----------
-    name, summary : str
     model : str
-        Network, a name of `networks.vgg.ARCHITECTURES` or the prefix of a checkpoint of MXNet's.
+        Network, a name of `networks.vgg.ARCHITECTURES` or the prefix of an external network's files.
     pooling : {"avg", "max"}
-    precision : str
-        One of `transfer.compute.PRECISIONS`.
+    unit : str
+        What is optimised: a name of `images.units.UNITS`. Learning rate, noise and total variation are in this unit.
     content_layers, style_layers : tuple of str
         Activations compared with the content and with the style, as `networks.vgg.Architecture.resolve` takes them.
     content_weight, style_weight, tv_weight : float
@@ -32,173 +32,433 @@ class Recipe:
     style_statistic : str
         What of the style's activations is compared: a name of `objective.representations.STYLE_STATISTICS`.
     style_layer_weights : tuple of float
-        What each style layer's loss is multiplied by besides; one number is for each of them, none means that the
-        layers share a weight of 1.
-    adaptive : bool
-        Whether content, style and total variation are each divided by their own current value.
+        Further factor of each style layer's loss; a single number is for each of them, and none makes the layers share
+        a weight of 1.
     tv_kind : str
         A name of `objective.variation.TV_KINDS`.
-    unit : str
-        What is optimised: a name of `images.units.UNITS`. Learning rate, noise and total variation are in this unit.
-    white : float
-        Grey level that pure white in an input picture becomes.
-    clip_pixels : bool
-        Whether the image is clipped to between black and white after every step.
+    adaptive : bool
+        Whether content, style and total variation are each divided by their own current value.
     clip_gradient : bool
         Whether the gradient of style and content is shortened to a norm of the number of elements of the image.
-    optimizer : str
-        A name of `optimizers.OPTIMIZERS`, which says which of the following it heeds.
-    learning_rate, momentum, beta1, beta2, epsilon, weight_decay : float
-    history : int
-        Pairs of steps and gradient differences that L-BFGS keeps.
-    schedule_delay : int
-        Steps between two reductions of the learning rate.
-    schedule_factor : float
-        What the rate is multiplied with then.
-    stop_eps : float
-        The run has converged when ‖old − new‖₂ / ‖new‖₂ is below this.
-    max_steps : int
+    """
+
+    model: str
+    pooling: str
+    unit: str
+    content_layers: Tuple[str, ...]
+    style_layers: Tuple[str, ...]
+    content_weight: float
+    style_weight: float
+    content_norm: str = "sum"
+    style_norm: str = "mean-per-position"
+    style_statistic: str = "gram"
+    style_layer_weights: Tuple[float, ...] = (1.0,)
+    tv_weight: float = 0.0
+    tv_kind: str = "quadratic"
+    adaptive: bool = False
+    clip_gradient: bool = False
+
+    def __post_init__(self):
+        _check(self)
+        if not all(math.isfinite(weight) and weight >= 0 for weight in self.style_layer_weights):
+            raise SettingsError("`style_layer_weights` must be 0 or more each")
+        if len(self.style_layer_weights) not in (0, 1, len(self.style_layers)):
+            raise SettingsError(
+                f"`style_layer_weights` has {len(self.style_layer_weights)} numbers for {len(self.style_layers)} style "
+                "layers; give one for each, or a single one"
+            )
+        if not self.content_layers and not self.style_layers:
+            raise SettingsError("`content_layers` and `style_layers` are both empty; name at least one")
+        if self.content_weight == 0 and self.style_weight == 0:
+            raise SettingsError("`content_weight` and `style_weight` are both 0; one of them must be more")
+
+
+@dataclass(frozen=True)
+class Size:
+    """In what sizes images are computed.
+
+    Attributes
+    ----------
     max_long_edge : int
-        Long edge of the picture that is made, in pixels.
-    pyramid : tuple of int
-        Most steps on smaller pictures before those on the picture itself, from the smallest on; none for no such.
-    pyramid_factor : float
-        Ratio of the long edges of one picture and the next smaller one.
+        Long edge of the result, in pixels.
     shape : {"content", "square"}
-        Proportions of the picture that is made.
+        Proportions of the result.
     style_size : {"result", "own"}
-        Whether the style is brought to the height and width of the picture that is made, or keeps its proportions with
-        a long edge of the same length.
+        Whether the style is resized to the result's height and width, or keeps its proportions with a long edge of the
+        same length.
     style_scale : float
-        What both sides of the style are then multiplied by: with less than 1 the style is seen from farther off, and
-        its strokes are smaller in the picture that is made.
-    save_every : int
-        Steps between two pictures on the way; 0 for none.
-    remove_noise : float
-        Weight of the total variation filter that saved pictures go through; 0 for none.
-    denoise_final : bool
-        Whether the last picture goes through it, too.
-    initial : {"noise", "content", "recoloured"}
-        What the image starts from; the last is the content with the mean and covariance of the style's colours.
+        Further factor of both sides of the style: below 1 it is seen from farther off, and its strokes are smaller.
+    white : float
+        Grey level that pure white in an input image becomes.
+    pyramid : tuple of int
+        Maximum steps at each smaller size that precedes the result's own, smallest first; empty for no such sizes.
+    pyramid_factor : float
+        Ratio of consecutive sizes of the pyramid.
+    """
+
+    max_long_edge: int
+    shape: str = "content"
+    style_size: str = "result"
+    style_scale: float = 1.0
+    white: float = 255.0
+    pyramid: Tuple[int, ...] = ()
+    pyramid_factor: float = 2.0
+
+    def __post_init__(self):
+        _check(self)
+        if not all(steps >= 1 for steps in self.pyramid):
+            raise SettingsError("`pyramid` must have 1 or more steps at each size")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A start from noise.
+
+    Attributes
+    ----------
     noise : {"uniform", "normal"}
     noise_center, noise_range : float
         The noise lies uniformly between center minus and plus range, or has this mean and standard deviation; in the
         recipe's unit.
     noise_share : float
-        Part of the noise in a start from noise, the rest being content.
+        Share of the noise, the rest being content.
+    """
+
+    initial: ClassVar[str] = "noise"
+
+    noise: str = "uniform"
+    noise_center: float = 0.0
+    noise_range: float = 0.1
+    noise_share: float = 1.0
+
+    def __post_init__(self):
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Content:
+    """A start from the content."""
+
+    initial: ClassVar[str] = "content"
+
+
+@dataclass(frozen=True)
+class Recoloured:
+    """A start from the content with the mean and covariance of the style's colours."""
+
+    initial: ClassVar[str] = "recoloured"
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What moves the image; each optimizer is a subclass with the settings it has.
+
+    Attributes
+    ----------
+    clip_pixels : bool
+        Whether the image is clipped to between black and white after every step.
+    """
+
+    optimizer: ClassVar[str]
+    # Whether it compares values of the objective, so that its gradient must be that of one function: neither shortened
+    # nor of weights that change.
+    fixed_objective: ClassVar[bool] = False
+
+    clip_pixels: bool = False
+
+    def __post_init__(self):
+        _check(self)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent with momentum.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Initial rate, in the recipe's unit.
+    momentum : float
+    weight_decay : float
+        Pull of every value towards zero.
+    schedule_delay : int
+        Steps between two reductions of the learning rate.
+    schedule_factor : float
+        Factor of each reduction.
+    """
+
+    optimizer: ClassVar[str] = "sgd"
+
+    learning_rate: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule_delay: int = 80
+    schedule_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class NAG(SGD):
+    """Nesterov's accelerated gradient; settings as `SGD`."""
+
+    optimizer: ClassVar[str] = "nag"
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Kingma & Ba's Adam (ICLR 2015); rate, decay and schedule as `SGD`.
+
+    Attributes
+    ----------
+    beta1, beta2 : float
+        Decay of the first and of the second moment.
+    epsilon : float
+        Added to the root of the second moment.
+    """
+
+    optimizer: ClassVar[str] = "adam"
+
+    learning_rate: float = 2.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    schedule_delay: int = 80
+    schedule_factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Normalized(Optimizer):
+    """Gradient descent whose step is the learning rate in standard deviations of the gradient."""
+
+    optimizer: ClassVar[str] = "normalized"
+
+    learning_rate: float = 10.0
+
+
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """L-BFGS with a line search.
+
+    Attributes
+    ----------
+    history : int
+        Pairs of steps and gradient differences that it keeps.
+    """
+
+    optimizer: ClassVar[str] = "lbfgs"
+    fixed_objective: ClassVar[bool] = True
+
+    history: int = 10
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When the optimisation ends.
+
+    Attributes
+    ----------
+    max_steps : int
+    stop_eps : float
+        The run has converged when ‖old − new‖₂ / ‖new‖₂ is below this.
+    """
+
+    max_steps: int
+    stop_eps: float = 0.0
+
+    def __post_init__(self):
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is saved.
+
+    Attributes
+    ----------
+    save_every : int
+        Steps between intermediate images; 0 for none.
+    remove_noise : float
+        Weight of the total variation filter for saved images; 0 for none.
+    denoise_final : bool
+        Whether the filter is for the result, too.
+    """
+
+    save_every: int = 0
+    remove_noise: float = 0.0
+    denoise_final: bool = False
+
+    def __post_init__(self):
+        _check(self)
+
+
+STARTS: Mapping[str, Type[Any]] = {kind.initial: kind for kind in (Noise, Content, Recoloured)}
+OPTIMIZERS: Mapping[str, Type[Optimizer]] = {kind.optimizer: kind for kind in (SGD, NAG, Adam, Normalized, LBFGS)}
+
+CHOSEN = "chosen for this run"
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run computes, apart from its images, weights and seed.
+
+    Attributes
+    ----------
+    name, summary : str
+    losses : Losses
+    size : Size
+    start : Noise, Content or Recoloured
+    optimizer : Optimizer
+    stopping : Stopping
+    finish : Finish
     sources : mapping of str to str
-        Where each setting comes from, for a reader.
+        Where settings come from, for a reader, by name.
     network_named : bool
-        Whether `model` was named for this run, even if it is the recipe's own: then no other network stands in for it.
+        Whether `losses.model` was named for this run, even if it is the recipe's own: then no other network stands in
+        for it.
     """
 
     name: str
     summary: str
-    model: str
-    pooling: str
-    precision: str
-    content_layers: Tuple[str, ...]
-    style_layers: Tuple[str, ...]
-    content_weight: float
-    style_weight: float
-    tv_weight: float
-    content_norm: str
-    style_norm: str
-    style_statistic: str
-    style_layer_weights: Tuple[float, ...]
-    adaptive: bool
-    tv_kind: str
-    unit: str
-    white: float
-    clip_pixels: bool
-    clip_gradient: bool
-    optimizer: str
-    learning_rate: float
-    momentum: float
-    beta1: float
-    beta2: float
-    epsilon: float
-    history: int
-    weight_decay: float
-    schedule_delay: int
-    schedule_factor: float
-    stop_eps: float
-    max_steps: int
-    max_long_edge: int
-    pyramid: Tuple[int, ...]
-    pyramid_factor: float
-    shape: str
-    style_size: str
-    style_scale: float
-    save_every: int
-    remove_noise: float
-    denoise_final: bool
-    initial: str
-    noise: str
-    noise_center: float
-    noise_range: float
-    noise_share: float
-    sources: Mapping[str, str] = field(repr=False, compare=False)
+    losses: Losses
+    size: Size
+    start: Any
+    optimizer: Optimizer
+    stopping: Stopping
+    finish: Finish
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     network_named: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self):
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                what = name.replace("_", " ")
-                raise SettingsError(f"{what} is '{getattr(self, name)}'; it must be one of {', '.join(choices)}")
-        for name, (test, requirement) in _REQUIREMENTS.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and test(value)):
-                raise SettingsError(f"{name.replace('_', ' ')} is {value}; it must be {requirement}")
-        if not all(math.isfinite(weight) and weight >= 0 for weight in self.style_layer_weights):
-            raise SettingsError("style layer weights must be 0 or more each")
-        if len(self.style_layer_weights) not in (0, 1, len(self.style_layers)):
+        losses, kind = self.losses, self.optimizer.optimizer
+        if self.optimizer.fixed_objective and (losses.clip_gradient or losses.adaptive):
+            setting, what = ("clip_gradient", "shortened") if losses.clip_gradient else ("adaptive", "reweighted")
             raise SettingsError(
-                f"there are {len(self.style_layer_weights)} style layer weights for {len(self.style_layers)} style "
-                "layers; give one for each, or a single one"
+                f"`optimizer` {kind} compares values of the objective, so its gradient must not be {what}; switch "
+                f"`{setting}` off"
             )
-        if not all(steps >= 1 for steps in self.pyramid):
-            raise SettingsError("the steps of a pyramid must be 1 or more each")
-        if not self.content_layers and not self.style_layers:
-            raise SettingsError("there are neither content layers nor style layers; name at least one")
-        if self.content_weight == 0 and self.style_weight == 0:
-            raise SettingsError("content weight and style weight are both 0; one of them must be more")
+
+    @classmethod
+    def from_settings(cls, name, summary, settings, sources=MappingProxyType({}), network_named=False):
+        """Make a recipe of settings by name.
+
+        Parameters
+        ----------
+        name, summary : str
+        settings : mapping of str to object
+            As `settings` returns them; those with a default may be missing.
+        sources : mapping of str to str
+
+        Raises
+        ------
+        SettingsError
+            If there is no such setting, one is missing, or its value makes no sense.
+        """
+        settings = dict(settings)
+        parts = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
+        parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
+        parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
+        made = {}
+        for part, kind in parts.items():
+            given = {f.name: settings.pop(f.name) for f in dataclasses.fields(kind) if f.name in settings}
+            missing = [f.name for f in dataclasses.fields(kind) if _is_required(f) and f.name not in given]
+            if missing:
+                raise SettingsError(f"`{missing[0]}` is missing; a recipe needs it")
+            made[part] = kind(**given)
+        for setting in settings:
+            raise _no_such_setting(setting, parts["start"], parts["optimizer"])
+        used = _flatten(*(made[part] for part in _PARTS))
+        sources = MappingProxyType({setting: source for setting, source in sources.items() if setting in used})
+        return cls(name, summary, sources=sources, network_named=network_named, **made)
 
     def override(self, **settings):
-        """Return a copy with some settings changed; a `model` that is given counts as named.
+        """Return a copy with some settings changed.
+
+        A `model` that is given counts as named. With another `optimizer` or `initial`, settings that it shares with the
+        one before keep their values, and it has its own defaults for the rest.
 
         Raises
         ------
         SettingsError
             If there is no such setting, or its value makes no sense.
         """
-        unknown = [name for name in settings if name not in self.settings()]
-        if unknown:
-            raise SettingsError(f"a recipe has no setting '{unknown[0]}'; it has {', '.join(self.settings())}")
-        changed = [name for name in settings if settings[name] != getattr(self, name)]
-        sources = MappingProxyType({**self.sources, **dict.fromkeys(changed, CHOSEN)})
+        before = self.settings()
+        start = STARTS.get(settings.get("initial", before["initial"]))
+        optimizer = OPTIMIZERS.get(settings.get("optimizer", before["optimizer"]))
+        gone = set()
+        for now, kinds, part in ((start, STARTS, self.start), (optimizer, OPTIMIZERS, self.optimizer)):
+            if now is not None and now is not kinds[part.initial if kinds is STARTS else part.optimizer]:
+                gone |= {f.name for f in dataclasses.fields(part)} - {f.name for f in dataclasses.fields(now)}
+        kept = {name: value for name, value in before.items() if name not in gone}
+        changed = [name for name in settings if name not in kept or settings[name] != kept[name]]
+        sources = {**self.sources, **dict.fromkeys(changed, CHOSEN)}
         named = self.network_named or "model" in settings
-        return dataclasses.replace(self, sources=sources, network_named=named, **settings)
+        return self.from_settings(self.name, self.summary, {**kept, **settings}, sources, named)
 
     def with_network(self, model, source):
         """Return a copy with another network that nobody named, and where that comes from; its own changes nothing."""
-        if model == self.model:
+        if model == self.losses.model:
             return self
-        return dataclasses.replace(self, model=model, sources=MappingProxyType({**self.sources, "model": source}))
+        sources = MappingProxyType({**self.sources, "model": source})
+        return dataclasses.replace(self, losses=dataclasses.replace(self.losses, model=model), sources=sources)
 
     def settings(self):
-        """Give all settings by name, in order."""
-        about = ("name", "summary", "sources", "network_named")
-        return OrderedDict((f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in about)
+        """Return all settings by name, in order."""
+        return _flatten(*(getattr(self, part) for part in _PARTS))
+
+    def source(self, setting):
+        """Return where a setting comes from, in words."""
+        return self.sources.get(setting, _DEFAULT)
 
 
-CHOSEN = "chosen for this run"
+_PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish")
+
+
+def all_settings():
+    """Return the names of every setting that a recipe can have."""
+    names = {"initial": None, "optimizer": None}
+    for kind in (Losses, Size, Stopping, Finish, *STARTS.values(), *OPTIMIZERS.values()):
+        names.update((f.name, None) for f in dataclasses.fields(kind))
+    return list(names)
+
+
+def _flatten(*parts):
+    settings = {}
+    for part in parts:
+        for kind in ("initial", "optimizer"):
+            if hasattr(part, kind):
+                settings[kind] = getattr(part, kind)
+        settings.update((f.name, getattr(part, f.name)) for f in dataclasses.fields(part))
+    return settings
+
+
+def _choose(setting, name, kinds):
+    if name not in kinds:
+        raise SettingsError(f"`{setting}` is '{name}'; it must be one of {', '.join(kinds)}")
+    return kinds[name]
+
+
+def _no_such_setting(setting, start, optimizer):
+    if setting not in all_settings():
+        return unknown("setting", setting, all_settings())
+    if setting in {f.name for f in dataclasses.fields(Noise)}:
+        return SettingsError(f"`{setting}` is of no use with a start from {start.initial}; set `initial` to noise")
+    users = [name for name, kind in OPTIMIZERS.items() if setting in {f.name for f in dataclasses.fields(kind)}]
+    return SettingsError(
+        f"`{setting}` is of no use with the optimizer {optimizer.optimizer}; leave it out, or set `optimizer` to "
+        + " or ".join(users)
+    )
+
+
+def _is_required(entry):
+    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+
 
 # Settings with a few values that are nobody else's to list.
 CHOICES = {
     "shape": ("content", "square"),
     "style_size": ("result", "own"),
-    "initial": ("noise", "content", "recoloured"),
+    "initial": tuple(STARTS),
     "noise": ("uniform", "normal"),
 }
 
@@ -227,3 +487,15 @@ _REQUIREMENTS = {
     "epsilon": (lambda v: v > 0, "more than 0"),
     "history": (lambda v: v >= 1, "1 or more"),
 }
+
+
+def _check(part):
+    for entry in dataclasses.fields(part):
+        value = getattr(part, entry.name)
+        if entry.name in CHOICES and value not in CHOICES[entry.name]:
+            choices = ", ".join(CHOICES[entry.name])
+            raise SettingsError(f"`{entry.name}` is '{value}'; it must be one of {choices}")
+        if entry.name in _REQUIREMENTS:
+            test, requirement = _REQUIREMENTS[entry.name]
+            if not (math.isfinite(value) and test(value)):
+                raise SettingsError(f"`{entry.name}` is {value}; it must be {requirement}")

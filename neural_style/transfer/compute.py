@@ -1,10 +1,14 @@
 """Where and how to compute: the device, the precision, and the memory there is; what MXNet can really do there."""
 
+from __future__ import annotations
+
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from .._mxnet import mx
-from ..errors import DeviceError, SettingsError
+from ..errors import DeviceError, SettingsError, last_line, unknown
 from ..executors import bind
 from ..networks.graph import lower
 
@@ -14,14 +18,48 @@ log = logging.getLogger(__name__)
 PRECISIONS = ("float32", "bf16", "auto")
 
 
+@dataclass(frozen=True)
+class Compute:
+    """Where and how to compute, but not what: nothing here changes a result beyond rounding.
+
+    Attributes
+    ----------
+    gpu : int or None
+        Number of the GPU; negative is the CPU, None is GPU 0 if MXNet can use it, else the CPU.
+    precision : str
+        Of the network's convolutions, one of `PRECISIONS`.
+    memory : int or None
+        Bytes that the process (on a GPU: what is still to come) may use; None for all that is left.
+    tile_size : int or None
+        Side of the tiles in pixels, see `objective.tiling`; 0 computes the whole image at once, None chooses by memory.
+
+    Raises
+    ------
+    SettingsError
+        If a value makes no sense.
+    """
+
+    gpu: Optional[int] = None
+    precision: str = "float32"
+    memory: Optional[int] = None
+    tile_size: Optional[int] = None
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+        if self.memory is not None and self.memory < 1:
+            raise SettingsError(f"`memory` is {self.memory}; it must be 1 byte or more")
+        if self.tile_size is not None and self.tile_size < 0:
+            raise SettingsError(f"`tile_size` is {self.tile_size}; it must be 0 or more")
+
+
 def choose_device(gpu=None):
-    """Give the context to compute on.
+    """Return the context to compute on.
 
     Parameters
     ----------
     gpu : int, optional
-        Number of the GPU; negative is the CPU. If it is not given, GPU 0 where MXNet can use one, else the CPU; which
-        of them is logged.
+        See `Compute`. If it is not given, what is chosen is logged.
 
     Returns
     -------
@@ -30,8 +68,8 @@ def choose_device(gpu=None):
     Raises
     ------
     DeviceError
-        If a GPU is asked for that cannot be had: MXNet is built for the CPU only, there is no such device, or the
-        device is too new for this build of MXNet.
+        If the GPU is not available: MXNet is built for the CPU only, there is no such device, or the device is too new
+        for this build of MXNet.
     """
     if gpu is None:
         return _first_usable()
@@ -50,28 +88,27 @@ def _first_usable():
     except DeviceError as error:
         log.warning("computing on the CPU: %s", error)
         return mx.cpu()
-    log.info("computing on GPU 0; --gpu -1 chooses the CPU")
+    log.info("computing on GPU 0")
     return mx.gpu(0)
 
 
 def _check_gpu(gpu):
     if not _built_for_gpus():
         raise DeviceError(
-            f"--gpu {gpu}: this MXNet ({mx.__version__}) is built for the CPU only; install one of its CUDA builds, or "
-            "use --gpu -1"
+            f"`gpu` {gpu}: this MXNet ({mx.__version__}) is built for the CPU only; install one of its CUDA builds, or "
+            "use -1, the CPU"
         )
     count = _count_gpus()
     if gpu >= count:
         found = "no GPU" if count == 0 else "only GPU 0" if count == 1 else f"only GPUs 0 to {count - 1}"
-        raise DeviceError(f"--gpu {gpu}: there is no such device, MXNet finds {found}; --gpu -1 is the CPU")
+        raise DeviceError(f"`gpu` {gpu}: there is no such device, MXNet finds {found}; use -1, the CPU")
     try:
         # Memory can be had on any device; only a kernel that runs shows that the build has code for this one.
         (mx.nd.ones((1,), ctx=mx.gpu(gpu)) + 1).asnumpy()
     except mx.base.MXNetError as error:
-        reason = str(error).strip().splitlines()[-1]
         raise DeviceError(
-            f"--gpu {gpu}: MXNet {mx.__version__} cannot run on this device ({reason}); the official builds hold code "
-            "for compute capability up to 8.6, so newer GPUs need a build of your own, or use --gpu -1"
+            f"`gpu` {gpu}: MXNet {mx.__version__} cannot run on this device ({last_line(error)}); the official builds "
+            "hold code for compute capability up to 8.6, so newer GPUs need a build of your own, or use -1, the CPU"
         ) from error
 
 
@@ -87,7 +124,7 @@ def _count_gpus():
 
 
 def choose_precision(precision, ctx):
-    """Give the precision to compute in.
+    """Return the precision to compute in.
 
     Parameters
     ----------
@@ -101,13 +138,9 @@ def choose_precision(precision, ctx):
 
     Raises
     ------
-    SettingsError
-        If there is no such precision.
     DeviceError
         If bf16 is asked for and MXNet cannot compute in it there.
     """
-    if precision not in PRECISIONS:
-        raise SettingsError(f"unknown precision '{precision}'; choose from {', '.join(PRECISIONS)}")
     if precision == "float32":
         return precision
     native = ctx.device_type == "cpu" and is_native()
@@ -117,16 +150,16 @@ def choose_precision(precision, ctx):
         return "bf16" if reason is None else "float32"
     if reason is not None:
         raise DeviceError(
-            f"--precision bf16: MXNet {mx.__version__} cannot compute in it on this {ctx.device_type.upper()} "
-            f"({reason}); it works with MXNet 1.9 on processors with AVX-512; leave the flag out for float32"
+            f"`precision` bf16: MXNet {mx.__version__} cannot compute in it on this {ctx.device_type.upper()} "
+            f"({reason}); it works with MXNet 1.9 on processors with AVX-512; use float32"
         )
     if not native:
-        log.warning("this processor has no instructions for bfloat16; imitating them is slower than float32")
+        log.warning("this processor has no instructions for bfloat16; emulating them is slower than float32")
     return "bf16"
 
 
 def is_native(cpuinfo=Path("/proc/cpuinfo")):
-    """Tell whether the processor has instructions for bfloat16; where MXNet has to imitate them, float32 is faster."""
+    """Return whether the processor has instructions for bfloat16; where MXNet emulates them, float32 is faster."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
@@ -136,7 +169,7 @@ def is_native(cpuinfo=Path("/proc/cpuinfo")):
 
 
 def _failure(ctx):
-    """Give the reason why a network of two convolutions cannot be computed in bf16, forward and backward; or None."""
+    """Return the reason why a network of two convolutions cannot be computed in bf16, forward and backward; or None."""
     x = mx.sym.Variable("data")
     for name in ("first", "second"):
         x = mx.sym.Convolution(x, num_filter=16, kernel=(3, 3), pad=(1, 1), name=name)
@@ -151,12 +184,12 @@ def _failure(ctx):
         gradient.asnumpy()
     # Older versions of MXNet lack the module or refuse the type; 1.9 fails at binding or when it runs.
     except (ImportError, AssertionError, KeyError, TypeError, ValueError, mx.base.MXNetError) as error:
-        return str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+        return last_line(error)
     return None
 
 
 def available(ctx, limit=None):
-    """Give how many more bytes this process may use on a device.
+    """Return how many more bytes this process may use on a device.
 
     On the CPU that is the least of what the machine has available and what the process's control groups leave, both
     version 1 and 2; on a GPU what is free.
@@ -184,7 +217,7 @@ def available(ctx, limit=None):
 
 
 def _left_by_control_groups(processes=Path("/proc/self/cgroup"), mounts=Path("/sys/fs/cgroup")):
-    """Give what every control group that this process is in leaves it, in bytes; nothing where there are none.
+    """Return what every control group of this process leaves it, in bytes; nothing where there are none.
 
     The files are described in the Linux kernel's Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
     """

@@ -1,10 +1,19 @@
-"""What a run begins with: parameters, pictures in a recipe's sizes and unit, and the image it starts from."""
+"""What a run begins with: parameters, images in a recipe's sizes and unit, and the canvas it starts from.
+
+An image is uint8 (H, W, 3). A canvas is float32 (1, 3, H, W) in a recipe's unit: what is optimised.
+"""
+
+from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
 
 from .._mxnet import mx
-from ..errors import ImageError
+from ..errors import ImageError, SettingsError
 from ..images import colour, sizing, units
 from ..objective.objective import required_parameters, required_side
 from ..weights.checks import check_shapes
@@ -12,6 +21,60 @@ from ..weights.lookup import find_network, find_weights
 from ..weights.params_file import load_weights, read_index
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """An image whose style is used.
+
+    Attributes
+    ----------
+    image : numpy.ndarray
+        uint8 (H, W, 3), of any size.
+    weight : float
+        Its share among several styles is this over their sum.
+    scale : float
+        Further factor of its size beside the recipe's ``style_scale``: above 1 its strokes are larger.
+
+    Raises
+    ------
+    SettingsError
+        If weight or scale makes no sense.
+    """
+
+    image: np.ndarray
+    weight: float = 1.0
+    scale: float = 1.0
+
+    def __post_init__(self):
+        check_style(self.weight, self.scale)
+
+
+def check_style(weight, scale):
+    """Check a style's weight among several, and its scale.
+
+    Raises
+    ------
+    SettingsError
+        If one of them is not a finite number above 0.
+    """
+    for name, value in (("weight", weight), ("scale", scale)):
+        if not (math.isfinite(value) and value > 0):
+            raise SettingsError(f"`{name}` of a style is {value}; it must be more than 0")
+
+
+def as_styles(styles):
+    """Return a tuple of `Style` for an image, a `Style`, or a sequence of them.
+
+    Raises
+    ------
+    SettingsError
+        If it is an empty sequence.
+    """
+    several = styles if isinstance(styles, (list, tuple)) else [styles]
+    if not several:
+        raise SettingsError("`styles` is empty; at least one style is needed")
+    return tuple(style if isinstance(style, Style) else Style(style) for style in several)
 
 
 def choose_network(recipe, weights=None, models_dir=None):
@@ -34,23 +97,24 @@ def choose_network(recipe, weights=None, models_dir=None):
     WeightsError
         If there are none.
     """
-    model, path = find_network(recipe.model, recipe.model if recipe.network_named else None, weights, models_dir)
-    stands_in = f"stands in for {recipe.model}, whose weights are not installed"
-    return recipe.with_network(model, stands_in if weights is None else "the network that the given weights fit"), path
+    model = recipe.losses.model
+    found, path = find_network(model, model if recipe.network_named else None, weights, models_dir)
+    stands_in = f"stands in for {model}, whose weights are not installed"
+    return recipe.with_network(found, stands_in if weights is None else "the network that the given weights fit"), path
 
 
-def picture_size(content, recipe):
-    """Give height and width, in pixels, of what a recipe makes of a content picture (H, W, 3)."""
-    edge = recipe.max_long_edge
-    return (edge, edge) if recipe.shape == "square" else sizing.long_edge_size(content.shape, edge)
+def image_size(content, size):
+    """Return height and width, in pixels, of the image made of a content image (H, W, 3) with `recipes.recipe.Size`."""
+    edge = size.max_long_edge
+    return (edge, edge) if size.shape == "square" else sizing.long_edge_size(content.shape, edge)
 
 
-def load_parameters(recipe, weights, ctx):
-    """Load the parameters that a recipe's network needs.
+def load_parameters(losses, weights, ctx):
+    """Load the parameters that a network needs.
 
     Parameters
     ----------
-    recipe : Recipe
+    losses : recipes.recipe.Losses
     weights : str, pathlib.Path or mapping of str to mxnet.nd.NDArray
         The parameters themselves, or their file.
     ctx : mxnet.Context
@@ -62,39 +126,42 @@ def load_parameters(recipe, weights, ctx):
     Raises
     ------
     WeightsError, SettingsError
-        If the weights or the recipe cannot be used.
+        If the weights or the losses cannot be used.
     """
     if isinstance(weights, Mapping):
-        shapes = required_parameters(recipe, weights)
+        shapes = required_parameters(losses, weights)
         check_shapes(weights, shapes, "the given weights")
         return {name: weights[name].as_in_context(ctx) for name in shapes}
-    path = find_weights(recipe.model, weights)
-    return load_weights(path, required_parameters(recipe, read_index(path)), ctx)
+    path = find_weights(losses.model, weights)
+    return load_weights(path, required_parameters(losses, read_index(path)), ctx)
 
 
-def style_size(style, recipe, size):
-    """Return height and width, in pixels, that a style picture (H, W, 3) is brought to beside a result of `size`."""
-    scale = recipe.style_scale
-    if recipe.style_size == "own":
-        return sizing.long_edge_size(style.shape, max(1, round(recipe.max_long_edge * scale)))
-    return tuple(max(1, round(side * scale)) for side in size)
+def style_size(style, size, result):
+    """Return height and width, in pixels, that a `Style` is resized to beside a result of height and width `result`."""
+    scale = size.style_scale * style.scale
+    if size.style_size == "own":
+        return sizing.long_edge_size(style.image.shape, max(1, round(size.max_long_edge * scale)))
+    return tuple(max(1, round(side * scale)) for side in result)
 
 
-class Pictures:
-    """The pictures of a run in the sizes and the unit of its recipe.
+class Inputs:
+    """The images of a run in the sizes and the unit of its recipe.
 
     Parameters
     ----------
-    content, style : numpy.ndarray
+    content : numpy.ndarray
         uint8 (H, W, 3).
-    initial : numpy.ndarray or None
-        The same, to start from.
+    styles : sequence of Style
+    start : numpy.ndarray or None
+        uint8 (H, W, 3), to start from.
     recipe : Recipe
 
     Attributes
     ----------
-    content, style, initial : numpy.ndarray
-        float32 (1, 3, H, W); the content and the start of one size; initial may be None.
+    content, start : numpy.ndarray
+        float32 (1, 3, H, W), of one size; start may be None.
+    styles : list of (numpy.ndarray, float)
+        float32 (1, 3, H, W) each, and its weight.
 
     Raises
     ------
@@ -104,37 +171,42 @@ class Pictures:
         If the recipe cannot be used.
     """
 
-    def __init__(self, content, style, initial, recipe):
-        size = picture_size(content, recipe)
-        of_style = style_size(style, recipe, size)
+    def __init__(self, content, styles, start, recipe):
+        losses, sizes = recipe.losses, recipe.size
+        size = image_size(content, sizes)
         log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
-        least, scaled = required_side(recipe), recipe.style_scale != 1
-        for what, (height, width) in (("picture", size), ("style", of_style)):
+        least = required_side(losses)
+        style_sizes = [style_size(style, sizes, size) for style in styles]
+        for what, (height, width) in [("result", size)] + [("style", one) for one in style_sizes]:
             if min(height, width) < least:
-                greater = "--max-long-edge or --style-scale" if scaled and what == "style" else "--max-long-edge"
+                scaled = sizes.style_scale != 1 or any(style.scale != 1 for style in styles)
+                larger = "`max_long_edge` or `style_scale`" if scaled and what == "style" else "`max_long_edge`"
                 raise ImageError(
-                    f"the {what} would be {width} x {height} pixels, too small for the layers of {recipe.model}; its "
-                    f"short edge must be at least {least} pixels, choose a greater {greater} or a less elongated "
-                    f"{'content' if what == 'picture' else what} image"
+                    f"the {what} would be {width} x {height} pixels, too small for the layers of {losses.model}; its "
+                    f"short edge must be at least {least} pixels, choose a larger {larger} or a less elongated "
+                    f"{'content' if what == 'result' else what} image"
                 )
-        unit = units.get_unit(recipe.unit)
+        unit = units.get_unit(losses.unit)
 
-        def convert(picture, size):
-            return units.to_network(sizing.resize(picture, size), recipe.white, unit)
+        def convert(image, size):
+            return units.to_network(sizing.resize(image, size), sizes.white, unit)
 
-        self.content, self.style = convert(content, size), convert(style, of_style)
-        self.initial = None if initial is None else convert(initial, size)
+        self.content = convert(content, size)
+        self.styles = [(convert(style.image, one), style.weight) for style, one in zip(styles, style_sizes)]
+        self.start = None if start is None else convert(start, size)
 
 
-def starting_image(recipe, seed, pictures):
-    """Make the image that a run starts from, on the CPU, so that a seed means the same image on every device.
+def starting_canvas(start, seed, inputs):
+    """Make the canvas that a run starts from, on the CPU, so that a seed means the same one on every device.
 
     Parameters
     ----------
-    recipe : Recipe
+    start : recipes.recipe.Noise, Content or Recoloured
+        Used unless `inputs` has an image to start from. With several styles, a recoloured start is the mean of those
+        by each style, weighted.
     seed : int or None
         None leaves MXNet's generator as it is.
-    pictures : Pictures
+    inputs : Inputs
 
     Returns
     -------
@@ -143,16 +215,19 @@ def starting_image(recipe, seed, pictures):
     """
     if seed is not None:
         mx.random.seed(seed)
-    if pictures.initial is not None:
-        return mx.nd.array(pictures.initial)
-    if recipe.initial == "recoloured":
-        return mx.nd.array(colour.recolour(pictures.content, pictures.style))
-    content = mx.nd.array(pictures.content)
-    if recipe.initial == "content":
+    if inputs.start is not None:
+        return mx.nd.array(inputs.start)
+    if start.initial == "recoloured":
+        recoloured = [(colour.recolour(inputs.content, style), weight) for style, weight in inputs.styles]
+        if len(recoloured) == 1:
+            return mx.nd.array(recoloured[0][0])
+        return mx.nd.array(sum(canvas * weight for canvas, weight in recoloured) / sum(w for _, w in recoloured))
+    content = mx.nd.array(inputs.content)
+    if start.initial == "content":
         return content
-    center, spread, shape = recipe.noise_center, recipe.noise_range, content.shape
-    if recipe.noise == "uniform":
+    center, spread, shape = start.noise_center, start.noise_range, content.shape
+    if start.noise == "uniform":
         noise = mx.random.uniform(center - spread, center + spread, shape, ctx=mx.cpu())
     else:
         noise = mx.random.normal(center, spread, shape, ctx=mx.cpu())
-    return noise if recipe.noise_share == 1 else noise * recipe.noise_share + content * (1 - recipe.noise_share)
+    return noise if start.noise_share == 1 else noise * start.noise_share + content * (1 - start.noise_share)

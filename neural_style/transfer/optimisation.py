@@ -1,66 +1,123 @@
-"""The loop: steps on one level of a pyramid until there is a reason to stop."""
+"""A run that optimises the canvas, on one level of a pyramid after the other."""
 
 import logging
+import re
 
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import CheckpointError, SettingsError
-from ..images import units
-from ..objective.objective import euclidean_norm
-from ..optimizers import make_optimizer
-from .run import RunState, Step, StopReason
+from ..errors import CheckpointError, SettingsError, first_line
+from ..images import sizing, units
+from ..objective.objective import Objective, euclidean_norm, required_side
+from ..optimizers import count_arrays, make_optimizer
+from .compute import available, choose_device, choose_precision
+from .inputs import Inputs, choose_network, image_size, load_parameters, starting_canvas, style_size
+from .run import Result, Run, RunState, Step, StopReason, finish_image
+
+log = logging.getLogger(__name__)
 
 # The original's line per epoch, apart, so that whoever shows a progress bar can silence it.
 epoch_log = logging.getLogger(__name__ + ".epochs")
 
-# Of the image's size, that the loop holds besides the image: the one before, and room for what MXNet has not freed yet.
-ARRAYS = 2
+# Of the canvas's size, that the loop holds besides the canvas: the one before, and room for what MXNet has not freed
+# yet.
+_ARRAYS = 2
+
+# What MXNet's allocators and oneDNN say when memory is short.
+_NO_MEMORY = re.compile(
+    r"(?i)failed to allocate[^\n]*|[^\n]*out of memory[^\n]*|bad_alloc|could not execute a primitive"
+)
+
+# A tile of which a step takes less than a GB and little longer than of a larger one.
+_USUAL_TILE = 480
 
 
-def _make_optimizer(recipe, image):
-    bounds = None
-    if recipe.clip_pixels:
-        unit = units.get_unit(recipe.unit)
-        # (3,) -> (1, 3, 1, 1)
-        bounds = tuple(mx.nd.array(b, ctx=image.context).reshape((1, -1, 1, 1)) for b in (unit.black, unit.white))
-    return make_optimizer(recipe.optimizer, image, recipe.settings(), bounds)
+class OptimisationRun(Run):
+    """See `transfer.stylize.begin`, whose parameters these are, the styles as a sequence of `inputs.Style`."""
 
+    def __init__(self, content, styles, recipe, start, seed, weights, compute, resume):
+        self._ctx = choose_device(compute.gpu)
+        self._precision = choose_precision(compute.precision, self._ctx)
+        if weights is None:
+            recipe, weights = choose_network(recipe)
+        super().__init__(recipe, seed, resume.history if resume is not None else [])
+        self._content, self._styles, self._start = content, styles, start
+        self._compute, self._resume = compute, resume
+        self._parameters = load_parameters(recipe.losses, weights, self._ctx)
+        self._levels = _levels(recipe, content, styles)
+        self._level = resume.level if resume is not None else 0
+        if not 0 <= self._level < len(self._levels):
+            raise CheckpointError(
+                f"the checkpoint is of level {self._level}, of {len(self._levels)} from 0 on that there are; begin the "
+                "run anew"
+            )
+        self._objective = self._optimizer = self._tile_size = self._result = None
 
-class Descent:
-    """The steps on one level."""
-
-    def __init__(self, objective, image, recipe, level, history, callback, keep, interrupt):
-        self._objective = objective
-        self._image = image
-        self._recipe = recipe
-        self._level = level
-        self._history = history
-        self._callback = callback
-        self._keep = keep
-        self._interrupt = interrupt
-        self._optimizer = _make_optimizer(recipe, image)
-        self._tile_size = objective.tile_size
-
-    def run(self, state=None):
-        """Go until there is a reason to stop; give the image and the reason, and free the executors."""
-        try:
-            return self._run(state)
-        finally:
-            # A snapshot of the last step may be asked for later, and finishing a large picture takes memory of its own.
-            self._objective = None
-
-    def _run(self, state):
-        image, optimizer, history, recipe = self._image, self._optimizer, self._history, self._recipe
-        begun = sum(step.level < self._level for step in history)
-        if state is not None:
+    def _steps(self):
+        for self._level in range(self._level, len(self._levels)):
+            recipe = self._levels[self._level]
+            size = image_size(self._content, recipe.size)
+            self._tile_size = self._compute.tile_size
             try:
-                optimizer.load(state)
-            except (SettingsError, KeyError, ValueError, TypeError, IndexError) as error:
-                reason = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+                self._begin_level(recipe, size)
+                yield from self._descend(recipe)
+            except (MemoryError, mx.base.MXNetError) as error:
+                if isinstance(error, mx.base.MXNetError) and not _NO_MEMORY.search(str(error)):
+                    raise
+                raise _explain_lack_of_memory(error, size, self._tile_size) from error
+            finally:
+                # The state may be asked for later, and finishing a large image takes memory of its own.
+                self._objective = None
+            if self.reason in (StopReason.NOT_FINITE, StopReason.INTERRUPTED):
+                return
+
+    def _begin_level(self, recipe, size):
+        resume = self._resume
+        inputs = Inputs(self._content, self._styles, self._start, recipe)
+        if resume is not None:
+            if resume.canvas.shape[2:] != size:
                 raise CheckpointError(
-                    f"the checkpoint does not fit the optimizer {recipe.optimizer} ({reason}); begin the run anew"
-                ) from error
+                    f"the checkpoint has an image of {resume.canvas.shape[3]} x {resume.canvas.shape[2]} pixels, not "
+                    f"{size[1]} x {size[0]}; begin the run anew"
+                )
+            canvas, self._tile_size = mx.nd.array(resume.canvas), resume.tile_size
+        elif self.canvas is None:
+            canvas = starting_canvas(recipe.start, self.seed, inputs)
+        else:
+            canvas = mx.nd.array(sizing.resize_image(self.canvas.asnumpy(), size))
+        self.canvas = canvas.as_in_context(self._ctx)
+        self._objective = Objective(
+            recipe.losses,
+            self._parameters,
+            inputs.content,
+            inputs.styles,
+            self.canvas,
+            available(self._ctx, self._compute.memory),
+            self._tile_size,
+            arrays=_ARRAYS + count_arrays(recipe.optimizer),
+            precision=self._precision,
+            exact=_is_exact(recipe),
+        )
+        self._tile_size = self._objective.tile_size
+        self._optimizer = _make_optimizer(recipe, self.canvas)
+        if resume is not None:
+            self._resume = None
+            self._load_optimizer(resume.optimizer, recipe.optimizer.optimizer)
+
+    def _load_optimizer(self, state, name):
+        try:
+            self._optimizer.load(state)
+        except (SettingsError, KeyError, ValueError, TypeError, IndexError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else first_line(error)
+            raise CheckpointError(
+                f"the checkpoint does not fit the optimizer {name} ({reason}); begin the run anew"
+            ) from error
+
+    def _descend(self, recipe):
+        """Take steps on one level until there is a reason to stop."""
+        canvas, optimizer, history, stopping = self.canvas, self._optimizer, self.history, recipe.stopping
+        exact = _is_exact(recipe)
+        begun = sum(step.level < self._level for step in history)
         evaluations = 0
 
         def evaluate():
@@ -68,48 +125,42 @@ class Descent:
             evaluations += 1
             return self._objective.evaluate()
 
-        previous = image.copy()
+        previous = canvas.copy()
+        self.reason = StopReason.INTERRUPTED
         while True:
             steps = len(history) - begun
-            if steps and history[-1].relative_change < recipe.stop_eps:
-                return image, StopReason.CONVERGED
-            if steps >= recipe.max_steps:
-                return image, StopReason.STEP_LIMIT
-            if self._interrupt is not None and self._interrupt.is_set():
-                return image, StopReason.INTERRUPTED
-            image.copyto(previous)
+            if steps and history[-1].relative_change < stopping.stop_eps:
+                self.reason = StopReason.CONVERGED
+            elif steps >= stopping.max_steps:
+                self.reason = StopReason.STEP_LIMIT
+            if self.reason is not StopReason.INTERRUPTED or self._asked_to_stop:
+                return
+            canvas.copyto(previous)
             evaluations = 0
-            evaluation = optimizer.step(image, evaluate)
+            evaluation = optimizer.step(canvas, evaluate)
             # The gradient has been used, so that its memory can take the difference.
-            change = mx.nd.elemwise_sub(previous, image, out=evaluation.gradient)
-            change, size = (euclidean_norm(array, recipe) for array in (change, image))
+            change = mx.nd.elemwise_sub(previous, canvas, out=evaluation.gradient)
+            change, size = (euclidean_norm(array, exact) for array in (change, canvas))
             # The step's only wait for the device, if the optimizer has none.
             values = mx.nd.concat(evaluation.values, change, size, dim=0).asnumpy()
-            if not np.isfinite(values).all():
-                return previous, StopReason.NOT_FINITE
-            if optimizer.stalled:
-                return previous, StopReason.STALLED
-            evaluation = None
+            if not np.isfinite(values).all() or optimizer.stalled:
+                self.reason = StopReason.STALLED if np.isfinite(values).all() else StopReason.NOT_FINITE
+                self.canvas = previous
+                return
+            evaluation = change = size = self._result = None
             step = self._describe(values, evaluations)
             history.append(step)
             epoch_log.info("epoch %d, relative change %f", step.number - 1, step.relative_change)
-            if self._callback is not None:
-                self._callback(step, image)
-            if self._keep is not None:
-                self._keep(step, self._snapshot)
-
-    def _snapshot(self):
-        image, optimizer = self._image.asnumpy(), self._optimizer.state()
-        return RunState(self._level, image, optimizer, list(self._history), self._tile_size)
+            yield step
 
     def _describe(self, values, evaluations):
         objective = self._objective
         parts = {name: float(v) * factor for name, v, factor in zip(objective.names, values, objective.factors)}
         norm, change, size = values[-3:]
-        # In float32 like the original's, and 0 / 0 is an image that stays at zero: no change.
+        # In float32 like the original's, and 0 / 0 is a canvas that stays at zero: no change.
         relative_change = float(change / size) if size > 0 else 0.0
         return Step(
-            number=len(self._history) + 1,
+            number=len(self.history) + 1,
             losses=parts,
             loss=sum(parts.values()),
             gradient_norm=float(norm),
@@ -119,3 +170,67 @@ class Descent:
             evaluations=evaluations,
             level=self._level,
         )
+
+    def close(self):
+        """See `Run`."""
+        super().close()
+        self._objective = None
+
+    def state(self):
+        """See `Run`."""
+        if self._optimizer is None:
+            return self._resume
+        canvas, optimizer = self.canvas.asnumpy(), self._optimizer.state()
+        return RunState(self._level, canvas, optimizer, list(self.history), self._tile_size)
+
+    @property
+    def result(self):
+        """See `Run`."""
+        if self._result is None or self._result.reason is not self.reason:
+            canvas, size = self.canvas.asnumpy(), image_size(self._content, self.recipe.size)
+            if canvas.shape[2:] != size:
+                canvas = sizing.resize_image(canvas, size)
+            image = finish_image(canvas, self.recipe, last=True)
+            self._result = Result(image, canvas, self.reason, list(self.history), self.recipe, self.seed)
+        return self._result
+
+
+def _is_exact(recipe):
+    """Return whether norms decide what the run computes, so that they must be those of the originals to the last bit."""
+    return recipe.losses.clip_gradient or recipe.stopping.stop_eps > 0
+
+
+def _make_optimizer(recipe, canvas):
+    bounds = None
+    if recipe.optimizer.clip_pixels:
+        unit = units.get_unit(recipe.losses.unit)
+        # (3,) -> (1, 3, 1, 1)
+        bounds = tuple(mx.nd.array(b, ctx=canvas.context).reshape((1, -1, 1, 1)) for b in (unit.black, unit.white))
+    return make_optimizer(recipe.optimizer, canvas, bounds)
+
+
+def _explain_lack_of_memory(error, size, tile_size):
+    """Turn what MXNet and Python say when there is none left into one line with the setting that helps."""
+    found = _NO_MEMORY.search(str(error))
+    reason = found.group() if found else "allocation failed"
+    how = f" in tiles of {tile_size} pixels" if tile_size else " whole" if tile_size == 0 else ""
+    smaller = max(tile_size // 2 if tile_size else min(max(size) // 2, _USUAL_TILE), 16)
+    return SettingsError(
+        f"not enough memory to compute {size[1]} x {size[0]} pixels{how} ({reason}); set `tile_size` to {smaller}, or "
+        "`memory` to what there is"
+    )
+
+
+def _levels(recipe, content, styles):
+    """Return the recipes of a pyramid, from the smallest size on, without those too small for the network."""
+    levels, edge = [recipe], float(recipe.size.max_long_edge)
+    for steps in reversed(recipe.size.pyramid):
+        edge /= recipe.size.pyramid_factor
+        level = recipe.override(max_long_edge=max(1, round(edge)), max_steps=steps)
+        size = image_size(content, level.size)
+        sides = [side for style in styles for side in style_size(style, level.size, size)]
+        if min([*size, *sides]) < required_side(level.losses):
+            log.info("leaving out sizes of %d pixels and less: too small for the network", level.size.max_long_edge)
+            break
+        levels.insert(0, level)
+    return levels
