@@ -1,9 +1,11 @@
-"""Repaint a photograph in the style of a picture, with MXNet (Gatys, Ecker & Bethge 2015).
+"""Repaint a photograph in the style of a painting, with Apache MXNet (Gatys, Ecker & Bethge 2015).
 
->>> from neural_style import get_recipe, read_image, save_image, stylize
->>> recipe = get_recipe("mxnet-0.7").override(max_long_edge=384)
->>> result = stylize(read_image("photograph.jpg"), read_image("painting.jpg"), recipe)
->>> save_image("result.png", result.picture)
+>>> from neural_style import read_image, save_image, stylize
+>>> result = stylize(read_image("photo.jpg"), read_image("painting.jpg"))
+>>> save_image("result.png", result.image)
+
+`begin` is the same as a loop of your own, `run_job` goes from files to files, `RECIPES` are the named settings. The
+names in ``__all__`` and the module `nstyle` are the public interface; everything else may move.
 """
 
 import importlib
@@ -11,19 +13,40 @@ import importlib
 __version__ = "1.0.0"
 
 # Where each public name lives; imported when it is first used, so that asking for the version costs nothing.
+# __init__.pyi says the same to editors and type checkers.
 _HOMES = {
-    "NeuralStyleError": "errors",
-    "RECIPES": "recipes.presets",
-    "Recipe": "recipes.recipe",
-    "Result": "transfer.run",
+    "stylize": "transfer.stylize",
+    "begin": "transfer.stylize",
+    "Run": "transfer.run",
+    "RunState": "transfer.run",
     "Step": "transfer.run",
+    "Result": "transfer.run",
     "StopReason": "transfer.run",
+    "Style": "transfer.inputs",
+    "Compute": "transfer.compute",
+    "Recipe": "recipes.recipe",
+    "RECIPES": "recipes.presets",
     "get_recipe": "recipes.presets",
+    "Job": "jobs.job",
+    "StyleFile": "jobs.job",
+    "Outputs": "jobs.outputs",
+    "Observer": "jobs.observers",
+    "run_job": "jobs.running",
+    "Checkpoint": "jobs.checkpoints",
+    "load_checkpoint": "jobs.checkpoints",
     "read_image": "images.reading",
     "save_image": "images.saving",
-    "stylize": "transfer.stylize",
+    "NeuralStyleError": "errors",
+    "ImageError": "errors",
+    "WeightsError": "errors",
+    "SettingsError": "errors",
+    "DeviceError": "errors",
+    "OutputError": "errors",
+    "CheckpointError": "errors",
+    "DownloadError": "errors",
+    "DependencyError": "errors",
 }
-__all__ = sorted(_HOMES)
+__all__ = list(_HOMES)
 
 
 def __getattr__(name):
@@ -33,4 +56,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted(list(globals()) + __all__)
+    return sorted(["__version__", *__all__])

@@ -21,19 +21,18 @@ class NeuralStyleError(Exception):
         found = _NAME.search(str(self))
         return found.group(1) if found else None
 
-    def naming(self, names):
-        """Return the message with other names for settings.
 
-        Parameters
-        ----------
-        names : mapping of str to str
-            What to write instead of a name and its backquotes; a name that is missing stays as it is.
+def with_names(message, names):
+    """Return a message with other names for settings.
 
-        Returns
-        -------
-        str
-        """
-        return _NAME.sub(lambda match: names.get(match.group(1), match.group()), str(self))
+    Parameters
+    ----------
+    message : str
+        Which has names of settings between backquotes.
+    names : mapping of str to str
+        What to write instead of a name and its backquotes; a name that is missing stays as it is.
+    """
+    return _NAME.sub(lambda match: names.get(match.group(1), match.group()), message)
 
 
 class ImageError(NeuralStyleError):

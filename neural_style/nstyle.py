@@ -7,8 +7,11 @@ are the same. New programs call `neural_style.stylize`.
 import numpy as np
 
 from .cli.flags import add_original_flags, make_parser, override_recipe
-from .jobs.job import Outputs, repaint
-from .transfer.inputs import choose_network
+from .jobs.job import Job
+from .jobs.observers import Observer
+from .jobs.outputs import Outputs
+from .jobs.running import run_job
+from .transfer.compute import Compute
 
 RECIPE = "mxnet-1.9"
 
@@ -32,7 +35,7 @@ def get_args(arglist=None):
     """
     parser = make_parser("neural style")
     add_original_flags(parser, RECIPE)
-    parser.add_argument("--output_dir", default="output/", help="prefix of the pictures on the way, folder of the last")
+    parser.add_argument("--output_dir", default="output/", help="prefix of intermediate images, folder of the result")
     return parser.parse_args(arglist)
 
 
@@ -53,20 +56,27 @@ def train_nstyle(args, callback=None):
         If a picture, the weights, the device or a setting cannot be used, or a result cannot be written.
     """
 
-    def pass_on(step, image, saved):
-        data = {"eps": np.float32(step.relative_change), "epoch": step.number}
-        if saved is not None:
-            data.update(filename=saved, img=image.asnumpy())
-        callback(data)
-
-    recipe, weights = choose_network(override_recipe(RECIPE, args))
-    repaint(
+    job = Job(
         args.content_image,
-        args.style_image,
+        (args.style_image,),
         Outputs.in_folder(args.output_dir),
-        recipe,
-        weights=weights,
-        gpu=args.gpu,
+        override_recipe(RECIPE, args),
         seed=None,  # the original never seeded: what a caller seeds MXNet with decides
-        callback=pass_on if callback else None,
+        compute=Compute(args.gpu),
     )
+    run_job(job, [_Callback(callback)] if callback else [])
+
+
+class _Callback(Observer):
+    """Calls back as the original program did."""
+
+    def __init__(self, callback):
+        self._callback, self._saved = callback, {}
+
+    def saved(self, path, step, run):
+        self._saved = {"filename": path, "img": run.canvas.asnumpy()}
+
+    def step(self, step, run):
+        if not run.has_converged:
+            self._callback({"eps": np.float32(step.relative_change), "epoch": step.number, **self._saved})
+        self._saved = {}

@@ -11,7 +11,7 @@ from ..recipes.presets import get_recipe
 from ..weights.catalogue import KNOWN_FILES, digest, git_blob_id
 from ..weights.downloads import fetch
 from ..weights.lookup import find_network
-from .console import repaint_visibly
+from .console import run_visibly
 
 SCHEMA, VERSION = "neural-style/comparison", 1
 
@@ -69,10 +69,10 @@ def add_arguments(parser):
         "--weights", metavar="FILE", help="parameters of the network that paints (default: as elsewhere)"
     )
     original.add_argument(
-        "--max-long-edge", type=int, default=recipe.max_long_edge, metavar="N", help="(default: %(default)s)"
+        "--max-long-edge", type=int, default=recipe.size.max_long_edge, metavar="N", help="(default: %(default)s)"
     )
     original.add_argument(
-        "--max-num-epochs", type=int, default=recipe.max_steps, metavar="N", help="(default: %(default)s)"
+        "--max-num-epochs", type=int, default=recipe.stopping.max_steps, metavar="N", help="(default: %(default)s)"
     )
     parser.set_defaults(run=_run)
 
@@ -118,10 +118,12 @@ def _make_original(args):
     )
 
     from ..images.reading import read_image
-    from ..jobs.job import Outputs
+    from ..jobs.job import Job
+    from ..jobs.outputs import Outputs
+    from ..transfer.compute import Compute
     from ..transfer.inputs import choose_network
 
-    published = recipe.model
+    published = recipe.losses.model
     recipe, weights = choose_network(recipe, args.weights, args.models_dir)
 
     notes = []
@@ -133,15 +135,14 @@ def _make_original(args):
         read_image(path)
         if git_blob_id(path) != KNOWN_FILES[name].digest:
             notes.append(f"{path} is not the published {name}")
-    if recipe.model != published:
-        notes.append(
-            f"the published picture is of {published}, ours of {recipe.model}: another network makes another picture"
-        )
+    used = recipe.losses.model
+    if used != published:
+        notes.append(f"the published image is of {published}, ours of {used}: another network makes another image")
     args.pictures = [args.published, args.output]
     outputs = Outputs.beside(args.output)
     outputs.check([args.published], False)
-    code = repaint_visibly(args.content, args.style, outputs, recipe, weights=weights, gpu=args.gpu)
-    return notes, code
+    job = Job(args.content, (args.style,), outputs, recipe, weights=str(weights), compute=Compute(args.gpu))
+    return notes, run_visibly(job)
 
 
 def _compare(args, first, second, notes):

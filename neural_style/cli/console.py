@@ -1,12 +1,13 @@
 """What the commands show on a terminal: messages, the progress of a run, and how it ends after a signal."""
 
 import contextlib
+import json
 import logging
 import signal
 import sys
-import threading
 
-from ..errors import SettingsError
+from ..errors import SettingsError, with_names
+from .flags import flags_of_settings
 
 log = logging.getLogger(__name__)
 
@@ -14,15 +15,16 @@ EXIT_FAILURE = 1  # argparse exits with 2 for arguments it does not understand
 EXIT_INTERRUPTED = 130  # the shell's code for a program that SIGINT ended
 
 
-def repaint_visibly(content, style, outputs, recipe, **more):
-    """Repaint as `jobs.job.repaint`, show the progress, and finish the step at a signal.
+def run_visibly(job, resume=None, as_json=False):
+    """Run a job, show the progress, and finish the step at a signal.
 
     Parameters
     ----------
-    content, style, outputs, recipe
-        As `jobs.job.repaint` takes them, the recipe as a Recipe.
-    **more
-        What else `jobs.job.repaint` takes, except for ``callback`` and ``interrupt``.
+    job : jobs.job.Job
+    resume : jobs.checkpoints.Checkpoint, optional
+        As `jobs.running.run_job` takes it.
+    as_json : bool
+        Whether to print the record of the result.
 
     Returns
     -------
@@ -34,27 +36,29 @@ def repaint_visibly(content, style, outputs, recipe, **more):
     SettingsError
         If the run came to values that are not finite.
     NeuralStyleError
-        As `jobs.job.repaint`.
+        As `jobs.running.run_job`.
     """
     # The heavy imports, scikit-image's among them, come when the arguments are known to be good.
-    from ..jobs.job import repaint
+    from ..jobs import running
+    from ..jobs.provenance import read_record
     from ..transfer.run import StopReason
+    from .observers import Interrupt, following_on_terminal
 
-    interrupt = threading.Event()
-    done = len(more["resume"].state.history) if more.get("resume") else 0
-    with _progress(sum(recipe.pyramid) + recipe.max_steps, done) as advance, finishing_on_signals(interrupt):
-        result = repaint(content, style, outputs, recipe, callback=advance, interrupt=interrupt, **more)
+    interrupt = Interrupt()
+    with following_on_terminal(job, resume) as observers, finishing_on_signals(interrupt):
+        result = running.run_job(job, [interrupt, *observers], resume)
+    final = job.outputs.final
     if result.reason is StopReason.NOT_FINITE:
-        what = f"{outputs.final} holds the last good image" if result.history else "nothing is saved"
+        what = f"{final} holds the last good image" if result.history else "nothing is saved"
         raise SettingsError(
-            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller --lr or "
+            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller `learning_rate` or "
             "smaller weights may help"
         )
-    if result.reason is StopReason.INTERRUPTED:
-        if not result.history:
-            log.warning("interrupted before the first step was complete; nothing is saved")
-        return EXIT_INTERRUPTED
-    return 0
+    if result.reason is StopReason.INTERRUPTED and not result.history:
+        log.warning("interrupted before the first step was complete; nothing is saved")
+    elif as_json:
+        print(json.dumps(dict(read_record(final), file=final), indent=2))
+    return EXIT_INTERRUPTED if result.reason is StopReason.INTERRUPTED else 0
 
 
 @contextlib.contextmanager
@@ -77,7 +81,7 @@ def logging_to_stderr(level):
 
 class _Formatter(logging.Formatter):
     def format(self, record):
-        message = super().format(record)
+        message = with_names(super().format(record), flags_of_settings())
         return message if record.levelno <= logging.INFO else f"neural-style: {record.levelname.lower()}: {message}"
 
 
@@ -88,29 +92,6 @@ class _StderrHandler(logging.Handler):
         from tqdm import tqdm
 
         tqdm.write(self.format(record), file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _progress(total, done):
-    """Give a callback that moves a progress bar on a terminal; elsewhere the original's log lines tell."""
-    from ..transfer.optimisation import epoch_log
-
-    if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
-        yield None
-        return
-    from tqdm import tqdm
-
-    epoch_log.disabled = True
-    try:
-        with tqdm(total=total, initial=done, unit="step", file=sys.stderr, dynamic_ncols=True) as bar:
-
-            def advance(step, image, saved):
-                bar.set_postfix_str(f"loss {step.loss:.4g}, relative change {step.relative_change:.6f}", refresh=False)
-                bar.update()
-
-            yield advance
-    finally:
-        epoch_log.disabled = False
 
 
 @contextlib.contextmanager

@@ -1,12 +1,13 @@
-"""``neural-style demo``: a first picture, of what is there once the package is installed."""
+"""``neural-style demo``: a first image, from what is there once the package is installed."""
 
 import logging
 import os
 
 from ..errors import ImageError
-from ..networks.vgg import ARCHITECTURES, STAND_INS
+from ..networks.vgg import ARCHITECTURES
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from .console import repaint_visibly
+from .console import run_visibly
+from .flags import add_gpu_flag, describe_default
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ def add_arguments(parser):
     """Add the flags of the command to its parser."""
     recipe = get_recipe(RECOMMENDED_RECIPE)
     parser.add_argument(
-        "--output-dir", default="output", metavar="DIR", help="where the pictures go (default: %(default)s)"
+        "--output-dir", default="output", metavar="DIR", help="where the images go (default: %(default)s)"
     )
     parser.add_argument(
         "--content",
@@ -27,9 +28,7 @@ def add_arguments(parser):
         default=CONTENTS[0],
         help="photograph to repaint: a cat, a cup of coffee or a rocket (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed", type=int, metavar="N", help="of the painting; another seed, another sea (default: the one chosen)"
-    )
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the painting: another seed, another sea")
     parser.add_argument(
         "--max-long-edge",
         type=int,
@@ -41,16 +40,14 @@ def add_arguments(parser):
         "--max-num-epochs",
         type=int,
         metavar="N",
-        help="take only so many steps, and none on smaller sizes before (default: as recipe paint)",
+        help="take only so many steps, and none at smaller sizes (default: those of recipe paint)",
     )
     parser.add_argument(
         "--model",
         choices=list(ARCHITECTURES),
-        help=f"network (default: {recipe.model}, or {STAND_INS[recipe.model]} where its weights are not found)",
+        help=f"network ({describe_default('model', recipe.name)})",
     )
-    parser.add_argument(
-        "--gpu", type=int, metavar="N", help="GPU to compute on, -1 for the CPU (default: as without a command)"
-    )
+    add_gpu_flag(parser)
     parser.set_defaults(run=_run)
 
 
@@ -61,36 +58,30 @@ def _run(args):
     if args.model is not None:
         recipe = recipe.override(model=args.model)
 
-    from ..transfer.inputs import choose_network
-
-    recipe, weights = choose_network(recipe)
-
     from ..images.contact_sheet import make_contact_sheet
     from ..images.painting import DEFAULT_SEED, paint
     from ..images.reading import read_image
     from ..images.saving import save_image
     from ..images.sizing import long_edge_size
-    from ..jobs.job import Outputs
+    from ..jobs.job import Job
+    from ..jobs.outputs import Outputs
+    from ..transfer.compute import Compute
+    from ..transfer.inputs import choose_network
 
+    choose_network(recipe)  # so that missing weights are reported before anything is written
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)
     content = _load_content(args.content)
     save_image(content_path, content)
-    log.info("painting a picture to take the style from")
-    size = long_edge_size(content.shape, recipe.max_long_edge)
+    log.info("painting an image to take the style from")
+    size = long_edge_size(content.shape, recipe.size.max_long_edge)
     save_image(style_path, paint(size, DEFAULT_SEED if args.seed is None else args.seed))
-    code = repaint_visibly(
-        content_path,
-        style_path,
-        Outputs.beside(result_path),
-        recipe,
-        weights=weights,
-        gpu=args.gpu,
-    )
+    outputs = Outputs.beside(result_path)
+    code = run_visibly(Job(content_path, (style_path,), outputs, recipe, compute=Compute(args.gpu)))
     if code == 0:
         sheet_path = os.path.join(args.output_dir, "demo.png")
-        pictures = [read_image(path) for path in (content_path, style_path, result_path)]
-        save_image(sheet_path, make_contact_sheet(pictures, names))
+        images = [read_image(path) for path in (content_path, style_path, result_path)]
+        save_image(sheet_path, make_contact_sheet(images, names))
         print(content_path, style_path, result_path, sheet_path, sep="\n")
     return code
 
@@ -101,6 +92,4 @@ def _load_content(name):
     try:
         return getattr(data, name)()
     except OSError as error:  # not in this wheel, and not to be downloaded either
-        raise ImageError(
-            f"scikit-image cannot give its picture '{name}' ({error}); choose another --content"
-        ) from error
+        raise ImageError(f"scikit-image cannot load its image '{name}' ({error}); choose another --content") from error

@@ -1,7 +1,6 @@
 """The flags that change settings of a recipe: to and from the command line."""
 
 import argparse
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
@@ -12,10 +11,8 @@ from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.representations import STYLE_STATISTICS
 from ..objective.terms import CONTENT_NORMS, STYLE_NORMS
 from ..objective.variation import TV_KINDS
-from ..optimizers import OPTIMIZERS
-from ..recipes.presets import RECIPES, get_recipe
-from ..recipes.recipe import CHOICES
-from ..transfer.compute import PRECISIONS
+from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
+from ..recipes.recipe import CHOICES, OPTIMIZERS
 
 
 def make_parser(description, **settings):
@@ -26,6 +23,25 @@ def make_parser(description, **settings):
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
         **settings,
     )
+
+
+class SettingsHelp(argparse.Action):
+    """Prints every setting of a recipe with the recommended recipe's value, and exits."""
+
+    def __init__(self, option_strings, dest, **settings):
+        super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **settings)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Print and exit."""
+        listed = make_parser(
+            f"Settings of a recipe, by flag, with the values of {RECOMMENDED_RECIPE}. 'neural-style recipes NAME' "
+            "lists those of another recipe, with their sources.",
+            usage=argparse.SUPPRESS,
+            add_help=False,
+        )
+        add_flags(listed.add_argument_group("settings"), FLAGS, shown=RECOMMENDED_RECIPE)
+        listed.print_help()
+        parser.exit()
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ def _model(word):
     if word in ARCHITECTURES or is_checkpoint(word):
         return word
     raise argparse.ArgumentTypeError(
-        f"invalid choice: '{word}' (choose from {', '.join(ARCHITECTURES)}, or the prefix of a checkpoint: "
+        f"invalid choice: '{word}' (choose from {', '.join(ARCHITECTURES)}, or the prefix of an external network: "
         f"{word}-symbol.json is not there)"
     )
 
@@ -92,123 +108,103 @@ _METAVARS = {
     _names: "LAYER,...",
     _numbers: "X,...",
     _counts: "N,...",
-    _model: "{" + ",".join(ARCHITECTURES) + "}|PREFIX",
+    _model: "NAME|PREFIX",
 }
 
 # Of the original programs, in their order.
-ORIGINAL_FLAGS = OrderedDict(
-    [
-        ("--model", Flag("model", _model, "network, or the prefix of a checkpoint of MXNet's")),
-        ("--stop-eps", Flag("stop_eps", float, "stop when the relative change of the image is less than this")),
-        ("--content-weight", Flag("content_weight", float, "weight of the content loss")),
-        ("--style-weight", Flag("style_weight", float, "weight of the style loss")),
-        ("--tv-weight", Flag("tv_weight", float, "weight of the total variation; 0 leaves it out")),
-        ("--max-num-epochs", Flag("max_steps", int, "greatest number of steps")),
-        ("--max-long-edge", Flag("max_long_edge", int, "long edge of the result in pixels")),
-        ("--lr", Flag("learning_rate", float, "initial learning rate")),
-        ("--save-epochs", Flag("save_every", int, "save a picture every so many steps; 0 for none on the way")),
-        ("--remove-noise", Flag("remove_noise", float, "strength of the noise filter on saved pictures; 0 for none")),
-        ("--lr-sched-delay", Flag("schedule_delay", int, "steps between two reductions of the learning rate")),
-        ("--lr-sched-factor", Flag("schedule_factor", float, "what the learning rate is multiplied with then")),
-    ]
-)
+ORIGINAL_FLAGS = {
+    "--model": Flag("model", _model, "network, or the prefix of an external network's files"),
+    "--stop-eps": Flag("stop_eps", float, "stop when the relative change of the image is below this"),
+    "--content-weight": Flag("content_weight", float, "weight of the content loss"),
+    "--style-weight": Flag("style_weight", float, "weight of the style loss"),
+    "--tv-weight": Flag("tv_weight", float, "weight of total variation: more is smoother; 0 for none"),
+    "--max-num-epochs": Flag("max_steps", int, "maximum number of steps"),
+    "--max-long-edge": Flag("max_long_edge", int, "long edge of the result in pixels"),
+    "--lr": Flag("learning_rate", float, "initial learning rate, of every optimizer but lbfgs"),
+    "--save-epochs": Flag("save_every", int, "steps between intermediate images; 0 for none"),
+    "--remove-noise": Flag("remove_noise", float, "strength of the noise filter on saved images; 0 for none"),
+    "--lr-sched-delay": Flag("schedule_delay", int, "steps between reductions of the learning rate"),
+    "--lr-sched-factor": Flag("schedule_factor", float, "factor of each reduction of the learning rate"),
+}
 
 # What the originals fixed in their code, and what other recipes have.
-FURTHER_FLAGS = OrderedDict(
-    [
-        ("--pooling", Flag("pooling", str, "average or maximum", POOLINGS)),
-        ("--precision", Flag("precision", str, "of the convolutions; auto is bf16 where it is faster", PRECISIONS)),
-        ("--content-layers", Flag("content_layers", _names, "activations compared with the content")),
-        (
-            "--style-layers",
-            Flag(
-                "style_layers", _names, "activations compared with the style; #5 is the ReLU of the fifth convolution"
-            ),
-        ),
-        (
-            "--content-norm",
-            Flag("content_norm", str, "what sums of squares over the content are divided by", tuple(CONTENT_NORMS)),
-        ),
-        (
-            "--style-norm",
-            Flag("style_norm", str, "the same for the differences of Gram matrices", tuple(STYLE_NORMS)),
-        ),
-        (
-            "--style-statistic",
-            Flag(
-                "style_statistic",
-                str,
-                "what of the style's activations is compared: Gram matrices, or means and covariances",
-                tuple(STYLE_STATISTICS),
-            ),
-        ),
-        (
-            "--style-layer-weights",
-            Flag("style_layer_weights", _numbers, "weights of the style layers, or one for each; '' shares 1 out"),
-        ),
-        (
-            "--adaptive",
-            Flag("adaptive", _yes_or_no, "divide content, style and total variation by their current values"),
-        ),
-        ("--tv-kind", Flag("tv_kind", str, "what total variation is", tuple(TV_KINDS))),
-        ("--unit", Flag("unit", str, "what is optimised, and what rates and noise are in", tuple(UNITS))),
-        ("--white", Flag("white", float, "grey level of pure white in the pictures that are read")),
-        ("--clip-pixels", Flag("clip_pixels", _yes_or_no, "keep the image between black and white")),
-        (
-            "--clip-gradient",
-            Flag("clip_gradient", _yes_or_no, "shorten gradients to a norm of the number of elements of the image"),
-        ),
-        ("--optimizer", Flag("optimizer", str, "what moves the image", tuple(OPTIMIZERS))),
-        ("--momentum", Flag("momentum", float, "of sgd and nag")),
-        ("--beta1", Flag("beta1", float, "decay of adam's first moment")),
-        ("--beta2", Flag("beta2", float, "decay of adam's second moment")),
-        ("--epsilon", Flag("epsilon", float, "what adam adds to the root of the second moment")),
-        ("--history", Flag("history", int, "steps that lbfgs remembers")),
-        ("--weight-decay", Flag("weight_decay", float, "pull towards zero, of sgd, nag and adam")),
-        (
-            "--pyramid",
-            Flag("pyramid", _counts, "most steps on smaller pictures before, from the smallest on; '' for none"),
-        ),
-        ("--pyramid-factor", Flag("pyramid_factor", float, "ratio of the sizes of one of them and the next")),
-        ("--shape", Flag("shape", str, "proportions of the result", CHOICES["shape"])),
-        (
-            "--style-size",
-            Flag(
-                "style_size", str, "bring the style to the result's size or keep its proportions", CHOICES["style_size"]
-            ),
-        ),
-        (
-            "--style-scale",
-            Flag("style_scale", float, "size of the style beside the result; less than 1 makes smaller strokes"),
-        ),
-        ("--denoise-final", Flag("denoise_final", _yes_or_no, "whether the noise filter is for the last picture too")),
-        ("--noise", Flag("noise", str, "what a start from noise is drawn from", CHOICES["noise"])),
-        ("--noise-center", Flag("noise_center", float, "its mean")),
-        ("--noise-range", Flag("noise_range", float, "how far it reaches, or its standard deviation")),
-        ("--noise-share", Flag("noise_share", float, "part of the noise in the start; the rest is content")),
-    ]
-)
+FURTHER_FLAGS = {
+    "--pooling": Flag("pooling", str, "average or maximum", POOLINGS),
+    "--content-layers": Flag("content_layers", _names, "activations compared with the content"),
+    "--style-layers": Flag(
+        "style_layers", _names, "activations compared with the style; #5 is the ReLU of the fifth convolution"
+    ),
+    "--content-norm": Flag("content_norm", str, "divisor of the content loss's sums of squares", tuple(CONTENT_NORMS)),
+    "--style-norm": Flag("style_norm", str, "the same for the differences of Gram matrices", tuple(STYLE_NORMS)),
+    "--style-statistic": Flag(
+        "style_statistic",
+        str,
+        "what of the style's activations is compared: Gram matrices, or means and covariances",
+        tuple(STYLE_STATISTICS),
+    ),
+    "--style-layer-weights": Flag(
+        "style_layer_weights", _numbers, "one weight per style layer, or one for all; '' splits 1 equally"
+    ),
+    "--adaptive": Flag("adaptive", _yes_or_no, "divide content, style and total variation by their current values"),
+    "--tv-kind": Flag("tv_kind", str, "kind of total variation", tuple(TV_KINDS)),
+    "--unit": Flag("unit", str, "unit of the optimised values, of learning rates and of noise", tuple(UNITS)),
+    "--clip-gradient": Flag(
+        "clip_gradient", _yes_or_no, "shorten gradients to a norm of the number of elements of the image"
+    ),
+    "--pyramid": Flag(
+        "pyramid", _counts, "maximum steps at each smaller size, smallest first; '' disables the pyramid"
+    ),
+    "--pyramid-factor": Flag("pyramid_factor", float, "size ratio between consecutive pyramid levels"),
+    "--shape": Flag("shape", str, "proportions of the result", CHOICES["shape"]),
+    "--style-size": Flag(
+        "style_size", str, "resize the style to the result's size, or keep its proportions", CHOICES["style_size"]
+    ),
+    "--style-scale": Flag("style_scale", float, "size of the strokes: 0.5 is finer, 2 is coarser"),
+    "--white": Flag("white", float, "grey level of pure white in the images that are read"),
+    "--noise": Flag("noise", str, "distribution of a start from noise", CHOICES["noise"]),
+    "--noise-center": Flag("noise_center", float, "its mean"),
+    "--noise-range": Flag("noise_range", float, "its half width, or its standard deviation"),
+    "--noise-share": Flag("noise_share", float, "share of the noise in the start; the rest is content"),
+    "--optimizer": Flag("optimizer", str, "the optimizer", tuple(OPTIMIZERS)),
+    "--clip-pixels": Flag("clip_pixels", _yes_or_no, "keep the image between black and white"),
+    "--momentum": Flag("momentum", float, "of sgd and nag"),
+    "--beta1": Flag("beta1", float, "decay of adam's first moment"),
+    "--beta2": Flag("beta2", float, "decay of adam's second moment"),
+    "--epsilon": Flag("epsilon", float, "what adam adds to the root of the second moment"),
+    "--history": Flag("history", int, "steps that lbfgs remembers"),
+    "--weight-decay": Flag("weight_decay", float, "pull towards zero, of sgd, nag and adam"),
+    "--denoise-final": Flag("denoise_final", _yes_or_no, "apply the noise filter to the result, too"),
+}
 
 # Every setting of a recipe but ``initial``, which --init sets.
-FLAGS = OrderedDict(list(ORIGINAL_FLAGS.items()) + list(FURTHER_FLAGS.items()))
+FLAGS = {**ORIGINAL_FLAGS, **FURTHER_FLAGS}
+
+# Parameters that are no settings of a recipe, by the names in the library's messages.
+_OTHER_FLAGS = {
+    "initial": "--init",
+    "start": "--init",
+    **{
+        name: "--" + name.replace("_", "-")
+        for name in (
+            *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
+            *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
+            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file"),
+        )
+    },
+}
 
 
-def add_original_flags(parser, recipe=None):
-    """Add the flags that both original programs have, and the schedule's.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    recipe : str, optional
-        Whose settings are the defaults. Without it the defaults are None, which leaves the recipe to be chosen by
-        another flag, and the help shows the value of every recipe.
-    """
+def add_original_inputs(parser):
+    """Add the flags of the original programs that name the two images."""
+    parser.add_argument("--content-image", default="input/IMG_4343.jpg", help="image to repaint (default: %(default)s)")
     parser.add_argument(
-        "--content-image", default="input/IMG_4343.jpg", help="picture to repaint (default: %(default)s)"
+        "--style-image", default="input/starry_night.jpg", help="image whose style to use (default: %(default)s)"
     )
-    parser.add_argument(
-        "--style-image", default="input/starry_night.jpg", help="picture whose style to take (default: %(default)s)"
-    )
+
+
+def add_original_flags(parser, recipe):
+    """Add the flags that both original programs have, and the schedule's, with the settings of a recipe as defaults."""
+    add_original_inputs(parser)
     add_flags(parser, ORIGINAL_FLAGS, recipe)
     add_gpu_flag(parser)
 
@@ -219,11 +215,11 @@ def add_gpu_flag(parser):
         "--gpu",
         type=int,
         metavar="N",
-        help="GPU to compute on, -1 for the CPU (default: GPU 0 if MXNet can use one, else the CPU)",
+        help="GPU to compute on, -1 for the CPU (default: GPU 0 if it can be used)",
     )
 
 
-def add_flags(parser, flags, recipe=None, shown=RECIPES):
+def add_flags(parser, flags, recipe=None, shown=None, hidden=False):
     """Add some of `FLAGS` to a parser.
 
     Parameters
@@ -231,19 +227,24 @@ def add_flags(parser, flags, recipe=None, shown=RECIPES):
     parser : argparse.ArgumentParser
     flags : mapping of str to Flag
     recipe : str, optional
-        As `add_original_flags` takes it.
-    shown : iterable of str
-        Names of the recipes whose values the help shows where the defaults are None.
+        Whose settings are the defaults. Without it the defaults are None, which leaves the recipe to another flag.
+    shown : str, optional
+        Name of the recipe whose values the help shows where the defaults are None.
+    hidden : bool
+        Whether the help leaves them out.
     """
     for name, flag in flags.items():
+        default = None
+        if recipe and flag.setting != "model":  # a network that is the recipe's has a stand-in, one that is named none
+            default = get_recipe(recipe).settings()[flag.setting]
+        described = f"{flag.help} ({describe_default(flag.setting, recipe or shown)})" if recipe or shown else flag.help
         parser.add_argument(
             name,
             type=flag.type,
-            # A network that is the recipe's has a stand-in, one that is named has none.
-            default=getattr(get_recipe(recipe), flag.setting) if recipe and flag.setting != "model" else None,
+            default=default,
             choices=flag.choices,
             metavar=flag.metavar,
-            help=f"{flag.help} ({describe_default(flag.setting, [recipe] if recipe else shown)})",
+            help=argparse.SUPPRESS if hidden else described,
         )
 
 
@@ -251,18 +252,16 @@ def add_flags(parser, flags, recipe=None, shown=RECIPES):
 _NOTHING = "''"
 
 
-def describe_default(setting, recipes):
-    """Describe the values that some recipes, by name, have for a setting, as the help of a flag ends."""
-    values = OrderedDict()
-    for name in recipes:
-        values.setdefault(write_value(getattr(RECIPES[name], setting)), []).append(name)
-    first, *others = values
-    what = first or _NOTHING
-    if setting == "model" and first in STAND_INS:
-        what += f", or {STAND_INS[first]} where the weights of {first} are not found"
+def describe_default(setting, recipe):
+    """Describe the value that a recipe, by name, has for a setting, as the help of a flag ends."""
+    settings = get_recipe(recipe).settings()
+    if setting not in settings:
+        return f"not used by {recipe}"
+    what = write_value(settings[setting]) or _NOTHING
+    if setting == "model" and what in STAND_INS:
+        what += f", else {STAND_INS[what]}"
     # The help is not to be mistaken for a format by argparse.
-    described = [what] + [f"{value or _NOTHING} in {', '.join(values[value])}" for value in others]
-    return ("default: " + "; ".join(described)).replace("%", "%%")
+    return f"default: {what}".replace("%", "%%")
 
 
 def write_value(value):
@@ -275,7 +274,7 @@ def write_value(value):
 
 
 def override_recipe(name, args):
-    """Give the recipe called `name` with the settings that the flags in `args` give.
+    """Return the recipe called `name` with the settings that the flags in `args` give.
 
     Raises
     ------
@@ -289,7 +288,7 @@ def override_recipe(name, args):
 
 
 def write_flags(recipe):
-    """Give the flags that make of the recipe with its name this one: the reverse of `override_recipe`.
+    """Return the flags that make of the recipe with its name this one: the reverse of `override_recipe`.
 
     Parameters
     ----------
@@ -300,20 +299,22 @@ def write_flags(recipe):
     list of str
         Words of a command line, without ``--recipe`` itself.
     """
-    usual, options, words = get_recipe(recipe.name).settings(), flags_of_settings(), []
-    for setting, value in recipe.settings().items():
-        if value != usual[setting]:
+    settings, base, options, words = recipe.settings(), get_recipe(recipe.name), flags_of_settings(), []
+    kinds = {name: settings[name] for name in ("initial", "optimizer") if settings[name] != base.settings()[name]}
+    usual = base.override(**kinds).settings()  # with the defaults of another optimizer or start
+    for setting, value in settings.items():
+        if setting in kinds or value != usual[setting]:
             words += write_flag(options[setting], write_value(value))
     return words
 
 
 def flags_of_settings():
-    """Give the flag of every setting, by its name."""
-    return dict({flag.setting: option for option, flag in FLAGS.items()}, initial="--init")
+    """Return the flag of every setting of a recipe, and of whatever else messages name, by its name."""
+    return {**_OTHER_FLAGS, **{flag.setting: option for option, flag in FLAGS.items()}}
 
 
 def write_flag(option, value):
-    """Give the words of a command line that give `option` a value."""
+    """Return the words of a command line that give `option` a value."""
     word = str(value)
     # argparse takes a word that begins with a hyphen for a flag
     return [f"{option}={word}"] if word.startswith("-") else [option, word]

@@ -1,68 +1,97 @@
 """The command line: which command runs, and how the program ends.
 
 ``neural-style PHOTO PAINTING`` stylises a photograph, ``neural-style`` with the flags of the original programs does so
-as they did, and ``neural-style COMMAND`` does the rest.
-Nothing here imports MXNet before the arguments are known to make sense.
+as they did, and ``neural-style COMMAND`` does the rest. Nothing here imports MXNet before the arguments are known to make sense.
 """
 
+import argparse
 import importlib
 import os
 import sys
-from collections import OrderedDict
 
 from .. import __version__
-from ..errors import NeuralStyleError
+from ..errors import NeuralStyleError, with_names
 from . import original
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr
-from .flags import make_parser
+from .flags import flags_of_settings, make_parser
 
 _STYLIZE = "stylize"
 
 # What each command does; it is in the module of its name, which is imported when the command is given.
-_COMMANDS = OrderedDict(
-    [
-        (_STYLIZE, "repaint a photograph in the style of a painting, with the recommended settings"),
-        ("demo", "repaint a photograph of scikit-image's in the style of a painting of this program's own"),
-        ("recipes", "list the recipes, or every setting of one with its source"),
-        ("compare", "tell how near two pictures are, or how near ours is to the original program's published one"),
-        ("show", "tell how a picture was made, as a command line that makes it again"),
-        ("weights", "list, fetch, verify and import network parameters"),
-        ("compress", "make a small, fast network from the weights of a full VGG"),
-    ]
-)
+COMMANDS = {
+    _STYLIZE: "repaint a photograph in the style of a painting; PHOTO PAINTING means the same",
+    "demo": "repaint a bundled photograph in the style of a bundled painting",
+    "recipes": "list the recipes, or every setting of one with its source",
+    "compare": "measure how similar two images are, or ours and the original's published one",
+    "show": "show how an image was made, as a command line that makes it again",
+    "weights": "list, fetch, verify and import network parameters",
+    "compress": "make a small, fast network from the weights of a full VGG",
+}
+
+_USAGE = """%(prog)s PHOTO PAINTING [-o FILE] [flags]
+       %(prog)s COMMAND [flags]
+       %(prog)s [flags of MXNet's example]
+       %(prog)s --resume FILE"""
+
+
+class _Help(argparse.Action):
+    """Prints the help of the program: its commands, then the flags of ``stylize``."""
+
+    def __init__(self, option_strings, dest, **settings):
+        super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **settings)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Print and exit."""
+        shown = make_parser(
+            "Repaint a photograph in the style of a painting, with Apache MXNet (Gatys, Ecker & Bethge 2015).",
+            prog=parser.prog,
+            usage=_USAGE,
+            add_help=False,
+        )
+        commands = shown.add_argument_group("commands, each with its own --help")
+        for name, what in COMMANDS.items():
+            commands.add_argument(name, help=what)
+        _command_module(_STYLIZE).add_arguments(shown)
+        shown.usage, shown.epilog = (
+            _USAGE,
+            (
+                "Without PHOTO and PAINTING the program is MXNet's neural-style example, with its flags and defaults: "
+                "--content-image, --style-image, --output, --output_dir, --stop-eps, --save-epochs and so on."
+            ),
+        )
+        shown.print_help()
+        parser.exit()
 
 
 def _make_main_parser():
-    parser = make_parser(
-        "Repaint a photograph in the style of a picture (Gatys, Ecker & Bethge 2015), with MXNet.",
-        prog="neural-style",
-        usage="%(prog)s PHOTO PAINTING [flags]\n       %(prog)s COMMAND [flags]\n       %(prog)s [flags]",
-        epilog="commands: "
-        + "; ".join(f"{name}: {what}" for name, what in _COMMANDS.items())
-        + ". 'neural-style COMMAND --help' tells more.",
-    )
+    parser = make_parser(None, prog="neural-style", usage=_USAGE, add_help=False)
+    parser.add_argument("-h", "--help", action=_Help)
     parser.add_argument("--version", action="version", version=f"neural-style {__version__}")
     original.add_arguments(parser)
     return parser
 
 
+def _command_module(name):
+    return importlib.import_module(f".{name}", __package__)
+
+
 def _make_command_parser(name):
-    parser = make_parser(_COMMANDS[name], prog=f"neural-style {name}")
-    parser.set_defaults(log_level="info")
-    importlib.import_module(f".{name}", __package__).add_arguments(parser)
+    parser = make_parser(COMMANDS[name], prog=f"neural-style {name}")
+    parser.set_defaults(log_level="info", quiet=False)
+    _command_module(name).add_arguments(parser)
     return parser
 
 
 def _parse(argv):
     # Not argparse's subparsers: with them a mistyped flag's value is taken for an unknown command.
-    if not argv or argv[0].startswith("-"):
+    if not argv or argv[0].startswith("-") and argv[0] != "-":
         return _make_main_parser().parse_args(argv)
-    if argv[0] in _COMMANDS:
+    if argv[0] in COMMANDS:
         return _make_command_parser(argv[0]).parse_args(argv[1:])
-    if os.path.exists(argv[0]):
+    if argv[0] == "-" or os.path.exists(argv[0]):
         return _make_command_parser(_STYLIZE).parse_args(argv)
     return _make_main_parser().error(
-        f"unknown command '{argv[0]}'; choose from {', '.join(_COMMANDS)}, or name an image that exists"
+        f"unknown command '{argv[0]}'; choose from {', '.join(COMMANDS)}, or name an image that exists"
     )
 
 
@@ -77,19 +106,20 @@ def main(argv=None):
     Returns
     -------
     int
-        0 for success, 1 for an expected failure, of which one line on stderr tells, 130 after Ctrl-C or SIGTERM.
+        0 for success, 1 for an expected failure, which one line on stderr explains, 130 after Ctrl-C or SIGTERM.
 
     Raises
     ------
     SystemExit
-        With code 2 for arguments that cannot be understood, with 0 after ``--help`` and ``--version``.
+        With code 2 for arguments that cannot be understood, with 0 after ``--help``, ``--help-settings`` and
+        ``--version``.
     """
     args = _parse(sys.argv[1:] if argv is None else list(argv))
-    with logging_to_stderr(args.log_level):
+    with logging_to_stderr("warning" if args.quiet else args.log_level):
         try:
             return args.run(args)
         except NeuralStyleError as error:
-            print(f"neural-style: error: {error}", file=sys.stderr)
+            print(f"neural-style: error: {with_names(str(error), flags_of_settings())}", file=sys.stderr)
             return EXIT_FAILURE
         except KeyboardInterrupt:
             print("neural-style: interrupted", file=sys.stderr)

@@ -1,12 +1,14 @@
 """``neural-style`` without a command: stylise an image with the flags of the original programs."""
 
-from ..errors import CheckpointError, SettingsError
-from ..recipes.presets import DEFAULT_RECIPE
-from .console import repaint_visibly
-from .flags import FURTHER_FLAGS, add_flags, add_original_flags, make_parser, override_recipe
-from .running import add_run_flags, find_interval, run_recipe
+import dataclasses
 
-# Where the recipe of an original program puts its pictures if no flag says so.
+from ..errors import SettingsError
+from ..recipes.presets import DEFAULT_RECIPE
+from .console import run_visibly
+from .flags import add_original_inputs, make_parser, override_recipe
+from .running import add_run_flags, check_interval, make_groups, make_job
+
+# Where the recipe of an original program puts its images if no flag says so.
 _DEFAULT_OUTPUT = "output/out.jpg"
 _DEFAULT_OUTPUT_DIRS = {"mxnet-1.9": "output/"}
 
@@ -22,19 +24,22 @@ _WITH_RESUME = (
     "--checkpoint-every",
     "--report",
     "--trace",
+    "--json",
+    "--quiet",
     "--log-level",
 )
 
 
 def add_arguments(parser):
     """Add the flags of the program without a command to its parser."""
-    add_original_flags(parser)
-    add_run_flags(parser, DEFAULT_RECIPE)
-    places = parser.add_mutually_exclusive_group()
+    groups = make_groups(parser)
+    add_run_flags(groups, DEFAULT_RECIPE)
+    add_original_inputs(groups["input"])
+    places = groups["output"].add_mutually_exclusive_group()
     places.add_argument(
         "--output",
         metavar="FILE",
-        help="the result, PNG, JPEG or TIFF by its suffix; pictures on the way stand beside it as tmp_<steps> "
+        help="the result, PNG, JPEG or TIFF by its suffix; intermediate images stand beside it as tmp_<steps> "
         f"(default: {_DEFAULT_OUTPUT})",
     )
     places.add_argument(
@@ -44,20 +49,18 @@ def add_arguments(parser):
         help="as in the original from 0.8 on: DIR/final.jpg and, no slash added, DIRe_<steps>.jpg (default with "
         f"mxnet-1.9: {_DEFAULT_OUTPUT_DIRS['mxnet-1.9']})",
     )
-    parser.add_argument(
+    groups["stop and resume"].add_argument(
         "--resume",
         metavar="FILE",
-        help="go on from a checkpoint, bit for bit; pictures and settings come from it, and it is kept up to date "
+        help="continue from a checkpoint, bit for bit; images and settings come from it, and it is kept up to date "
         f"unless --checkpoint names another. Only {', '.join(_WITH_RESUME[:-1])} and {_WITH_RESUME[-1]} can be given "
         "with it; --tile-size and --memory hold from the next level of a pyramid on",
     )
-    group = parser.add_argument_group("more settings of the recipe", "each has the value of the recipe unless given")
-    add_flags(group, FURTHER_FLAGS)
     parser.set_defaults(run=_run)
 
 
 def _resume(args):
-    """Go on from a checkpoint."""
+    """Continue from a checkpoint."""
     parser = make_parser(None)
     add_arguments(parser)
     usual = vars(parser.parse_args([]))
@@ -67,39 +70,36 @@ def _resume(args):
             raise SettingsError(
                 f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file"
             )
+    check_interval(args)
 
     from ..jobs.checkpoints import load_checkpoint
-    from ..jobs.job import Outputs
-    from ..jobs.provenance import recall_recipe
     from ..objective.memory import parse_size
     from ..weights.lookup import find_weights
 
     checkpoint = load_checkpoint(args.resume)
-    recipe, strange = recall_recipe(checkpoint.run)
-    if strange:
-        raise CheckpointError(f"checkpoint {args.resume} has settings that this program does not know; use a later one")
-    outputs = _find_outputs(args) or Outputs(**checkpoint.outputs)
-    weights = checkpoint.run["weights"]
-    named = args.weights or (weights["file"] if weights and not weights["found"] else None)
-    return repaint_visibly(
-        checkpoint.inputs["content"],
-        checkpoint.inputs["style"],
-        outputs.telling(args.report, args.trace),
-        recipe,
-        weights=find_weights(recipe.model, named, args.models_dir),
-        gpu=checkpoint.run["gpu"],
-        seed=checkpoint.run["seed"],
-        initial=checkpoint.inputs["initial"],
+    job, changed = checkpoint.job, {}
+    if args.weights is not None or args.models_dir is not None:
+        changed["weights"] = str(find_weights(job.recipe.losses.model, args.weights, args.models_dir))
+    if args.checkpoint_every is not None:
+        changed["checkpoint_every"] = args.checkpoint_every
+    compute = job.compute
+    if args.tile_size is not None:
+        compute = dataclasses.replace(compute, tile_size=args.tile_size)
+    if args.memory is not None:
+        compute = dataclasses.replace(compute, memory=parse_size(args.memory))
+    outputs = _find_outputs(args) or dataclasses.replace(job.outputs, report=None, trace=None)
+    job = dataclasses.replace(
+        job,
+        outputs=outputs.with_report(args.report, args.trace),
+        compute=compute,
         checkpoint=args.checkpoint or args.resume,
-        checkpoint_every=find_interval(args),
-        tile_size=args.tile_size,
-        memory=None if args.memory is None else parse_size(args.memory),
-        resume=checkpoint,
+        **changed,
     )
+    return run_visibly(job, resume=checkpoint, as_json=args.json)
 
 
 def _find_outputs(args):
-    from ..jobs.job import Outputs
+    from ..jobs.outputs import Outputs
 
     if args.output_dir is not None:
         return Outputs.in_folder(args.output_dir)
@@ -109,12 +109,12 @@ def _find_outputs(args):
 def _run(args):
     if args.resume is not None:
         return _resume(args)
-    recipe = override_recipe(args.recipe, args)
+    override_recipe(args.recipe, args)
     # The heavy imports come when the arguments are known to be good.
-    from ..jobs.job import Outputs
+    from ..jobs.outputs import Outputs
 
     outputs = _find_outputs(args)
     if outputs is None:
         folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
         outputs = Outputs.beside(_DEFAULT_OUTPUT) if folder is None else Outputs.in_folder(folder)
-    return run_recipe(args, recipe, args.content_image, args.style_image, outputs)
+    return run_visibly(make_job(args, args.content_image, args.style_image, outputs), as_json=args.json)

@@ -29,26 +29,26 @@ _VARIATION = {
 
 
 def _content(recipe):
-    return f"{write_value(recipe.content_weight)} × {_CONTENT[recipe.content_norm]} at {_layers(recipe.content_layers)}"
+    return f"{write_value(recipe.losses.content_weight)} × {_CONTENT[recipe.losses.content_norm]} at {_layers(recipe.losses.content_layers)}"
 
 
 def _style(recipe):
-    shares = recipe.style_layer_weights
-    layers = _layers(recipe.style_layers)
+    shares = recipe.losses.style_layer_weights
+    layers = _layers(recipe.losses.style_layers)
     if len(shares) == 1 and shares[0] != 1:
         layers += f", {shares[0]:g} each"
     elif len(shares) > 1:
         layers += f", {write_value(shares)}"
     elif not shares:
         layers += ", their mean"
-    compared = _MOMENTS if recipe.style_statistic == "moments" else _STYLE[recipe.style_norm]
-    return f"{write_value(recipe.style_weight)} × {compared} at {layers}"
+    compared = _MOMENTS if recipe.losses.style_statistic == "moments" else _STYLE[recipe.losses.style_norm]
+    return f"{write_value(recipe.losses.style_weight)} × {compared} at {layers}"
 
 
 def _variation(recipe):
-    if recipe.tv_weight <= 0:
+    if recipe.losses.tv_weight <= 0:
         return "none"
-    return f"{write_value(recipe.tv_weight)} × {_VARIATION[recipe.tv_kind]}"
+    return f"{write_value(recipe.losses.tv_weight)} × {_VARIATION[recipe.losses.tv_kind]}"
 
 
 def _layers(layers):
@@ -57,27 +57,29 @@ def _layers(layers):
 
 
 def _start(recipe):
-    if recipe.initial != "noise":
-        return "recoloured content" if recipe.initial == "recoloured" else recipe.initial
-    noise = f"{recipe.noise} noise"
-    return noise if recipe.noise_share == 1 else f"{recipe.noise_share:g} {noise} + {1 - recipe.noise_share:g} content"
+    start = recipe.start
+    if start.initial != "noise":
+        return "recoloured content" if start.initial == "recoloured" else start.initial
+    noise = f"{start.noise} noise"
+    return noise if start.noise_share == 1 else f"{start.noise_share:g} {noise} + {1 - start.noise_share:g} content"
 
 
 def _optimizer(recipe):
-    name = recipe.optimizer if recipe.optimizer == "lbfgs" else f"{recipe.optimizer}, rate {recipe.learning_rate:g}"
-    return name + ("; parts divided by their values" if recipe.adaptive else "")
+    rate = recipe.settings().get("learning_rate")
+    name = recipe.optimizer.optimizer + ("" if rate is None else f", rate {rate:g}")
+    return name + ("; parts divided by their values" if recipe.losses.adaptive else "")
 
 
 # What tells recipes apart at a glance.
 _COLUMNS = (
-    ("network", lambda r: f"{r.model}, {r.pooling} pooling"),
+    ("network", lambda r: f"{r.losses.model}, {r.losses.pooling} pooling"),
     ("content", _content),
     ("style", _style),
     ("total variation", _variation),
     ("start", _start),
     ("optimizer", _optimizer),
-    ("steps", lambda r: " + ".join(map(str, r.pyramid + (r.max_steps,)))),
-    ("long edge", lambda r: f"{r.max_long_edge}" + (", square" if r.shape == "square" else "")),
+    ("steps", lambda r: " + ".join(map(str, r.size.pyramid + (r.stopping.max_steps,)))),
+    ("long edge", lambda r: f"{r.size.max_long_edge}" + (", square" if r.size.shape == "square" else "")),
 )
 
 _DEFAULTS = {DEFAULT_RECIPE: " (the default)", RECOMMENDED_RECIPE: " (the default of stylize)"}
@@ -91,13 +93,13 @@ def add_arguments(parser):
 
 
 def table():
-    """Give the recipes side by side: a row of headings, then one row of str for each recipe."""
+    """Return the recipes side by side: a row of headings, then one row of str for each recipe."""
     rows = [["recipe"] + [heading for heading, _ in _COLUMNS]]
     return rows + [[recipe.name] + [describe(recipe) for _, describe in _COLUMNS] for recipe in RECIPES.values()]
 
 
 def markdown():
-    """Give `table` as Markdown, a recipe in each row."""
+    """Return `table` as Markdown, a recipe in each row."""
     headings, *rows = table()
     lines = [headings, ["---"] * len(headings)] + [[f"`{row[0]}`"] + row[1:] for row in rows]
     return "\n".join("| " + " | ".join(line).replace("|Δ|", "\\|Δ\\|") + " |" for line in lines)
@@ -123,7 +125,7 @@ def _show(recipe):
     print(f"{recipe.name}: {recipe.summary}\n")
     flags = flags_of_settings()
     lines = [
-        (flags[name], write_value(value) or "''", recipe.sources[name]) for name, value in recipe.settings().items()
+        (flags[name], write_value(value) or "''", recipe.source(name)) for name, value in recipe.settings().items()
     ]
     width = max(len(flag) for flag, _, _ in lines)
     for flag, value, source in lines:

@@ -1,140 +1,143 @@
-"""What the commands that stylise an image have in common: the flags of a run, and the run."""
+"""What the commands that stylise an image have in common: the flags of a run, and the job that they describe."""
+
+import argparse
 
 from ..errors import SettingsError
 from ..recipes.presets import RECIPES
 from ..recipes.recipe import CHOICES
-from .console import repaint_visibly
+from ..transfer.compute import PRECISIONS
+from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag, override_recipe
 
-_CHECKPOINT_EVERY = 20
+# The settings that have their places in the groups of the help; --help-settings lists them all.
+_LOOK = ("--style-scale", "--tv-weight", "--max-long-edge")
+_SPEED = ("--model", "--max-num-epochs", "--pyramid")
 
 
-def add_run_flags(parser, recipe):
-    """Add the flags that say how a run goes, apart from the settings of its recipe.
+def make_groups(parser):
+    """Make the groups of the help of a command that stylises, by name."""
+    names = ("input", "output", "look", "speed and memory", "stop and resume", "help")
+    return {name: parser.add_argument_group(name) for name in names}
+
+
+def add_run_flags(groups, recipe):
+    """Add the flags that say how a run goes, and all settings of a recipe.
 
     Parameters
     ----------
-    parser : argparse.ArgumentParser
+    groups : dict of str to argparse group
+        Of `make_groups`; they may hold what a command has besides.
     recipe : str
-        Name of the recipe that runs if ``--recipe`` is not given.
+        Name of the recipe that runs if ``--recipe`` is not given, whose values the help shows.
     """
-    parser.add_argument(
+    shown, group = recipe, groups["input"]
+    group.add_argument("--init", metavar="START", help=f"{', '.join(CHOICES['initial'])}, or an image to start from")
+    group.add_argument("--weights", metavar="FILE", help="parameters of the network (default: MODEL.params, found)")
+    group.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
+
+    group = groups["output"]
+    group.add_argument("--report", metavar="FILE", help="HTML page about the run: images, plots, settings")
+    group.add_argument(
+        "--trace", metavar="FILE", help="every step as JSON, also during the run (with --report: trace.json beside it)"
+    )
+    group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
+    group.add_argument("--quiet", action="store_true", help="print only warnings and errors")
+    group.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help=argparse.SUPPRESS
+    )
+
+    group = groups["look"]
+    group.add_argument(
         "--recipe",
         choices=list(RECIPES),
         default=recipe,
-        help="named settings; 'neural-style recipes' tells of them (default: %(default)s)",
+        metavar="NAME",
+        help=f"named settings, see 'neural-style recipes' (default: {shown})",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed of the noise the image starts from; 0 gives that of the original programs, which did not seed "
-        "(default: %(default)s)",
+    add_flags(group, {name: FLAGS[name] for name in _LOOK}, shown=shown)
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="seed of a start from noise (default: 0)")
+
+    group = groups["speed and memory"]
+    add_flags(group, {name: FLAGS[name] for name in _SPEED}, shown=shown)
+    add_gpu_flag(group)
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        metavar="NAME",
+        help="float32, bf16, or auto: bf16 where it is faster (default: float32)",
     )
-    parser.add_argument(
-        "--init",
-        metavar="|".join(CHOICES["initial"]) + "|PICTURE",
-        help="what the image starts from (default: the recipe's)",
-    )
-    parser.add_argument(
-        "--weights", metavar="FILE", help="parameters of the network (default: MODEL.params in the known places)"
-    )
-    parser.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
-    parser.add_argument(
-        "--report",
-        metavar="FILE",
-        help="write an HTML page about the run: pictures, plots, settings (needs the extra 'report')",
-    )
-    parser.add_argument(
-        "--trace",
-        metavar="FILE",
-        help="keep every step and setting in a JSON file, readable during the run (default: with --report, trace.json "
-        "beside it)",
-    )
-    parser.add_argument(
-        "--log-level",
-        choices=["debug", "info", "warning", "error"],
-        default="info",
-        help="least severe messages to show (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--tile-size",
-        type=int,
-        metavar="N",
-        help="compute in tiles of this many pixels, with 0 whole; the result is the same up to rounding (default: "
-        "whole if it fits into memory, else the largest tiles that do)",
-    )
-    parser.add_argument(
-        "--memory",
-        metavar="SIZE",
-        help="what the program may use, such as 4GB or 512MiB (default: what the machine, or the container, has left)",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        help="keep there what the run can go on from, also after Ctrl-C and SIGTERM",
-    )
-    parser.add_argument(
-        "--checkpoint-every",
-        type=int,
-        metavar="N",
-        help=f"steps between two checkpoints (default: {_CHECKPOINT_EVERY})",
+    group.add_argument("--memory", metavar="SIZE", help="memory limit, such as 4GB (default: what is left)")
+    group.add_argument(
+        "--tile-size", type=int, metavar="N", help="compute in tiles of this size, 0 for none (default: by memory)"
     )
 
+    group = groups["stop and resume"]
+    group.add_argument(
+        "--checkpoint", metavar="FILE", help="save resumable state to this file, also on Ctrl-C and SIGTERM"
+    )
+    group.add_argument(
+        "--checkpoint-every", type=int, metavar="N", help="steps between two savings of it (default: 20)"
+    )
+    group = groups["help"]
+    add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
+    group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
 
-def find_interval(args):
-    """Return the steps between two checkpoints.
+
+def check_interval(args):
+    """Check the steps between two checkpoints.
 
     Raises
     ------
     SettingsError
         If it is less than one.
     """
-    if args.checkpoint_every is None:
-        return _CHECKPOINT_EVERY
-    if args.checkpoint_every < 1:
-        raise SettingsError(f"--checkpoint-every is {args.checkpoint_every}; it must be 1 or more")
-    return args.checkpoint_every
+    if args.checkpoint_every is not None and args.checkpoint_every < 1:
+        raise SettingsError(f"`checkpoint_every` is {args.checkpoint_every}; it must be 1 or more")
 
 
-def run_recipe(args, recipe, content, style, outputs):
-    """Run a recipe with the flags of `add_run_flags`, showing the progress.
+def make_job(args, content, style, outputs, recipe=None):
+    """Make the job that the flags of `add_run_flags` describe.
 
     Parameters
     ----------
     args : argparse.Namespace
-        Also with ``gpu``.
-    recipe : Recipe
     content, style : str
-        Paths of images.
-    outputs : jobs.job.Outputs
+        Files of images.
+    outputs : jobs.outputs.Outputs
+    recipe : Recipe, optional
+        In place of the one that the flags name and override.
 
     Returns
     -------
-    int
-        What the program should exit with.
+    jobs.job.Job
 
     Raises
     ------
     NeuralStyleError
-        As `console.repaint_visibly`.
+        If a value makes no sense, or there are no such weights.
     """
+    recipe = override_recipe(args.recipe, args) if recipe is None else recipe
+    check_interval(args)
     # The heavy imports come when the arguments are known to be good.
+    from ..jobs.job import CHECKPOINT_EVERY, Job
     from ..objective.memory import parse_size
+    from ..transfer.compute import Compute
     from ..transfer.inputs import choose_network
 
-    recipe, weights = choose_network(recipe, args.weights, args.models_dir)
-    return repaint_visibly(
+    weights = None
+    if args.weights is not None or args.models_dir is not None:
+        recipe, weights = choose_network(recipe, args.weights, args.models_dir)
+    return Job(
         content,
-        style,
-        outputs.telling(args.report, args.trace),
+        (style,),
+        outputs.with_report(args.report, args.trace),
         recipe,
-        weights=weights,
-        gpu=args.gpu,
+        start=None if args.init in CHOICES["initial"] else args.init,
+        weights=None if weights is None else str(weights),
         seed=args.seed,
-        initial=None if args.init in CHOICES["initial"] else args.init,
+        compute=Compute(
+            args.gpu, args.precision, None if args.memory is None else parse_size(args.memory), args.tile_size
+        ),
         checkpoint=args.checkpoint,
-        checkpoint_every=find_interval(args),
-        tile_size=args.tile_size,
-        memory=None if args.memory is None else parse_size(args.memory),
+        checkpoint_every=args.checkpoint_every or CHECKPOINT_EVERY,
     )

@@ -1,13 +1,16 @@
 """``neural-style show``: how a picture was made, as a command line that makes it again."""
 
+import dataclasses
 import json
 import os
 import shlex
 
 from ..files import sha256
-from ..jobs.provenance import read_record, recall_recipe
+from ..jobs.job import read_recipe
+from ..jobs.provenance import read_record
 from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
-from .flags import write_flag, write_flags
+from ..transfer.compute import Compute
+from .flags import flags_of_settings, write_flag, write_flags
 
 
 def add_arguments(parser):
@@ -26,7 +29,7 @@ def _run(args):
     if args.json:
         print(json.dumps(record, indent=2))
         return 0
-    recipe, strange = recall_recipe(record)
+    recipe, strange = read_recipe(record)
     print(" ".join(map(shlex.quote, _command(record, recipe, write_flags(recipe)))))
     for line in _describe(record, recipe, strange):
         print("#", line)
@@ -34,7 +37,7 @@ def _run(args):
 
 
 def _command(record, recipe, flags):
-    words, files = ["neural-style"], [record[kind]["file"] for kind in ("content", "style")]
+    words, files = ["neural-style"], [record["content"]["file"], record["styles"][0]["file"]]
     if recipe.name == RECOMMENDED_RECIPE:
         # argparse takes a word that begins with a hyphen for a flag
         words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files]
@@ -44,16 +47,18 @@ def _command(record, recipe, flags):
             words += write_flag("--recipe", recipe.name)
     if "--model" not in flags:
         # Unnamed, the network could be another one where the weights of this are missing.
-        words += write_flag("--model", recipe.model)
+        words += write_flag("--model", recipe.losses.model)
     words += flags
-    if record["weights"] and not record["weights"]["found"]:
+    if not record["weights"]["found"]:
         words += write_flag("--weights", record["weights"]["file"])
-    if record["initial"]:
-        words += write_flag("--init", record["initial"]["file"])
+    if record["start"]:
+        words += write_flag("--init", record["start"]["file"])
     if record["seed"]:
         words += write_flag("--seed", record["seed"])
-    if record["gpu"] is not None:
-        words += write_flag("--gpu", record["gpu"])
+    options, usual = flags_of_settings(), dataclasses.asdict(Compute())
+    for name in usual:
+        if record["compute"][name] != usual[name]:
+            words += write_flag(options[name], record["compute"][name])
     return words
 
 
@@ -72,15 +77,16 @@ def _describe(record, recipe, left_out):
         f"{width} x {height} pixels, {ends.get(record['stop'], steps)}; recipe {record['recipe']}; neural-style "
         + (record["program"])
     )
-    for kind in ("content", "style", "initial"):
-        if record[kind]:
-            yield f"{kind} {record[kind]['file']}: {_compare(record[kind])}"
-    if record["weights"]:
-        yield f"weights of {recipe.model}: {record['weights']['file']}, SHA-256 {record['weights']['sha256']}"
-    else:
-        yield f"weights of {recipe.model}: from memory, so the command may compute with others"
+    files = [("content", record["content"]), *(("style", style) for style in record["styles"])]
+    for kind, entry in files + [("start", record["start"])]:
+        if entry:
+            yield f"{kind} {entry['file']}: {_compare(entry)}"
+    if len(record["styles"]) > 1 or record["styles"][0]["scale"] != 1:
+        yield f"the command has only the first of {len(record['styles'])} styles, without its weight and scale"
+    model, weights = recipe.losses.model, record["weights"]
+    yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.
-    if record["stop"] in (None, "INTERRUPTED") and not recipe.pyramid:
+    if record["stop"] in (None, "INTERRUPTED") and not recipe.size.pyramid:
         yield f"--max-num-epochs {record['steps']} ends the run where this picture was saved"
     if record["seed"] is None:
         yield "the noise was not seeded, so the command gives another picture"

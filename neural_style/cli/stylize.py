@@ -1,48 +1,43 @@
 """``neural-style stylize``: a photograph in the style of a painting, by the recommended recipe."""
 
+import contextlib
 import math
 import os
+import shutil
+import sys
+import tempfile
 
 from ..errors import SettingsError
 from ..recipes.presets import RECOMMENDED_RECIPE
-from .flags import FLAGS, add_flags, add_gpu_flag, override_recipe
-from .running import add_run_flags, run_recipe
+from .console import run_visibly
+from .flags import override_recipe
+from .running import add_run_flags, make_groups, make_job
 
-# The settings that a newcomer changes first.
-_FIRST = ("--style-scale", "--max-long-edge", "--model")
+# Standard input or output in place of a file.
+_STANDARD = "-"
 
 
 def add_arguments(parser):
     """Add the arguments of the command to its parser."""
+    parser.usage = "%(prog)s PHOTO PAINTING [-o FILE] [flags]"
     parser.epilog = (
         "'neural-style PHOTO PAINTING' means the same. A run that kept a --checkpoint is continued by "
         "'neural-style --resume FILE'."
     )
-    parser.add_argument("photo", metavar="PHOTO", help="image to repaint")
-    parser.add_argument("painting", metavar="PAINTING", help="image whose style to use")
-    parser.add_argument(
+    groups = make_groups(parser)
+    group = groups["input"]
+    group.add_argument("photo", metavar="PHOTO", help="image to repaint; - for standard input")
+    group.add_argument("painting", metavar="PAINTING", help="image whose style to use; - for standard input")
+    groups["output"].add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="the result, PNG, JPEG or TIFF by its suffix (default: PHOTO-PAINTING.png in the current folder, after "
-        "the names of the two)",
+        help="the result: .png, .jpg or .tif; - for standard output (default: PHOTO-PAINTING.png)",
     )
-    parser.add_argument(
-        "--strength",
-        type=float,
-        default=1.0,
-        metavar="X",
-        help="how much style: the content weight is divided by this, 0.1 to 10 (default: 1)",
+    groups["look"].add_argument(
+        "--strength", type=float, default=1.0, metavar="X", help="how much style, from 0.1 to 10 (default: 1)"
     )
-    add_flags(parser, {name: FLAGS[name] for name in _FIRST}, shown=[RECOMMENDED_RECIPE])
-    add_gpu_flag(parser)
-    add_run_flags(parser, RECOMMENDED_RECIPE)
-    group = parser.add_argument_group(
-        "settings of the recipe",
-        f"each has the value of the recipe unless given; shown is that of {RECOMMENDED_RECIPE}",
-    )
-    rest = {name: flag for name, flag in FLAGS.items() if name not in _FIRST}
-    add_flags(group, rest, shown=[RECOMMENDED_RECIPE])
+    add_run_flags(groups, RECOMMENDED_RECIPE)
     parser.set_defaults(run=_run)
 
 
@@ -50,12 +45,36 @@ def _run(args):
     recipe = override_recipe(args.recipe, args)
     if not (math.isfinite(args.strength) and args.strength > 0):
         raise SettingsError(f"--strength is {args.strength:g}; it must be more than 0")
+    if [args.photo, args.painting].count(_STANDARD) > 1:
+        raise SettingsError("PHOTO and PAINTING are both -, and standard input is one image; name a file for one")
+    if args.json and args.output == _STANDARD:
+        raise SettingsError("--json and --output - both write to standard output; name a file for the image")
     # The other way round, the total variation would lose its weight beside the style.
-    recipe = recipe.override(content_weight=recipe.content_weight / args.strength)
+    recipe = recipe.override(content_weight=recipe.losses.content_weight / args.strength)
 
     # The heavy imports come when the arguments are known to be good.
-    from ..jobs.job import Outputs
+    from ..jobs.outputs import Outputs
 
-    names = (os.path.splitext(os.path.basename(path))[0] for path in (args.photo, args.painting))
-    outputs = Outputs.beside(args.output or "-".join(names) + ".png")
-    return run_recipe(args, recipe, args.photo, args.painting, outputs)
+    with contextlib.ExitStack() as stack:
+        photo, painting = (_from_standard(path, stack) for path in (args.photo, args.painting))
+        if args.output != _STANDARD:
+            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, painting))
+            outputs = Outputs.beside(args.output or "-".join(names) + ".png")
+            return run_visibly(make_job(args, photo, painting, outputs, recipe), as_json=args.json)
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        outputs = Outputs.beside(os.path.join(folder, "result.png"))
+        code = run_visibly(make_job(args, photo, painting, outputs, recipe))
+        if os.path.exists(outputs.final):
+            with open(outputs.final, "rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+        return code
+
+
+def _from_standard(path, stack):
+    """Return the name of a file with what standard input holds if the path is -, else the path."""
+    if path != _STANDARD:
+        return path
+    copy = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "stdin")
+    with open(copy, "wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return copy

@@ -1,17 +1,15 @@
-"""Checkpoints: files from which a run goes on bit for bit.
+"""Checkpoints: files from which a run is resumed bit for bit.
 
-A checkpoint is NumPy's ``.npz`` without pickled objects: ``image`` (1, 3, H, W), what the optimizer keeps as
+A checkpoint is NumPy's ``.npz`` without pickled objects: ``canvas`` (1, 3, H, W), what the optimizer keeps as
 ``optimizer/<name>``, and ``record``, UTF-8 JSON with the keys
 
 ==========  ============================================================================================================
 schema      ``neural-style/checkpoint``
 version     1
-run         `provenance.describe_run` of the run: recipe, settings, seed, and digests of inputs and weights
-inputs      absolute paths of ``content``, ``style`` and ``initial``
-outputs     the fields of `job.Outputs`, absolute
+job         the job, with absolute paths; see `job.Job.to_json`
+run         `provenance.describe_run` of the run: what its images carry, digests of inputs and weights among it
 level       of the pyramid
 tile_size   of this level, in pixels, 0 if it is computed whole
-asked       ``tile_size`` and ``memory`` that were asked for, null where they were not; it may be missing
 history     the fields of every `transfer.run.Step` so far
 ==========  ============================================================================================================
 
@@ -22,23 +20,23 @@ generator is part of it.
 import dataclasses
 import io
 import json
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional
+from typing import Mapping
 
 import numpy as np
 
-from ..errors import CheckpointError, SettingsError
-from ..files import check_writable, output_error, write_whole
+from ..errors import CheckpointError, SettingsError, first_line
+from ..files import output_error, write_whole
 from ..transfer.run import RunState, Step
+from .job import Job
 from .provenance import check_run
+from .schemas import DAMAGE
 
 SCHEMA, VERSION = "neural-style/checkpoint", 1
 
 _OPTIMIZER = "optimizer/"
-_WHAT = {"content": "content picture", "style": "style picture", "initial": "picture to start from"}
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,16 @@ class Checkpoint:
 
     Attributes
     ----------
+    job : Job
+        With absolute paths.
     run : dict
         See `provenance.describe_run`.
-    inputs : dict of str to (str or None)
-        Paths of ``content``, ``style`` and ``initial``.
-    outputs : dict of str to str
-        The fields of `job.Outputs`.
     state : RunState
-    asked : dict of str to (int or None)
-        The ``tile_size`` and ``memory`` that `transfer.stylize.stylize` was given.
     """
 
+    job: Job
     run: Mapping[str, object]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
     state: RunState
-    asked: Mapping[str, Optional[int]]
 
     def save(self, path):
         """Write the file, whole or not at all.
@@ -72,38 +64,23 @@ class Checkpoint:
         OutputError
             If it cannot be written; what was at `path` is then as it was.
         """
-        record = dict(
-            schema=SCHEMA,
-            version=VERSION,
-            run=self.run,
-            inputs=self.inputs,
-            outputs=self.outputs,
-            level=self.state.level,
-            tile_size=self.state.tile_size,
-            asked=self.asked,
-            history=[dataclasses.asdict(step) for step in self.state.history],
-        )
+        record = {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "job": self.job.to_json(),
+            "run": self.run,
+            "level": self.state.level,
+            "tile_size": self.state.tile_size,
+            "history": [dataclasses.asdict(step) for step in self.state.history],
+        }
         arrays = {_OPTIMIZER + name: value for name, value in self.state.optimizer.items()}
         text = np.frombuffer(json.dumps(record).encode("utf-8"), np.uint8)
         data = io.BytesIO()
-        np.savez(data, image=self.state.image, record=text, **arrays)
+        np.savez(data, canvas=self.state.canvas, record=text, **arrays)
         try:
             write_whole(path, data.getbuffer())
         except OSError as error:
             raise output_error(path, error) from error
-
-
-def check_checkpoint(path, others):
-    """Find out whether a checkpoint can be written at `path`, before there is one, and would replace no other file.
-
-    Raises
-    ------
-    OutputError, CheckpointError
-    """
-    for other in filter(None, others):
-        if os.path.realpath(other) == os.path.realpath(path):
-            raise CheckpointError(f"{path}: another file of this run has this name; choose another for the checkpoint")
-    check_writable(path)
 
 
 def load_checkpoint(path):
@@ -127,9 +104,9 @@ def load_checkpoint(path):
             raise ValueError("it is something else")
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            raise CheckpointError(f"checkpoint {path} does not exist; check --resume") from error
+            raise CheckpointError(f"checkpoint {path} does not exist; check `resume`") from error
         raise CheckpointError(f"checkpoint {path} cannot be read ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*DAMAGE, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(path, error) from error
     if version > VERSION:
         raise CheckpointError(
@@ -137,10 +114,10 @@ def load_checkpoint(path):
         )
     try:
         check_run(record["run"])
-        image = arrays.pop("image")
-        if image.dtype != np.float32 or image.ndim != 4 or image.shape[:2] != (1, 3):
+        canvas = arrays.pop("canvas")
+        if canvas.dtype != np.float32 or canvas.ndim != 4 or canvas.shape[:2] != (1, 3):
             raise ValueError("its image is of the wrong kind")
-        if not np.isfinite(image).all():
+        if not np.isfinite(canvas).all():
             raise ValueError("its image has values that are not finite")
         optimizer = {name[len(_OPTIMIZER) :]: value for name, value in arrays.items() if name.startswith(_OPTIMIZER)}
         history = [Step(**_step(step)) for step in record["history"]]
@@ -149,37 +126,40 @@ def load_checkpoint(path):
             raise ValueError("its steps are not numbered one by one")
         if any(step.level > level for step in history):
             raise ValueError("its steps are of a later level than it is")
-        state = RunState(level, image, optimizer, history, _count(record["tile_size"], "tile size"))
-        asked = _asked(record.get("asked", {}))
-        return Checkpoint(record["run"], _texts(record["inputs"]), _texts(record["outputs"]), state, asked)
-    except (ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
+        state = RunState(level, canvas, optimizer, history, _count(record["tile_size"], "tile size"))
+        return Checkpoint(Job.from_json(record["job"]), record["run"], state)
+    except (SettingsError, *DAMAGE) as error:
         raise _damaged(path, error) from error
 
 
 def check_unchanged(then, now):
-    """Make sure that a run that goes on computes with what it began with.
+    """Make sure that a resumed run computes with what it began with.
 
     Parameters
     ----------
     then, now : dict
-        `provenance.describe_run` of the checkpoint and of the run that is to go on.
+        `provenance.describe_run` of the checkpoint and of the run that is to continue.
 
     Raises
     ------
     CheckpointError
-        If a picture or the weights are others.
+        If an image or the weights are others.
     """
-    for kind, what in _WHAT.items():
-        if (then[kind] is None) != (now[kind] is None) or (then[kind] and then[kind]["sha256"] != now[kind]["sha256"]):
-            was = then[kind]["sha256"] if then[kind] else "none"
+    if len(then["styles"]) != len(now["styles"]):
+        raise CheckpointError(f"the checkpoint is of {len(then['styles'])} styles, not {len(now['styles'])}")
+    pairs = [("content image", then["content"], now["content"])]
+    pairs += [("style image", *styles) for styles in zip(then["styles"], now["styles"])]
+    pairs.append(("image to start from", then["start"], now["start"]))
+    for what, before, after in pairs:
+        if (before is None) != (after is None) or (before and before["sha256"] != after["sha256"]):
             raise CheckpointError(
-                f"the checkpoint is of another {what} than {now[kind]['file'] if now[kind] else 'none'}; the run "
-                f"began with SHA-256 {was}"
+                f"the checkpoint is of another {what} than {after['file'] if after else 'none'}; the run began with "
+                f"SHA-256 {before['sha256'] if before else 'none'}"
             )
-    if then["weights"] and now["weights"] and then["weights"]["sha256"] != now["weights"]["sha256"]:
+    if then["weights"]["sha256"] != now["weights"]["sha256"]:
         raise CheckpointError(
             f"the checkpoint is of other weights than {now['weights']['file']}; the run began with SHA-256 "
-            f"{then['weights']['sha256']}, name the file with --weights"
+            f"{then['weights']['sha256']}, name the file with `weights`"
         )
 
 
@@ -201,19 +181,5 @@ def _count(value, name):
     return value
 
 
-def _asked(fields):
-    asked = {name: fields.get(name) for name in ("tile_size", "memory")}
-    if not all(value is None or type(value) is int and value >= 0 for value in asked.values()):
-        raise ValueError("its limits are of the wrong kind")
-    return asked
-
-
-def _texts(fields: Dict[str, object]):
-    if not all(value is None or isinstance(value, str) for value in fields.values()):
-        raise ValueError("its paths are of the wrong kind")
-    return dict(fields)
-
-
 def _damaged(path, error):
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return CheckpointError(f"checkpoint {path} is damaged or cut short ({reason}); begin the run anew")
+    return CheckpointError(f"checkpoint {path} is damaged or cut short ({first_line(error)}); begin the run anew")

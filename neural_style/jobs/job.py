@@ -1,284 +1,260 @@
-"""A run from files to files: what the command line and the legacy API have in common."""
+"""A job: a run from files to files, as a value that can be kept, sent, and run."""
+
+from __future__ import annotations
 
 import dataclasses
-import logging
 import os
-import re
 from dataclasses import dataclass
-from typing import Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-from ..errors import ImageError, OutputError
+from ..errors import CheckpointError, SettingsError, first_line
 from ..files import check_writable
-from ..images.reading import read_image
-from ..images.saving import check_output, save_image
-from ..recipes.presets import DEFAULT_RECIPE, get_recipe
-from ..reports.pages import require_packages, write_run_report
-from ..transfer.inputs import choose_network
-from ..transfer.run import StopReason, finish_picture
-from ..transfer.stylize import DEFAULT_SEED, stylize
+from ..objective.terms import check_losses
+from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
+from ..recipes.recipe import Recipe, all_settings
+from ..reports.pages import require_packages
+from ..transfer.compute import Compute
+from ..transfer.inputs import check_style, choose_network
+from ..transfer.stylize import DEFAULT_SEED
 from ..weights.lookup import find_weights
-from .checkpoints import Checkpoint, check_checkpoint, check_unchanged
-from .provenance import describe_picture, describe_run, read_record, to_metadata
-from .trace import Trace
+from .outputs import Outputs
+from .schemas import DAMAGE, check_schema, check_text, optional
 
-log = logging.getLogger(__name__)
+SCHEMA, VERSION = "neural-style/job", 1
+
+CHECKPOINT_EVERY = 20
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """Where the pictures of a run go.
+class StyleFile:
+    """The file of an image whose style is used; weight and scale as `transfer.inputs.Style`."""
+
+    file: str
+    weight: float = 1.0
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_style(self.weight, self.scale)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a run is made of: files, settings, and where to compute.
 
     Attributes
     ----------
-    final : str
-        The last picture.
-    prefix, suffix : str
-        Pictures on the way are called prefix + number of steps + suffix.
-    report : str or None
-        An HTML page about the run, see `reports.pages`.
-    trace : str or None
-        The same as data, see `trace`.
-    """
-
-    final: str
-    prefix: str
-    suffix: str
-    report: Optional[str] = None
-    trace: Optional[str] = None
-
-    @classmethod
-    def beside(cls, final):
-        """Pictures on the way stand beside the last one as ``tmp_<steps>``, in the same format.
-
-        MXNet's example up to 0.7 put them in ``output/`` wherever the last one went; with its defaults it is the same.
-        """
-        return cls(final, os.path.join(os.path.dirname(final), "tmp_"), os.path.splitext(final)[1])
-
-    @classmethod
-    def in_folder(cls, folder):
-        """The names of MXNet's example from 0.8 on: no slash is added for pictures on the way, but for the last one."""
-        return cls(folder + "/final.jpg", folder + "e_", ".jpg")
-
-    def absolute(self):
-        """Give the fields with absolute paths, which mean the same in another folder."""
-        # A prefix may end in a slash, which abspath would take away.
-        prefix = os.path.abspath(self.prefix + "_")[:-1]
-        return {"final": os.path.abspath(self.final), "prefix": prefix, "suffix": self.suffix}
-
-    def telling(self, report=None, trace=None):
-        """Give the same with a report, a trace or both; without a name, the trace stands beside the report."""
-        if report is not None and trace is None:
-            trace = os.path.join(os.path.dirname(report), "trace.json")
-        return dataclasses.replace(self, report=report, trace=trace)
-
-    def on_the_way(self, steps):
-        """Name the picture after so many steps."""
-        return f"{self.prefix}{steps}{self.suffix}"
-
-    def check(self, inputs, saves_on_the_way):
-        """Make sure that the files can be written and that none of them would replace an input or another.
-
-        Raises
-        ------
-        OutputError
-        """
-        check_output(self.final)
-        if saves_on_the_way:
-            check_output(self.on_the_way(0))
-        taken = {os.path.realpath(path) for path in [self.final, *inputs] if path}
-        for path in filter(None, (self.report, self.trace)):
-            if os.path.realpath(path) in taken:
-                raise OutputError(f"{path}: another file of this run has this name; choose another")
-            taken.add(os.path.realpath(path))
-            check_writable(path)
-        way = re.compile(re.escape(os.path.realpath(self.prefix + "_")[:-1]) + r"\d+" + re.escape(self.suffix))
-        for path in filter(None, inputs):
-            real = os.path.realpath(path)
-            if real == os.path.realpath(self.final) or (saves_on_the_way and way.fullmatch(real)):
-                raise OutputError(f"{path}: this input would be overwritten by a result; choose another output")
-
-
-def repaint(
-    content,
-    style,
-    outputs,
-    recipe=DEFAULT_RECIPE,
-    weights=None,
-    gpu=None,
-    seed=DEFAULT_SEED,
-    initial=None,
-    callback=None,
-    interrupt=None,
-    checkpoint=None,
-    checkpoint_every=1,
-    resume=None,
-    tile_size=None,
-    memory=None,
-):
-    """Read the pictures, stylise, and save the results, each with the settings of the run in its metadata.
-
-    Where `outputs` names them, a trace is kept up to date while the run goes on, and a report is written at its end.
-
-    A picture on the way that cannot be saved is logged and does not end the run.
-
-    Parameters
-    ----------
-    content, style : str
-        Paths of pictures.
+    content : str
+        File of the image to repaint.
+    styles : sequence of StyleFile or str
+        At least one; kept as a tuple of `StyleFile`.
     outputs : Outputs
-    recipe : Recipe or str
-    weights, gpu, seed, interrupt
-        As `transfer.stylize.stylize` takes them.
-    tile_size, memory : int, optional
-        The same; with `resume`, None is what the run was given before.
-    initial : str, optional
-        Path of a picture to start from.
-    callback : callable, optional
-        Called as ``callback(step, image, saved)`` after every step but the one that converged, as in the original
-        program; `saved` is the path of the picture that was saved after this step, or None.
-    checkpoint : str, optional
-        File to write a checkpoint to, from which the run can go on: after every `checkpoint_every` steps and when it is
-        interrupted. One that cannot be written is logged and does not end the run.
+    recipe : Recipe
+    start : str or None
+        File of an image to start from, in place of the recipe's start.
+    weights : str or None
+        File of the network's parameters; None to find them.
+    seed : int or None
+        See `transfer.stylize.begin`.
+    compute : Compute
+    checkpoint : str or None
+        File in which the state of the run is kept, so that it can be resumed.
     checkpoint_every : int
-    resume : checkpoints.Checkpoint, optional
-        To go on from; of the same pictures, recipe, weights and seed.
-
-    Returns
-    -------
-    Result
-        Its picture is saved, unless the run ended before its first step was complete.
+        Steps between two writings of it; it is also written when the run is interrupted.
 
     Raises
     ------
-    OutputError
-        If a result cannot be written; found out before the first step wherever that is possible.
-    CheckpointError
-        If the checkpoint is of other pictures or weights.
-    DependencyError
-        If a report is asked for and the packages that draw it are missing.
-    ImageError, WeightsError, DeviceError, SettingsError
-        If the run cannot start.
+    SettingsError
+        If there is no style, or `checkpoint_every` makes no sense.
     """
-    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
-    if outputs.report:
-        require_packages()
-    if checkpoint is not None:
-        check_checkpoint(checkpoint, [content, style, initial, outputs.final, outputs.report, outputs.trace])
-    outputs.check([content, style, initial], recipe.save_every > 0)
-    pictures = [read_image(path) if path else None for path in (content, style, initial)]
-    if weights is None:
-        recipe, weights = choose_network(recipe)
-    elif isinstance(weights, (str, os.PathLike)):
-        weights = find_weights(recipe.model, weights)
-    run = describe_run(recipe, seed, gpu, weights, content, style, initial)
-    if resume is not None:
-        check_unchanged(resume.run, run)
-        run = resume.run  # so that the pictures carry the same settings, names of files included
-        tile_size = resume.asked["tile_size"] if tile_size is None else tile_size
-        memory = resume.asked["memory"] if memory is None else memory
-    inputs = {"content": content, "style": style, "initial": initial}
-    latest = None
-    trace = _begin_trace(outputs, run, inputs, recipe, resume) if outputs.trace else None
 
-    def save(path, picture, steps, reason=None):
-        save_image(path, picture, metadata=to_metadata(describe_picture(run, steps, reason, picture.shape)))
-        log.info("saved %s", path)
+    content: str
+    styles: Tuple[StyleFile, ...]
+    outputs: Outputs
+    recipe: Recipe = dataclasses.field(default_factory=lambda: get_recipe(RECOMMENDED_RECIPE))
+    start: Optional[str] = None
+    weights: Optional[str] = None
+    seed: Optional[int] = DEFAULT_SEED
+    compute: Compute = Compute()
+    checkpoint: Optional[str] = None
+    checkpoint_every: int = CHECKPOINT_EVERY
 
-    def watch(step, image):
-        if trace is not None:
-            trace.add_step(step, image)
-        if step.relative_change < recipe.stop_eps:
-            return
-        saved = None
-        if recipe.save_every and step.number % recipe.save_every == 0:
-            saved = outputs.on_the_way(step.number)
-            try:
-                save(saved, finish_picture(image, recipe, last=False), step.number)
-                if trace is not None:
-                    trace.add_picture(step.number, saved)
-            except OutputError as error:
-                log.warning("%s", error)
-                saved = None
-            log.info("after %d steps: %s", step.number, _describe_objective(step))
-        if callback is not None:
-            callback(step, image, saved)
-        if trace is not None:
-            trace.update()
+    def __post_init__(self) -> None:
+        styles = tuple(style if isinstance(style, StyleFile) else StyleFile(style) for style in self.styles)
+        if not styles:
+            raise SettingsError("`styles` is empty; at least one style is needed")
+        if self.checkpoint_every < 1:
+            raise SettingsError(f"`checkpoint_every` is {self.checkpoint_every}; it must be 1 or more")
+        object.__setattr__(self, "styles", styles)
 
-    def write_checkpoint():
-        absolute = {kind: path and os.path.abspath(path) for kind, path in inputs.items()}
-        asked = {"tile_size": tile_size, "memory": memory}
+    @property
+    def inputs(self) -> Tuple[str, ...]:
+        """Names of the images that the job reads."""
+        return tuple(filter(None, (self.content, *(style.file for style in self.styles), self.start)))
+
+    def check(self) -> None:
+        """Find out, before anything is computed, whether the settings make sense and the files can be written.
+
+        Raises
+        ------
+        SettingsError
+            If the recipe cannot be used.
+        DependencyError
+            If a report is asked for and the packages that draw it are missing.
+        OutputError, CheckpointError
+            If a file cannot be written, or would replace another one of the job.
+        """
+        check_losses(self.recipe.losses)
+        outputs = self.outputs
+        if outputs.report:
+            require_packages()
+        if self.checkpoint is not None:
+            others = [*self.inputs, outputs.final, outputs.report, outputs.trace]
+            if os.path.realpath(self.checkpoint) in {os.path.realpath(path) for path in others if path}:
+                raise CheckpointError(
+                    f"{self.checkpoint}: another file of this run has this name; choose another for the checkpoint"
+                )
+            check_writable(self.checkpoint)
+        outputs.check(self.inputs, self.recipe.finish.save_every > 0)
+
+    def absolute(self) -> Job:
+        """Return the same with absolute paths, which mean the same in another folder."""
+        paths = {name: getattr(self, name) for name in ("content", "start", "weights", "checkpoint")}
+        styles = tuple(dataclasses.replace(style, file=os.path.abspath(style.file)) for style in self.styles)
+        absolute = {name: path and os.path.abspath(path) for name, path in paths.items()}
+        return dataclasses.replace(self, styles=styles, outputs=self.outputs.absolute(), **absolute)
+
+    def find_weights(self) -> Tuple[Job, str]:
+        """Find the weights of the network, or the network that takes the place of one that nobody named.
+
+        Returns
+        -------
+        Job
+            With the network that is to run as its own.
+        str
+            File of its weights.
+
+        Raises
+        ------
+        WeightsError
+            If there are none.
+        """
+        if self.weights is not None:
+            return self, str(find_weights(self.recipe.losses.model, self.weights))
+        recipe, path = choose_network(self.recipe)
+        return dataclasses.replace(self, recipe=dataclasses.replace(recipe, network_named=True)), str(path)
+
+    def to_json(self) -> Dict[str, Any]:
+        """Return the job as a dict that JSON can hold: the reverse of `from_json`."""
+        return {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "recipe": self.recipe.name,
+            "settings": {name: _plain(value) for name, value in self.recipe.settings().items()},
+            "network_named": self.recipe.network_named,
+            "seed": _plain(self.seed),
+            "compute": {name: _plain(value) for name, value in dataclasses.asdict(self.compute).items()},
+            "weights": self.weights and {"file": os.fspath(self.weights)},
+            "content": {"file": os.fspath(self.content)},
+            "styles": [dict(dataclasses.asdict(style), file=os.fspath(style.file)) for style in self.styles],
+            "start": self.start and {"file": os.fspath(self.start)},
+            "outputs": dataclasses.asdict(self.outputs),
+            "checkpoint": self.checkpoint,
+            "checkpoint_every": self.checkpoint_every,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Job:
+        """Make a job of what `to_json` returned, perhaps read from a file.
+
+        Raises
+        ------
+        SettingsError
+            If it is something else, or has settings that this program does not know.
+        """
         try:
-            Checkpoint(run, absolute, outputs.absolute(), latest(), asked).save(checkpoint)
-        except OutputError as error:
-            log.warning("%s", error)
-            return False
-        return True
-
-    def keep(step, snapshot):
-        nonlocal latest
-        latest = snapshot
-        if step.number % checkpoint_every == 0:
-            write_checkpoint()
-
-    result = stylize(
-        pictures[0],
-        pictures[1],
-        recipe,
-        weights=weights,
-        gpu=gpu,
-        seed=seed,
-        initial=pictures[2],
-        callback=watch,
-        interrupt=interrupt,
-        keep=keep if checkpoint is not None else None,
-        resume=resume.state if resume is not None else None,
-        tile_size=tile_size,
-        memory=memory,
-    )
-    if result.reason is StopReason.INTERRUPTED and latest is not None and write_checkpoint():
-        log.info("saved %s, from which --resume goes on", checkpoint)
-    saved = None
-    if result.history or result.reason is StopReason.STEP_LIMIT:
-        saved = outputs.final
-        save(saved, result.picture, len(result.history), result.reason)
-    if trace is not None:
-        trace.finish(result.reason, saved)
-        trace.write()
-        log.info("saved %s", outputs.trace)
-    if outputs.report:
-        write_run_report(outputs.report, trace.read())
-        log.info("saved %s", outputs.report)
-    return result
+            if record.get("schema") != SCHEMA or record.get("version") != VERSION:
+                raise ValueError("it is not a job of this version")
+            check_schema(record, _JOB, "the job")
+            check_text(record)
+            recipe, strange = read_recipe(record)
+            if strange:
+                raise ValueError(f"there is no setting {next(iter(strange))}")
+            named = {name: record[name] for name in ("seed", "checkpoint", "checkpoint_every")}
+            return cls(
+                record["content"]["file"],
+                tuple(StyleFile(style["file"], style["weight"], style["scale"]) for style in record["styles"]),
+                Outputs(**record["outputs"]),
+                dataclasses.replace(recipe, network_named=record["network_named"]),
+                record["start"] and record["start"]["file"],
+                record["weights"] and record["weights"]["file"],
+                compute=Compute(**record["compute"]),
+                **named,
+            )
+        except (SettingsError, *DAMAGE) as error:
+            raise SettingsError(f"this is no job that can be run ({first_line(error)})") from error
 
 
-def _begin_trace(outputs, run, inputs, recipe, resume):
-    found = {kind: dict(run[kind], file=os.path.abspath(path)) for kind, path in inputs.items() if path}
-    trace = Trace(outputs.trace, dict(run, **found), recipe.sources)
-    if resume is not None:
-        trace.add_history(resume.state.history)
-        for steps in (step.number for step in resume.state.history):
-            if (
-                recipe.save_every
-                and steps % recipe.save_every == 0
-                and _is_saved(outputs.on_the_way(steps), run, steps)
-            ):
-                trace.add_picture(steps, outputs.on_the_way(steps))
-    return trace
+FILE = {"file": str}
+STYLE = {"file": str, "weight": float, "scale": float}
+VALUE = (str, int, float, bool, type(None))
+
+# What a run is made of apart from its outputs, in a job as in the records of images.
+RUN = {
+    "recipe": str,
+    "settings": {str: VALUE + ([VALUE],)},
+    "seed": optional(int),
+    "compute": {
+        "gpu": optional(int),
+        "precision": str,
+        "memory": optional(int),
+        "tile_size": optional(int),
+    },
+}
+_JOB = {
+    **RUN,
+    "network_named": bool,
+    "weights": optional(FILE),
+    "content": FILE,
+    "styles": [STYLE],
+    "start": optional(FILE),
+    "outputs": {"final": str, "prefix": str, "suffix": str, "report": optional(str), "trace": optional(str)},
+    "checkpoint": optional(str),
+    "checkpoint_every": int,
+}
 
 
-def _is_saved(path, run, steps):
-    """Tell whether a picture was saved by this run, or one like it, after so many steps."""
-    try:
-        record = read_record(path)
-    except ImageError:
-        return False
-    return record["steps"] == steps and all(record[key] == value for key, value in run.items())
+def read_recipe(record):
+    """Return the recipe in a record, as this program has it.
+
+    Parameters
+    ----------
+    record : dict
+        With ``recipe``, a name, and ``settings``.
+
+    Returns
+    -------
+    recipe : Recipe
+        Its name is one that is known here; its settings are the record's.
+    strange : dict
+        Settings of the record that this program does not have.
+
+    Raises
+    ------
+    SettingsError
+        If a value makes no sense.
+    """
+    base = RECIPES.get(record["recipe"], RECIPES[DEFAULT_RECIPE])
+    known, strange, names = {}, {}, set(all_settings())
+    for name, value in record["settings"].items():
+        usual = base.settings().get(name)
+        if isinstance(value, bool) and isinstance(usual, (int, float)) and not isinstance(usual, bool):
+            raise SettingsError(f"`{name}` is {value}; it must be a number")
+        (known if name in names else strange)[name] = tuple(value) if isinstance(value, list) else value
+    return base.override(**known), strange
 
 
-def _describe_objective(step):
-    parts = {}
-    for name, loss in step.losses.items():
-        kind = name.split("_")[0] if name != "total_variation" else "total variation"
-        parts[kind] = parts.get(kind, 0.0) + loss
-    return f"objective {step.loss:.6g}; " + ", ".join(f"{kind} {loss:.6g}" for kind, loss in sorted(parts.items()))
+def _plain(value: Any) -> Any:
+    """Turn NumPy's numbers and tuples into what JSON has."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""The trace of a run: everything that is known of it, step by step, as JSON that can be read while the run goes on.
+"""The trace of a run: everything known about it, step by step, as JSON that can be read during the run.
 
 The file is one JSON object of schema ``neural-style/trace``, version 1; docs/trace.md describes it key by key. It is
 rewritten as a whole, beside and then moved into place, so that whoever opens it finds valid JSON at any moment, and a
@@ -12,7 +12,6 @@ import math
 import os
 import platform
 import time
-from collections import OrderedDict
 from datetime import datetime, timezone
 
 from .._mxnet import mx
@@ -39,19 +38,19 @@ class Trace:
         The file, in a folder that exists.
     run : dict
         Of `provenance.describe_run`.
-    sources : mapping of str to str
-        Where each setting comes from.
+    recipe : Recipe
+        Which knows where each setting comes from.
     clock : callable
-        Gives seconds.
+        Returns seconds.
     """
 
-    def __init__(self, path, run, sources, clock=time.monotonic):
+    def __init__(self, path, run, recipe, clock=time.monotonic):
         self.path = os.fspath(path)
         self._clock = clock
         self._begun = self._step_begun = clock()
         self._write_from = clock()
         self._rows = []
-        self._head = OrderedDict(
+        self._head = dict(
             schema=SCHEMA,
             version=VERSION,
             program=run["program"],
@@ -63,29 +62,26 @@ class Trace:
             result=None,
             pictures=[],
             recipe=run["recipe"],
-            settings=OrderedDict(
-                (name, OrderedDict(value=value, source=sources.get(name, "")))
-                for name, value in run["settings"].items()
-            ),
-            **OrderedDict((name, run[name]) for name in ("seed", "weights", "content", "style", "initial")),
+            settings={name: {"value": value, "source": recipe.source(name)} for name, value in run["settings"].items()},
+            **{name: run[name] for name in ("seed", "compute", "weights", "content", "styles", "start")},
             versions=_versions(),
             machine=_machine(),
         )
 
-    def add_step(self, step, image):
+    def add_step(self, step, canvas):
         """Add a step that is done.
 
         Parameters
         ----------
         step : transfer.run.Step
-        image : mxnet.nd.NDArray
+        canvas : mxnet.nd.NDArray
             Only its device is looked at.
         """
         self._add_row(step, round(self._clock() - self._step_begun, 6))
-        self._head["machine"]["device"] = str(image.context)
+        self._head["machine"]["device"] = str(canvas.context)
 
     def add_history(self, steps):
-        """Add steps that another process did, from whose checkpoint this run goes on."""
+        """Add steps that were done before this run was resumed."""
         for step in steps:
             self._add_row(step, None)
 
@@ -96,8 +92,8 @@ class Trace:
         self._rows.append(json.dumps(row, allow_nan=False))
 
     def add_picture(self, steps, path):
-        """Add a picture on the way, after so many steps."""
-        self._head["pictures"].append(OrderedDict(step=steps, file=os.path.abspath(path)))
+        """Add an intermediate image, after so many steps."""
+        self._head["pictures"].append({"step": steps, "file": os.path.abspath(path)})
 
     def finish(self, reason, result):
         """Add how the run ended.
@@ -106,14 +102,14 @@ class Trace:
         ----------
         reason : transfer.run.StopReason
         result : str or None
-            The last picture's file, if there is one.
+            The result's file, if there is one.
         """
         self._head.update(
             stop=reason.name, stop_text=reason.value, result=None if result is None else os.path.abspath(result)
         )
 
     def update(self):
-        """Bring the file up to date if it is time to, and let the next step begin. A failure is logged alone."""
+        """Bring the file up to date if it is time to, and let the next step begin; a failure is only logged."""
         begun = self._clock()
         if begun >= self._write_from:
             try:
@@ -140,7 +136,7 @@ class Trace:
             raise output_error(self.path, error) from error
 
     def read(self):
-        """Give what the file holds after the next writing, as a dict."""
+        """Return what the file holds after the next writing, as a dict."""
         return dict(self._head, steps=[json.loads(row) for row in self._rows])
 
 
@@ -151,7 +147,7 @@ def _now():
 def _versions():
     from importlib import metadata
 
-    versions = OrderedDict([("python", platform.python_version()), ("mxnet", mx.__version__)])
+    versions = {"python": platform.python_version(), "mxnet": mx.__version__}
     for name in _PACKAGES:
         try:
             versions[name] = metadata.version(name)
@@ -161,11 +157,16 @@ def _versions():
 
 
 def _machine():
-    return OrderedDict(system=platform.platform(), processor=_processor(), processors=os.cpu_count(), device=None)
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "device": None,
+    }
 
 
 def _processor():
-    """Give the processor's name; which kernels MXNet takes depends on it."""
+    """Return the processor's name; which kernels MXNet uses depends on it."""
     try:
         with open("/proc/cpuinfo") as file:
             for line in file:

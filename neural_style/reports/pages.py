@@ -49,18 +49,13 @@ def write_run_report(path, trace):
         If a package is missing.
     """
     require_packages()
-    content, style, result = (
-        _embed(file, _INPUT_EDGE) for file in (trace["content"]["file"], trace["style"]["file"], trace["result"])
-    )
+    shown = [("content", trace["content"]["file"])]
+    shown += [("style", style["file"]) for style in trace["styles"]] + [("result", trace["result"])]
     _write_page(
         path,
         "run.html",
         trace=trace,
-        shown=[
-            ("content", _name(trace["content"]["file"]), content),
-            ("style", _name(trace["style"]["file"]), style),
-            ("result", trace["result"] and _name(trace["result"]), result),
-        ],
+        shown=[(kind, file and _name(file), _embed(file, _INPUT_EDGE)) for kind, file in shown],
         iterates=_iterates(trace),
         plots=draw_plots(trace),
         levels=len(level_begins(trace)),
@@ -208,10 +203,11 @@ def _facts(trace):
     if seconds:
         rows.append(("time per step", f"{seconds[len(seconds) // 2]:.3g} s (median)"))
     rows.append(("seed", "none" if trace["seed"] is None else trace["seed"]))
-    for kind in ("content", "style", "initial", "weights"):
-        if trace[kind]:
-            rows.append((kind, trace[kind]["file"]))
-            rows.append((f"{kind}, SHA-256", trace[kind]["sha256"]))
+    files = [("content", trace["content"]), *(("style", style) for style in trace["styles"])]
+    for kind, file in files + [(kind, trace[kind]) for kind in ("start", "weights")]:
+        if file:
+            rows.append((kind, file["file"]))
+            rows.append((f"{kind}, SHA-256", file["sha256"]))
     rows.append(("neural-style", trace["program"]))
     rows += [(name, version) for name, version in trace["versions"].items() if version]
     rows.append(("device", machine["device"] or "none was used"))

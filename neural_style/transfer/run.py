@@ -1,9 +1,9 @@
 """A run: something to iterate, step by step, that can be left at any step and resumed.
 
-    with begin(content, style, "paint") as run:
-        for step in run:
-            print(step.number, step.loss)
-    save_image("result.png", run.result.image)
+with begin(content, style, "paint") as run:
+    for step in run:
+        print(step.number, step.loss)
+save_image("result.png", run.result.image)
 """
 
 from __future__ import annotations

@@ -1,0 +1,70 @@
+"""Run a job: from files to files."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence
+
+from ..images.reading import read_image
+from ..transfer.inputs import Style
+from ..transfer.run import Result
+from ..transfer.stylize import begin
+from .checkpoints import Checkpoint, check_unchanged
+from .job import Job
+from .observers import Observer, follow
+from .provenance import describe_run
+
+
+def run_job(job: Job, observers: Sequence[Observer] = (), resume: Optional[Checkpoint] = None) -> Result:
+    """Run a job: read its images, stylise, and save the results, each with a record of the run in its metadata.
+
+    Parameters
+    ----------
+    job : Job
+    observers : sequence of observers.Observer
+        What else follows the run.
+    resume : checkpoints.Checkpoint, optional
+        The state to continue from; of a job with the same images, recipe, weights and seed.
+
+    Returns
+    -------
+    Result
+        Its image is saved, unless the run ended before its first step was complete.
+
+    Raises
+    ------
+    OutputError
+        If a result cannot be written; found out before the first step wherever that is possible.
+    CheckpointError
+        If the checkpoint is of other images or weights.
+    ImageError, WeightsError, DeviceError, SettingsError, DependencyError
+        If the run cannot start.
+    """
+    job.check()
+    content, *styles = (read_image(path) for path in (job.content, *(style.file for style in job.styles)))
+    start = read_image(job.start) if job.start else None
+    job, weights = job.find_weights()
+    record = describe_run(job, weights)
+    if resume is not None:
+        check_unchanged(resume.run, record)
+        record = resume.run  # so that the images carry the same record, names of files included
+    run = begin(
+        content,
+        [Style(image, style.weight, style.scale) for image, style in zip(styles, job.styles)],
+        job.recipe,
+        start=start,
+        seed=job.seed,
+        weights=weights,
+        compute=job.compute,
+        resume=None if resume is None else resume.state,
+    )
+    del content, styles, start
+    with run:
+        following = follow(job, record, run, observers, resume)
+        for observer in following:
+            observer.begin(run)
+        for step in run:
+            for observer in following:
+                observer.step(step, run)
+    for observer in reversed(following):
+        observer.end(run)
+    return run.result
