@@ -1,7 +1,8 @@
 """The command line: which command runs, and how the program ends.
 
 ``neural-style PHOTO PAINTING`` stylises a photograph, ``neural-style`` with the flags of the original programs does so
-as they did, and ``neural-style COMMAND`` does the rest. Nothing here imports MXNet before the arguments are known to make sense.
+as they did, and ``neural-style COMMAND`` does the rest. Nothing here imports MXNet before the arguments are known to
+make sense.
 """
 
 import argparse

@@ -29,20 +29,22 @@ _VARIATION = {
 
 
 def _content(recipe):
-    return f"{write_value(recipe.losses.content_weight)} × {_CONTENT[recipe.losses.content_norm]} at {_layers(recipe.losses.content_layers)}"
+    losses = recipe.losses
+    return f"{write_value(losses.content_weight)} × {_CONTENT[losses.content_norm]} at {_layers(losses.content_layers)}"
 
 
 def _style(recipe):
-    shares = recipe.losses.style_layer_weights
-    layers = _layers(recipe.losses.style_layers)
+    losses = recipe.losses
+    shares = losses.style_layer_weights
+    layers = _layers(losses.style_layers)
     if len(shares) == 1 and shares[0] != 1:
         layers += f", {shares[0]:g} each"
     elif len(shares) > 1:
         layers += f", {write_value(shares)}"
     elif not shares:
         layers += ", their mean"
-    compared = _MOMENTS if recipe.losses.style_statistic == "moments" else _STYLE[recipe.losses.style_norm]
-    return f"{write_value(recipe.losses.style_weight)} × {compared} at {layers}"
+    compared = _MOMENTS if losses.style_statistic == "moments" else _STYLE[losses.style_norm]
+    return f"{write_value(losses.style_weight)} × {compared} at {layers}"
 
 
 def _variation(recipe):

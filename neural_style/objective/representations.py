@@ -60,7 +60,7 @@ class Activation:
         return 1, channels, height, width
 
     def symbol(self, activation, channels, batch=1):
-        """Build the representation of an activation (N, C, H, W); of N > 1, one after the other along the first axis."""
+        """Build the representation of an activation (N, C, H, W), those of a batch along the first axis."""
         return activation
 
     def loss(self, target, found, batch=1):

@@ -54,8 +54,8 @@ class OptimisationRun(Run):
         self._objective = self._optimizer = self._tile_size = self._result = None
 
     def _steps(self):
-        for self._level in range(self._level, len(self._levels)):
-            recipe = self._levels[self._level]
+        for number in range(self._level, len(self._levels)):
+            self._level, recipe = number, self._levels[number]
             size = image_size(self._content, recipe.size)
             self._tile_size = self._compute.tile_size
             try:
@@ -196,7 +196,7 @@ class OptimisationRun(Run):
 
 
 def _is_exact(recipe):
-    """Return whether norms decide what the run computes, so that they must be those of the originals to the last bit."""
+    """Return whether norms decide what is computed, so that they must be those of the originals to the last bit."""
     return recipe.losses.clip_gradient or recipe.stopping.stop_eps > 0
 
 

@@ -121,9 +121,9 @@ class Result:
 
 
 class Run:
-    """A run of a recipe, to be iterated once: ``for step in run`` takes a step and yields it, until there is a reason to stop.
+    """A run of a recipe: ``for step in run`` takes a step and yields it, until there is a reason to stop.
 
-    Leaving the loop ends the run and frees its executors; so does `close`, which a ``with`` statement calls. What was
+    It is iterated once. Leaving the loop ends the run and frees its executors; so does `close`, which a ``with`` statement calls. What was
     computed stays.
 
     Attributes
