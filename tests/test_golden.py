@@ -24,7 +24,8 @@ from neural_style.images.reading import read_image
 from neural_style.images.sizing import resize
 from neural_style.images.units import from_network, to_network
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.run import StopReason, finish_picture
+from neural_style.transfer.compute import Compute
+from neural_style.transfer.run import StopReason, finish_image
 from neural_style.transfer.stylize import stylize
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -140,39 +141,39 @@ def test_inputs_are_the_recorded_ones_bit_for_bit(golden):
 def test_the_library_computes_what_the_original_did(golden):
     pictures = {}
 
-    def watch(step, image):
-        if golden.recipe.save_every and step.number % golden.recipe.save_every == 0:
-            pictures[step.number] = finish_picture(image, golden.recipe, last=False)
+    def watch(step, run):
+        if golden.recipe.finish.save_every and step.number % golden.recipe.finish.save_every == 0:
+            pictures[step.number] = run.image()
 
     result = stylize(
         golden.content,
         golden.style,
         golden.recipe,
         weights=golden.weights_file,
-        gpu=-1,
         seed=golden.seed,
-        callback=watch,
+        compute=Compute(gpu=-1),
+        watch=watch,
     )
     changes = ["%.6f" % step.relative_change for step in result.history]
     # On this machine: bit for bit, picture and every digit.
-    np.testing.assert_array_equal(result.image, golden.image)
+    np.testing.assert_array_equal(result.canvas, golden.image)
     assert changes == golden.changes
     # Against the recording.
     assert_changes_as_recorded(changes, golden)
     final_raw = golden.recorded["final_raw"]
     if golden.same_kernels:
-        np.testing.assert_array_equal(result.image, final_raw)
+        np.testing.assert_array_equal(result.canvas, final_raw)
     else:
-        assert np.sqrt(np.mean((result.image - final_raw) ** 2)) < (12 if golden.real else 0.05)
+        assert np.sqrt(np.mean((result.canvas - final_raw) ** 2)) < (12 if golden.real else 0.05)
     # Gradient norms are recorded before clipping; float32 sums in another order give another fifth digit.
     norms = [step.gradient_norm for step in result.history]
     np.testing.assert_allclose(norms[:2], golden.recorded["norms"][:2, 0], rtol=1e-4)
-    converged = result.history[-1].relative_change < golden.recipe.stop_eps
+    converged = result.history[-1].relative_change < golden.recipe.stopping.stop_eps
     assert result.reason is (StopReason.CONVERGED if converged else StopReason.STEP_LIMIT)
     for name, picture in list(pictures.items()):
         prefix = "e_" if golden.recipe.name == "mxnet-1.9" else "tmp_"
         assert_picture_as_recorded(picture, f"{prefix}{name}.jpg", golden)
-    assert_picture_as_recorded(result.picture, "final.jpg" if "final.jpg" in golden.saved else "out.jpg", golden)
+    assert_picture_as_recorded(result.image, "final.jpg" if "final.jpg" in golden.saved else "out.jpg", golden)
     assert len(pictures) == len(golden.saved) - 1
 
 
@@ -186,7 +187,7 @@ def test_the_command_line_computes_what_the_original_did(golden, tmp_path, capfd
     assert [int(epoch) for epoch, _ in lines] == list(range(len(golden.changes)))
     assert [change for _, change in lines] == golden.changes
     assert_changes_as_recorded([change for _, change in lines], golden)
-    expected = finish_picture(golden.image, golden.recipe, last=True)
+    expected = finish_image(golden.image, golden.recipe, last=True)
     np.testing.assert_array_equal(read_image(output), expected)
     names = {name: re.sub(r"^e_", "tmp_", name).replace(".jpg", ".png") for name in golden.saved}
     names.update({name: output.name for name in ("out.jpg", "final.jpg") if name in names})
@@ -213,7 +214,7 @@ def test_the_legacy_interface_computes_what_the_original_did(golden, tmp_path, m
     for call in saving:
         assert call["img"].shape == golden.image.shape and call["img"].dtype == np.float32
         assert_picture_as_recorded(
-            finish_picture(call["img"], golden.recipe, last=False), os.path.basename(call["filename"]), golden
+            finish_image(call["img"], golden.recipe, last=False), os.path.basename(call["filename"]), golden
         )
     np.testing.assert_array_equal(saving[-1]["img"], golden.image)
     # JPEG loses a little.

@@ -68,7 +68,7 @@ def _run(args):
     from ..transfer.compute import Compute
     from ..transfer.inputs import choose_network
 
-    choose_network(recipe)  # so that missing weights are reported before anything is written
+    recipe, weights = choose_network(recipe)  # so that missing weights are reported before anything is written
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)
     content = _load_content(args.content)
@@ -77,7 +77,8 @@ def _run(args):
     size = long_edge_size(content.shape, recipe.size.max_long_edge)
     save_image(style_path, paint(size, DEFAULT_SEED if args.seed is None else args.seed))
     outputs = Outputs.beside(result_path)
-    code = run_visibly(Job(content_path, (style_path,), outputs, recipe, compute=Compute(args.gpu)))
+    job = Job(content_path, (style_path,), outputs, recipe, weights=str(weights), compute=Compute(args.gpu))
+    code = run_visibly(job)
     if code == 0:
         sheet_path = os.path.join(args.output_dir, "demo.png")
         images = [read_image(path) for path in (content_path, style_path, result_path)]

@@ -1,6 +1,7 @@
 """The flags that change settings of a recipe: to and from the command line."""
 
 import argparse
+import dataclasses
 from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
@@ -299,11 +300,12 @@ def write_flags(recipe):
     list of str
         Words of a command line, without ``--recipe`` itself.
     """
-    settings, base, options, words = recipe.settings(), get_recipe(recipe.name), flags_of_settings(), []
-    kinds = {name: settings[name] for name in ("initial", "optimizer") if settings[name] != base.settings()[name]}
-    usual = base.override(**kinds).settings()  # with the defaults of another optimizer or start
-    for setting, value in settings.items():
-        if setting in kinds or value != usual[setting]:
+    options, words = flags_of_settings(), []
+    # Another optimizer or start has its own defaults for what it does not share with the recipe's.
+    own = (entry for part in (recipe.start, recipe.optimizer) for entry in dataclasses.fields(part))
+    usual = {**{entry.name: entry.default for entry in own}, **get_recipe(recipe.name).settings()}
+    for setting, value in recipe.settings().items():
+        if value != usual[setting]:
             words += write_flag(options[setting], write_value(value))
     return words
 

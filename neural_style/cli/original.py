@@ -53,8 +53,7 @@ def add_arguments(parser):
         "--resume",
         metavar="FILE",
         help="continue from a checkpoint, bit for bit; images and settings come from it, and it is kept up to date "
-        f"unless --checkpoint names another. Only {', '.join(_WITH_RESUME[:-1])} and {_WITH_RESUME[-1]} can be given "
-        "with it; --tile-size and --memory hold from the next level of a pyramid on",
+        "unless --checkpoint names another",
     )
     parser.set_defaults(run=_run)
 
@@ -68,7 +67,8 @@ def _resume(args):
     for name, value in vars(args).items():
         if value != usual[name] and name not in allowed:
             raise SettingsError(
-                f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file"
+                f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file; only "
+                f"{', '.join(_WITH_RESUME[:-1])} and {_WITH_RESUME[-1]} can be given with it"
             )
     check_interval(args)
 

@@ -123,8 +123,8 @@ class Result:
 class Run:
     """A run of a recipe: ``for step in run`` takes a step and yields it, until there is a reason to stop.
 
-    It is iterated once. Leaving the loop ends the run and frees its executors; so does `close`, which a ``with`` statement calls. What was
-    computed stays.
+    It is iterated once. Leaving the loop ends the run and frees its executors; so does `close`, which a ``with``
+    statement calls. What was computed stays.
 
     Attributes
     ----------

@@ -1,5 +1,7 @@
 """The demo's files, lines and failures, small and with few steps."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,9 @@ from neural_style.cli.main import main
 from neural_style.images.contact_sheet import make_contact_sheet
 from neural_style.images.painting import paint
 from neural_style.images.reading import read_image
-from neural_style.jobs import job
+from neural_style.jobs import running
 from neural_style.recipes.presets import get_recipe
+from neural_style.transfer.compute import Compute
 
 NAMES = ["demo-content.png", "demo-style.png", "demo-result.png", "demo.png"]
 
@@ -28,7 +31,7 @@ def demo(folder, *more, edge=48, steps=2):
 def given(monkeypatch):
     """What the run is given, in place of a run."""
     calls = []
-    monkeypatch.setattr(command, "repaint_visibly", lambda *args, **more: calls.append((args, more)) or 130)
+    monkeypatch.setattr(command, "run_visibly", lambda job: calls.append(job) or 130)
     return calls
 
 
@@ -52,11 +55,11 @@ def test_without_flags_it_is_the_recommended_recipe_at_384_pixels(given, lowrank
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("neural_style.images.painting.paint", lambda size, seed: np.zeros(size + (3,), "uint8"))
     assert main(["demo"]) == 130
-    ((content, style, outputs, recipe), more) = given[0]
-    expected = get_recipe("paint").override(model="vgg16-lowrank", max_long_edge=384)
-    assert recipe == expected
-    assert (content, style, outputs.final) == tuple(f"output/{name}" for name in NAMES[:3])
-    assert more == dict(weights=lowrank_alone / "vgg16-lowrank.params", gpu=None)
+    (job,) = given
+    assert job.recipe == get_recipe("paint").override(model="vgg16-lowrank", max_long_edge=384)
+    style = job.styles[0].file
+    assert (job.content, style, job.outputs.final) == tuple(f"output/{name}" for name in NAMES[:3])
+    assert job.weights == str(lowrank_alone / "vgg16-lowrank.params") and job.compute == Compute()
     assert read_image(style).shape == (255, 384, 3)
 
 
@@ -85,7 +88,7 @@ def test_the_full_network_runs_where_its_weights_are(given, lowrank_alone, vgg16
     )
     demo(folder)
     demo(folder, "--model", "vgg16-lowrank")
-    assert [(args[3].model, more["weights"].name) for args, more in given] == [
+    assert [(job.recipe.losses.model, os.path.basename(job.weights)) for job in given] == [
         ("vgg16", "vgg16.params"),
         ("vgg16-lowrank", "vgg16-lowrank.params"),
     ]
@@ -96,8 +99,8 @@ def test_the_full_network_runs_where_its_weights_are(given, lowrank_alone, vgg16
     "argv, code, message",
     [
         (["--model", "vgg19"], 1, "no weights 'vgg19'"),
-        (["--max-long-edge", "0"], 1, "max long edge is 0; it must be 1 or more"),
-        (["--max-num-epochs", "-1"], 1, "max steps is -1; it must be 0 or more"),
+        (["--max-long-edge", "0"], 1, "--max-long-edge is 0; it must be 1 or more"),
+        (["--max-num-epochs", "-1"], 1, "--max-num-epochs is -1; it must be 0 or more"),
         (["--content", "astronaut"], 2, "invalid choice: 'astronaut'"),
     ],
 )
@@ -130,13 +133,13 @@ def test_a_picture_that_scikit_image_does_not_have_is_named(lowrank_alone, folde
 
 
 def test_an_interrupted_demo_makes_no_sheet(lowrank_alone, folder, monkeypatch, capfd):
-    real = job.repaint
+    real = running.run_job
 
-    def interrupt(*args, **more):
-        more["interrupt"].set()
-        return real(*args, **more)
+    def interrupt(job, observers, resume):
+        observers[0].set()
+        return real(job, observers, resume)
 
-    monkeypatch.setattr(job, "repaint", interrupt)
+    monkeypatch.setattr(running, "run_job", interrupt)
     assert demo(folder) == 130
     assert "nothing is saved" in capfd.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == sorted(NAMES[:2])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neural_style.cli import flags
-from neural_style.cli.main import _make_main_parser, main
+from neural_style.cli.main import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.jobs.provenance import read_record
@@ -56,8 +56,8 @@ def test_only_what_differs_is_in_the_command(pictures, vgg19_file, tmp_path, cap
     capsys.readouterr()
     command, comments = show(tmp_path / "o.png", capsys)
     assert command[1:] == shlex.split(
-        f"--content-image {pictures}/content.png --style-image {pictures}/style.png --model vgg19 --max-num-epochs 3 "
-        f"--max-long-edge 40 --weights {vgg19_file} --seed 2 --gpu -1".replace("--gpu -1", "--gpu=-1")
+        f"--content-image {pictures}/content.png --style-image {pictures}/style.png --model vgg19 --max-long-edge 40 "
+        f"--max-num-epochs 3 --weights {vgg19_file} --seed 2 --gpu -1".replace("--gpu -1", "--gpu=-1")
     )
     assert "# 40 x 32 pixels, 3 steps, which was the limit; recipe mxnet-0.7" in comments
     assert comments.count("unchanged") == 2
@@ -109,8 +109,10 @@ def test_json_is_the_record(pictures, vgg19_file, tmp_path, capsys):
 @pytest.mark.parametrize("other", RECIPES)
 def test_flags_make_one_recipe_of_another(name, other):
     target = get_recipe(name).override(**get_recipe(other).settings())
-    args = _make_main_parser().parse_args(flags.write_flags(target))
-    assert flags.override_recipe(name, args) == target
+    parser = flags.make_parser(None)
+    flags.add_flags(parser, flags.FLAGS)
+    parser.add_argument("--init")
+    assert flags.override_recipe(name, parser.parse_args(flags.write_flags(target))) == target
 
 
 @pytest.mark.parametrize(

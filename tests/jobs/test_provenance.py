@@ -18,24 +18,30 @@ from neural_style.images import saving
 from neural_style.images.reading import read_image
 from neural_style.images.saving import read_metadata, save_image
 from neural_style.jobs import provenance
-from neural_style.jobs.job import Outputs, repaint
+from neural_style.jobs.job import Job, StyleFile, read_recipe
+from neural_style.jobs.outputs import Outputs
+from neural_style.jobs.running import run_job
 from neural_style.recipes.presets import get_recipe
+from neural_style.transfer.compute import Compute
 from neural_style.transfer.run import StopReason
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (20, 30, 3)).astype("uint8")
 RECIPE = get_recipe("mxnet-1.9").override(style_weight=0.1, max_steps=7, style_layers=("relu1_1",))
 
 
+def make_job(content, *styles, recipe=RECIPE, **more):
+    return Job(content, styles, Outputs.beside("o.png"), recipe, **more)
+
+
 @pytest.fixture
 def run(pictures, vgg19_file):
-    return provenance.describe_run(
-        RECIPE, np.int64(3), -1, vgg19_file, pictures / "content.png", str(pictures / "style.png")
-    )
+    job = make_job(pictures / "content.png", pictures / "style.png", seed=np.int64(3), compute=Compute(gpu=-1))
+    return provenance.describe_run(job, vgg19_file)
 
 
 @pytest.fixture
 def record(run):
-    return provenance.describe_picture(run, 5, StopReason.CONVERGED, (20, 30, 3))
+    return provenance.describe_image(run, 5, StopReason.CONVERGED, (20, 30, 3))
 
 
 def keep(path, text):
@@ -58,16 +64,23 @@ def test_what_is_in_it(record, pictures, vgg19_file):
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
     expected = {
-        "schema": "neural-style/picture",
+        "schema": "neural-style/image",
         "version": 1,
         "program": __version__,
         "recipe": "mxnet-1.9",
         "seed": 3,
-        "gpu": -1,
+        "compute": {"gpu": -1, "precision": "float32", "memory": None, "tile_size": None},
         "weights": {"file": str(vgg19_file), "sha256": sha(vgg19_file), "found": False},
         "content": {"file": str(pictures / "content.png"), "sha256": sha(pictures / "content.png")},
-        "style": {"file": str(pictures / "style.png"), "sha256": sha(pictures / "style.png")},
-        "initial": None,
+        "styles": [
+            {
+                "file": str(pictures / "style.png"),
+                "weight": 1.0,
+                "scale": 1.0,
+                "sha256": sha(pictures / "style.png"),
+            }
+        ],
+        "start": None,
         "steps": 5,
         "stop": "CONVERGED",
         "size": [30, 20],
@@ -79,10 +92,9 @@ def test_what_is_in_it(record, pictures, vgg19_file):
 def test_weights_that_would_be_found_are_told_without_their_folder(pictures, lowrank_alone):
     recipe = get_recipe("mxnet-0.7").override(model="vgg16-lowrank")
     path = lowrank_alone / "vgg16-lowrank.params"
-    inputs = pictures / "content.png", pictures / "style.png"
-    told = provenance.describe_run(recipe, 0, None, path, *inputs)["weights"]
+    job = make_job(pictures / "content.png", pictures / "style.png", recipe=recipe)
+    told = provenance.describe_run(job, path)["weights"]
     assert (told["file"], told["found"]) == ("vgg16-lowrank.params", True)
-    assert provenance.describe_run(recipe, 0, None, {}, *inputs)["weights"] is None
 
 
 def test_other_programs_find_it(tmp_path, record):
@@ -110,12 +122,13 @@ def test_exiftool_finds_it(tmp_path, record):
 def test_names_beyond_ascii(tmp_path, pictures, vgg19_file):
     content = tmp_path / "Fjällräv 狐.png"
     shutil.copy(str(pictures / "content.png"), str(content))
-    run = provenance.describe_run(RECIPE, None, None, vgg19_file, content, pictures / "style.png", content)
-    record = provenance.describe_picture(run, 1, None, (20, 30))
+    job = make_job(content, pictures / "style.png", start=content, seed=None)
+    run = provenance.describe_run(job, vgg19_file)
+    record = provenance.describe_image(run, 1, None, (20, 30))
     for suffix in (".png", ".jpg", ".tif"):
         save_image(tmp_path / ("o" + suffix), PIXELS, metadata=provenance.to_metadata(record))
         read = provenance.read_record(tmp_path / ("o" + suffix))
-        assert read["content"]["file"] == read["initial"]["file"] == str(content)
+        assert read["content"]["file"] == read["start"]["file"] == str(content)
         assert read["seed"] is None and read["stop"] is None
 
 
@@ -127,13 +140,13 @@ def test_metadata_is_ascii(tmp_path):
 
 def test_the_recipe_comes_back(tmp_path, record):
     path = keep(tmp_path / "o.png", provenance.to_metadata(record)["Comment"])
-    recipe, strange = provenance.recall_recipe(provenance.read_record(path))
+    recipe, strange = read_recipe(provenance.read_record(path))
     assert recipe == RECIPE and strange == {}
 
 
 def test_a_recipe_and_a_setting_that_are_not_known_here(record):
     record = dict(record, recipe="of-tomorrow", settings=dict(record["settings"], sparkle=3))
-    recipe, strange = provenance.recall_recipe(record)
+    recipe, strange = read_recipe(record)
     assert recipe == get_recipe("mxnet-0.7").override(**RECIPE.settings())
     assert strange == {"sparkle": 3}
 
@@ -152,25 +165,25 @@ def change(record, *keys, to):
 
 BROKEN = {
     "cut": (lambda r: json.dumps(r)[:200], "damaged"),
-    "not a dict": (lambda r: '["neural-style/picture"]', "damaged"),
+    "not a dict": (lambda r: '["neural-style/image"]', "damaged"),
     "nan": (lambda r: change(r, "settings", "style_weight", to=float("nan")), "NaN is not a number"),
-    "deep": (lambda r: '{"schema": "neural-style/picture", "x": ' + "[" * 100000, "damaged"),
+    "deep": (lambda r: '{"schema": "neural-style/image", "x": ' + "[" * 100000, "damaged"),
     "no version": (lambda r: change(r, "version", to=KeyError), "damaged .*version"),
     "version is text": (lambda r: change(r, "version", to="1"), "damaged"),
     "later": (lambda r: change(r, "version", to=2), "are of version 2, this program knows 1; use a later neural-style"),
-    "other schema": (lambda r: change(r, "schema", to="neural-style/picture/x"), "not a record of a picture"),
+    "other schema": (lambda r: change(r, "schema", to="neural-style/image/x"), "not a record of an image"),
     "no seed": (lambda r: change(r, "seed", to=KeyError), "the record has no seed"),
     "no digest": (lambda r: change(r, "content", "sha256", to=KeyError), "content has no sha256"),
     "steps are true": (lambda r: change(r, "steps", to=True), "steps is of the wrong kind"),
     "found is 1": (lambda r: change(r, "weights", "found", to=1), "found is of the wrong kind"),
-    "file is null": (lambda r: change(r, "style", "file", to=None), "file is of the wrong kind"),
+    "file is null": (lambda r: change(r, "styles", 0, "file", to=None), "file is of the wrong kind"),
     "size": (lambda r: change(r, "size", to=[3, "x"]), "size is of the wrong kind"),
     "setting is text": (lambda r: change(r, "settings", "learning_rate", to="fast"), "damaged"),
     "setting is a dict": (lambda r: change(r, "settings", "model", to={}), "model is of the wrong kind"),
-    "setting makes no sense": (lambda r: change(r, "settings", "learning_rate", to=-1), "learning rate is -1"),
-    "escape": (lambda r: change(r, "style", "file", to="\x1b[2Jx"), "control characters"),
+    "setting makes no sense": (lambda r: change(r, "settings", "learning_rate", to=-1), "`learning_rate` is -1"),
+    "escape": (lambda r: change(r, "styles", 0, "file", to="\x1b[2Jx"), "control characters"),
     "line": (lambda r: change(r, "program", to="1\nrm -rf"), "control characters"),
-    "half a character": (lambda r: change(r, "style", "file", to="\udc80"), "control characters"),
+    "half a character": (lambda r: change(r, "styles", 0, "file", to="\udc80"), "control characters"),
     "escape in a name": (lambda r: change(r, "settings", "x\n", to=1), "control characters"),
 }
 
@@ -202,12 +215,12 @@ def test_pictures_of_others(tmp_path):
 
 def test_a_comment_in_another_code(tmp_path):
     exif = Image.Exif()
-    exif[0x8769] = {0x9286: b"UNICODE\0" + "neural-style/picture".encode("utf-16")}
+    exif[0x8769] = {0x9286: b"UNICODE\0" + "neural-style/image".encode("utf-16")}
     Image.fromarray(PIXELS).save(str(tmp_path / "o.jpg"), exif=exif.tobytes())
     assert read_metadata(tmp_path / "o.jpg") == {}
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_files_that_cannot_be_read(tmp_path, vgg19_file):
     with pytest.raises(ImageError, match="there is no such file"):
         read_metadata(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("no picture")
@@ -218,16 +231,19 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ImageError, match="damaged"):
         read_metadata(tmp_path / "cut.png")
     with pytest.raises(ImageError, match="none.png: cannot be read"):
-        provenance.describe_run(RECIPE, 0, None, {}, tmp_path / "none.png", tmp_path / "none.png")
+        provenance.describe_run(make_job(tmp_path / "none.png", tmp_path / "none.png"), vgg19_file)
 
 
 def test_every_picture_of_a_run_carries_its_settings(pictures, vgg19_file, tmp_path):
     recipe = get_recipe("mxnet-0.7").override(max_long_edge=40, max_steps=3, save_every=2, stop_eps=0.0)
     inputs = [str(pictures / name) for name in ("content.png", "style.png")]
     output = str(tmp_path / "o.png")
-    repaint(*inputs, Outputs.beside(output), recipe, weights=vgg19_file, gpu=-1, seed=4, initial=inputs[1])
+    styles = [StyleFile(inputs[1], 2.0), StyleFile(inputs[0], 1.0, 1.5)]
+    job = Job(inputs[0], styles, Outputs.beside(output), recipe, inputs[1], str(vgg19_file), 4, Compute(gpu=-1))
+    run_job(job)
     last, way = provenance.read_record(output), provenance.read_record(tmp_path / "tmp_2.png")
     assert (last["steps"], last["stop"], last["size"]) == (3, "STEP_LIMIT", [40, 32])
     assert dict(last, steps=2, stop=None) == way
-    assert (last["seed"], last["gpu"], last["initial"]["file"]) == (4, -1, inputs[1])
-    assert provenance.recall_recipe(last) == (recipe, {})
+    assert (last["seed"], last["compute"]["gpu"], last["start"]["file"]) == (4, -1, inputs[1])
+    assert [(s["file"], s["weight"], s["scale"]) for s in last["styles"]] == [(inputs[1], 2, 1), (inputs[0], 1, 1.5)]
+    assert read_recipe(last) == (recipe, {})

@@ -13,10 +13,14 @@ import pytest
 
 from neural_style.cli.main import main
 from neural_style.jobs import trace as trace_module
-from neural_style.jobs.job import Outputs, repaint
+from neural_style.jobs.job import Job
+from neural_style.jobs.observers import Observer
+from neural_style.jobs.outputs import Outputs
 from neural_style.jobs.provenance import describe_run
+from neural_style.jobs.running import run_job
 from neural_style.jobs.trace import Trace
 from neural_style.recipes.presets import get_recipe
+from neural_style.transfer.compute import Compute
 from neural_style.transfer.run import Step, StopReason
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "trace.md").read_text(encoding="utf-8")
@@ -43,7 +47,12 @@ class Clock:
 
 @pytest.fixture
 def run(pictures, vgg19_file):
-    return describe_run(RECIPE, 3, -1, vgg19_file, pictures / "content.png", pictures / "style.png")
+    return describe_run(make_job(pictures, vgg19_file, Outputs.beside("o.png")), vgg19_file)
+
+
+def make_job(pictures, vgg19_file, outputs, recipe=RECIPE):
+    content, style = (str(pictures / name) for name in ("content.png", "style.png"))
+    return Job(content, (style,), outputs, recipe, weights=str(vgg19_file), seed=3, compute=Compute(gpu=-1))
 
 
 def read(path):
@@ -52,11 +61,14 @@ def read(path):
 
 def test_a_run_leaves_everything_in_it(pictures, vgg19_file, tmp_path):
     steps = []
-    outputs = Outputs.beside(str(tmp_path / "o.png")).telling(trace=str(tmp_path / "t.json"))
+    outputs = Outputs.beside(str(tmp_path / "o.png")).with_report(trace=str(tmp_path / "t.json"))
     inputs = [str(pictures / name) for name in ("content.png", "style.png")]
-    result = repaint(
-        *inputs, outputs, RECIPE, weights=vgg19_file, gpu=-1, seed=3, callback=lambda step, *_: steps.append(step)
-    )
+
+    class Collect(Observer):
+        def step(self, step, run):
+            steps.append(step)
+
+    result = run_job(make_job(pictures, vgg19_file, outputs), [Collect()])
     told = read(tmp_path / "t.json")
     assert [row.pop("seconds") > 0 for row in told["steps"]] == [True] * 5
     assert told["steps"] == [vars(step) for step in result.history] and len(steps) == 5
@@ -113,15 +125,14 @@ def test_a_run_that_was_resumed_tells_of_all_its_steps(pictures, vgg19_file, tmp
 
 
 def test_the_step_that_converged_is_in_it(pictures, vgg19_file, tmp_path):
-    outputs = Outputs.beside(str(tmp_path / "o.png")).telling(trace=str(tmp_path / "t.json"))
-    recipe = RECIPE.override(stop_eps=10.0)
-    repaint(str(pictures / "content.png"), str(pictures / "style.png"), outputs, recipe, weights=vgg19_file, gpu=-1)
+    outputs = Outputs.beside(str(tmp_path / "o.png")).with_report(trace=str(tmp_path / "t.json"))
+    run_job(make_job(pictures, vgg19_file, outputs, RECIPE.override(stop_eps=10.0)))
     told = read(tmp_path / "t.json")
     assert (len(told["steps"]), told["stop"]) == (1, "CONVERGED")
 
 
 def test_every_key_is_documented(run, tmp_path):
-    trace = Trace(tmp_path / "t.json", run, RECIPE.sources)
+    trace = Trace(tmp_path / "t.json", run, RECIPE)
     trace.add_step(step(1), Image())
     trace.finish(StopReason.STEP_LIMIT, "o.png")
     told = trace.read()
@@ -136,7 +147,7 @@ def test_every_key_is_documented(run, tmp_path):
 
 def test_the_file_is_written_after_the_first_step_and_then_now_and_then(run, tmp_path, monkeypatch):
     clock, path = Clock(), tmp_path / "t.json"
-    trace = Trace(path, run, {}, clock)
+    trace = Trace(path, run, RECIPE, clock)
     clock.now += 3.5
     assert not path.exists()
     trace.add_step(step(1), Image())
@@ -154,7 +165,7 @@ def test_the_file_is_written_after_the_first_step_and_then_now_and_then(run, tmp
 
 
 def test_no_bound_is_null(run, tmp_path):
-    trace = Trace(tmp_path / "t.json", run, {})
+    trace = Trace(tmp_path / "t.json", run, RECIPE)
     trace.add_step(step(1, clip_norm=float("inf")), Image())
     trace.write()
     assert (
@@ -165,7 +176,7 @@ def test_no_bound_is_null(run, tmp_path):
 
 def test_slow_writing_becomes_rare(run, tmp_path, monkeypatch):
     clock, written = Clock(), []
-    trace = Trace(tmp_path / "t.json", run, {}, clock)
+    trace = Trace(tmp_path / "t.json", run, RECIPE, clock)
 
     def write(path, data):
         written.append(clock.now)
@@ -186,7 +197,7 @@ def test_a_disk_that_fills_up_does_not_end_the_run(run, tmp_path, monkeypatch, c
         raise OSError(errno.ENOSPC, "No space left on device")
 
     clock = Clock()
-    trace = Trace(tmp_path / "t.json", run, {}, clock)
+    trace = Trace(tmp_path / "t.json", run, RECIPE, clock)
     monkeypatch.setattr(trace_module, "write_whole", fail)
     trace.add_step(step(1), Image())
     trace.update()

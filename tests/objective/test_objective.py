@@ -8,8 +8,7 @@ from neural_style._mxnet import mx
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import Objective, required_parameters
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.compute import available
-from neural_style.transfer.inputs import Pictures
+from neural_style.transfer.inputs import Inputs, Style
 
 TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 STYLES = ("relu1_1", "relu2_1", "relu3_1")
@@ -36,16 +35,15 @@ class Case:
         rng = np.random.RandomState(4)
         content, style = (rng.randint(0, 256, size + (3,)).astype("uint8") for size in ((34, 48), (50, 40)))
         self.recipe = recipe
-        parameters = random_parameters(required_parameters(recipe))
+        parameters = random_parameters(required_parameters(recipe.losses))
         self.network = NumpyVGG(TINY.blocks, parameters)
         self.weights = {name: mx.nd.array(value) for name, value in parameters.items()}
-        self.pictures = Pictures(content, style, None, recipe)
-        self.image = mx.nd.array(0.5 * self.pictures.content + 10 * rng.standard_normal((1, 3, 34, 48)))
+        self.inputs = Inputs(content, [Style(style)], None, recipe)
+        self.image = mx.nd.array(0.5 * self.inputs.content + 10 * rng.standard_normal((1, 3, 34, 48)))
 
     def evaluate(self, tile_size=0):
-        objective = Objective(
-            self.recipe, self.weights, self.pictures, self.image, available(self.image.context), tile_size
-        )
+        content, styles = self.inputs.content, self.inputs.styles
+        objective = Objective(self.recipe.losses, self.weights, content, styles, self.image, 10**10, tile_size)
         evaluation = objective.evaluate()
         losses = evaluation.values.asnumpy()[:-1] * objective.factors
         return dict(zip(objective.names, losses)), evaluation.gradient.asnumpy()
@@ -53,14 +51,14 @@ class Case:
     def expect(self):
         here, content, style = (
             self.network.forward(np.asarray(array, np.float64)[0])
-            for array in (self.image.asnumpy(), self.pictures.content, self.pictures.style)
+            for array in (self.image.asnumpy(), self.inputs.content, self.inputs.styles[0][0])
         )
-        measure = gram_per_position if self.recipe.style_statistic == "gram" else moments
+        measure = gram_per_position if self.recipe.losses.style_statistic == "gram" else moments
         losses = {}
         for layer, share in zip(STYLES, SHARES):
             pairs = list(zip(measure(here[layer]), measure(style[layer])))
             losses[f"style_{layer}"] = share * np.mean([relative(*pair) for pair in pairs])
-        losses["content_relu2_2"] = self.recipe.content_weight * relative(here["relu2_2"], content["relu2_2"])
+        losses["content_relu2_2"] = self.recipe.losses.content_weight * relative(here["relu2_2"], content["relu2_2"])
         return losses
 
 
@@ -83,7 +81,7 @@ def relative(one, two):
 def test_losses_are_numpys_whatever_the_styles_size(statistic, scale, style_size, tile_size):
     case = Case(of_recipe(style_statistic=statistic, style_scale=scale, style_size=style_size))
     size = np.multiply((48, 38.4) if style_size == "own" else (34, 48), scale)
-    assert abs(size - case.pictures.style.shape[2:]).max() <= 1
+    assert abs(size - case.inputs.styles[0][0].shape[2:]).max() <= 1
     losses, _ = case.evaluate(tile_size)
     for name, expected in case.expect().items():
         assert losses[name] == pytest.approx(expected, rel=1e-4)
@@ -91,7 +89,7 @@ def test_losses_are_numpys_whatever_the_styles_size(statistic, scale, style_size
 
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_tiles_make_the_gradient_of_the_whole(statistic, adaptive):
-    case = Case(of_recipe(style_statistic=statistic, adaptive=adaptive, style_scale=1.3))
+    case = Case(of_recipe(style_statistic=statistic, optimizer="adam", adaptive=adaptive, style_scale=1.3))
     (losses, whole), (in_tiles, tiled) = case.evaluate(), case.evaluate(tile_size=8)
     assert losses == pytest.approx(in_tiles, rel=1e-4)
     assert np.linalg.norm(tiled - whole) < 1e-4 * np.linalg.norm(whole)

@@ -54,11 +54,11 @@ def test_which_terms_need_to_know_their_targets():
 
 def test_moments_go_with_the_relative_norm_alone():
     recipe = get_recipe("mxnet-0.7").override(style_statistic="moments")
-    with pytest.raises(SettingsError, match="moments has no style norm 'mean-per-position'; use --style-norm relative"):
-        make_terms(recipe)
-    assert {term.statistic for term in make_terms(recipe.override(style_norm="relative"))} == {"moments", "gram"}
+    with pytest.raises(SettingsError, match="`style_norm` mean-per-position does not fit .* moments; set it to relative"):
+        make_terms(recipe.losses)
+    assert {term.statistic for term in make_terms(recipe.override(style_norm="relative").losses)} == {"moments", "gram"}
     with pytest.raises(SettingsError, match="unknown style statistic 'median'; choose from gram, moments"):
-        make_terms(recipe.override(style_statistic="median"))
+        make_terms(recipe.override(style_statistic="median").losses)
 
 
 def test_every_norm_is_covered():

@@ -17,6 +17,8 @@ from neural_style.cli import compare
 from neural_style.cli.main import main
 from neural_style.errors import DependencyError, OutputError
 from neural_style.images.saving import save_image
+from neural_style.jobs.job import Job
+from neural_style.jobs.outputs import Outputs
 from neural_style.jobs.provenance import describe_run
 from neural_style.jobs.trace import Trace
 from neural_style.metrics.similarity import compare_pictures, reconcile
@@ -63,7 +65,8 @@ def make(tmp_path, vgg19_file):
 
     def make(steps, every, names=("content.png", "style.png"), change=lambda number: {}):
         inputs = [flat(tmp_path / name, 200 + 50 * i) for i, name in enumerate(names)]
-        trace = Trace(tmp_path / "trace.json", describe_run(RECIPE, 0, -1, vgg19_file, *inputs), RECIPE.sources)
+        job = Job(inputs[0], inputs[1:], Outputs.beside("o.png"), RECIPE)
+        trace = Trace(tmp_path / "trace.json", describe_run(job, vgg19_file), RECIPE)
         for number in range(1, steps + 1):
             trace.add_step(step(number, **change(number)), Device())
             if number % every == 0:
@@ -211,7 +214,7 @@ def test_the_plots_show_the_data(make, browse, tmp_path):
 
 
 def test_a_pyramid_and_lbfgs(make, browse, tmp_path, monkeypatch):
-    monkeypatch.setitem(globals(), "RECIPE", RECIPE.override(optimizer="lbfgs", pyramid=(3, 2)))
+    monkeypatch.setitem(globals(), "RECIPE", RECIPE.override(optimizer="lbfgs", clip_gradient=False, pyramid=(3, 2)))
     trace = make(steps=8, every=4, change=lambda number: dict(level=(0, 0, 0, 1, 1, 2, 2, 2)[number - 1]))
     pages.write_run_report(tmp_path / "r.html", trace)
     driver = browse(tmp_path / "r.html")

@@ -43,11 +43,11 @@ def test_minus_one_is_the_cpu():
 @pytest.mark.parametrize(
     "cuda, gpus, kernels, wanted, message",
     [
-        (False, 0, True, 0, "--gpu 0: this MXNet .* is built for the CPU only; install one of its CUDA builds"),
-        (True, 0, True, 0, "--gpu 0: there is no such device, MXNet finds no GPU; --gpu -1 is the CPU"),
-        (True, 1, True, 1, "--gpu 1: there is no such device, MXNet finds only GPU 0;"),
-        (True, 4, True, 4, "--gpu 4: there is no such device, MXNet finds only GPUs 0 to 3;"),
-        (True, 1, False, 0, r"--gpu 0: MXNet .* cannot run on this device \(CUDA: no kernel image .*up to 8.6"),
+        (False, 0, True, 0, "`gpu` 0: this MXNet .* is built for the CPU only; install one of its CUDA builds"),
+        (True, 0, True, 0, "`gpu` 0: there is no such device, MXNet finds no GPU; use -1, the CPU"),
+        (True, 1, True, 1, "`gpu` 1: there is no such device, MXNet finds only GPU 0;"),
+        (True, 4, True, 4, "`gpu` 4: there is no such device, MXNet finds only GPUs 0 to 3;"),
+        (True, 1, False, 0, r"`gpu` 0: MXNet .* cannot run on this device \(CUDA: no kernel image .*up to 8.6"),
     ],
 )
 def test_a_gpu_that_cannot_be_had_is_an_error_that_says_why(machine, cuda, gpus, kernels, wanted, message):
@@ -69,7 +69,7 @@ def test_a_gpu_that_works_is_taken(machine):
         (False, 0, True, "computing on the CPU: MXNet finds no GPU"),
         (True, 0, True, "computing on the CPU: MXNet finds no GPU"),
         (True, 1, True, "computing on GPU 0"),
-        (True, 1, False, "computing on the CPU: --gpu 0: MXNet"),
+        (True, 1, False, "computing on the CPU: `gpu` 0: MXNet"),
     ],
 )
 def test_the_choice_is_logged_in_one_line(machine, caplog, cuda, gpus, kernels, line):
@@ -91,11 +91,11 @@ def test_a_cuda_build_without_a_driver_counts_no_gpus(machine, monkeypatch):
 
 @pytest.mark.gpu
 def test_a_run_on_the_gpu_is_near_the_one_on_the_cpu(pictures, vgg19_file):
-    from neural_style import get_recipe, read_image, stylize
+    from neural_style import Compute, get_recipe, read_image, stylize
 
     content, style = (read_image(pictures / name) for name in ("content.png", "style.png"))
     recipe = get_recipe("mxnet-0.7").override(max_long_edge=64, max_steps=10, save_every=0, stop_eps=0)
-    on_cpu, on_gpu = (stylize(content, style, recipe, weights=vgg19_file, gpu=gpu) for gpu in (-1, 0))
+    on_cpu, on_gpu = (stylize(content, style, recipe, weights=vgg19_file, compute=Compute(gpu)) for gpu in (-1, 0))
     for cpu, gpu in zip(on_cpu.history, on_gpu.history):
         assert gpu.loss == pytest.approx(cpu.loss, rel=1e-2)
         assert gpu.relative_change == pytest.approx(cpu.relative_change, rel=1e-2)

@@ -16,8 +16,9 @@ from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.representations import loss_symbol, represent
 from neural_style.objective.terms import FixedWeighting, Term
 from neural_style.objective.tiling import TiledLossExecutor, read_tiled
-from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.recipes.presets import get_recipe
 from neural_style.transfer import compute
+from neural_style.transfer.compute import Compute
 from neural_style.transfer.stylize import stylize
 
 LOWRANK = replace(ARCHITECTURES["vgg16-lowrank"], ranks=((16, 16),) * 12)
@@ -134,16 +135,15 @@ def test_a_run_in_bf16_goes_where_one_in_float32_goes(computes, parameters):
     )
     recipe = recipe.override(max_steps=4, stop_eps=0.0, initial="content")
     results = {
-        kind: stylize(content, style, recipe.override(precision=kind), weights=parameters, gpu=-1)
+        kind: stylize(content, style, recipe, weights=parameters, compute=Compute(-1, precision=kind))
         for kind in ("float32", "bf16")
     }
-    assert results["bf16"].recipe.precision == "bf16"
-    start = stylize(content, style, recipe.override(max_steps=0), weights=parameters, gpu=-1).image
-    assert 0 < relative(results["bf16"].image - start, results["float32"].image - start) < 0.2
+    start = stylize(content, style, recipe.override(max_steps=0), weights=parameters, compute=Compute(-1)).canvas
+    assert 0 < relative(results["bf16"].canvas - start, results["float32"].canvas - start) < 0.2
 
 
-def test_recipes_stay_in_float32_unless_asked():
-    assert {recipe.precision for recipe in RECIPES.values()} == {"float32"}
+def test_everything_stays_in_float32_unless_asked():
+    assert Compute().precision == "float32"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_bf16_that_cannot_be_computed_is_one_line(monkeypatch):
     with pytest.raises(DeviceError) as error:
         compute.choose_precision("bf16", mx.cpu())
     message = str(error.value)
-    assert message.startswith("--precision bf16: ") and "could not create a primitive" in message
+    assert message.startswith("`precision` bf16: ") and "could not create a primitive" in message
     assert "AVX-512" in message and "\n" not in message
 
 
@@ -192,7 +192,5 @@ def test_the_processors_flags_are_read(tmp_path):
 
 
 def test_an_unknown_precision():
-    recipe = get_recipe("mxnet-0.7").override(precision="float8")
-    content = np.zeros((48, 48, 3), "uint8")
     with pytest.raises(SettingsError, match="unknown precision 'float8'; choose from float32, bf16, auto"):
-        stylize(content, content, recipe, gpu=-1)
+        Compute(precision="float8")

@@ -1,6 +1,5 @@
 """The loop itself, on a small network; that its numbers are the originals' is shown in test_golden."""
 
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +12,13 @@ from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import required_parameters
-from neural_style.optimizers import OPTIMIZERS
 from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.recipes.recipe import OPTIMIZERS
+from neural_style.transfer.compute import Compute
 from neural_style.transfer.run import StopReason
-from neural_style.transfer.stylize import stylize
+from neural_style.transfer.stylize import begin, stylize
 
+CPU = Compute(gpu=-1)
 TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 RECIPE = get_recipe("mxnet-0.7").override(
     content_layers=("relu2_2",),
@@ -36,7 +37,7 @@ def tiny(monkeypatch):
 
 @pytest.fixture
 def weights():
-    return {n: mx.nd.array(v) for n, v in random_parameters(required_parameters(recipe())).items()}
+    return {n: mx.nd.array(v) for n, v in random_parameters(required_parameters(recipe().losses)).items()}
 
 
 @pytest.fixture
@@ -54,7 +55,11 @@ def recipe(**settings):
 
 
 def run(content, style, weights, settings=None, **more):
-    return stylize(content, style, recipe(**(settings or {})), weights=weights, gpu=-1, **more)
+    return stylize(content, style, recipe(**(settings or {})), weights=weights, **{"compute": CPU, **more})
+
+
+def begun(content, style, weights, settings=None, **more):
+    return begin(content, style, recipe(**(settings or {})), weights=weights, **{"compute": CPU, **more})
 
 
 def test_the_losses_of_the_first_step_are_numpys(content, style, weights):
@@ -64,7 +69,7 @@ def test_the_losses_of_the_first_step_are_numpys(content, style, weights):
     image, target = (to_network(resize(picture, (12, 20)))[0].astype(np.float64) for picture in (content, style))
     activations, targets = vgg.forward(image), vgg.forward(target)
     assert step.losses["content_relu2_2"] == 0
-    for layer in RECIPE.style_layers:
+    for layer in RECIPE.losses.style_layers:
         channels, height, width = activations[layer].shape
         loss = ((gram(activations[layer]) - gram(targets[layer])) ** 2).sum() / (channels**2 * height * width)
         assert step.losses[f"style_{layer}"] == pytest.approx(loss, rel=1e-4)
@@ -85,12 +90,12 @@ def test_the_loss_falls(content, style, weights):
 def test_steps_tell_what_was_done(content, style, weights, clip_gradient):
     images = []
     settings = dict(max_steps=4, clip_gradient=clip_gradient, stop_eps=0.0, learning_rate=1e-7)
-    result = run(content, style, weights, settings, callback=lambda step, image: images.append(image.asnumpy()))
+    result = run(content, style, weights, settings, watch=lambda step, run: images.append(run.canvas.asnumpy()))
     assert [step.number for step in result.history] == [1, 2, 3, 4]
     for before, after, step in zip(images, images[1:], result.history[1:]):
         change = np.linalg.norm(before.astype(float) - after) / np.linalg.norm(after.astype(float))
         assert step.relative_change == pytest.approx(change, rel=1e-4)
-    np.testing.assert_array_equal(result.image, images[-1])
+    np.testing.assert_array_equal(result.canvas, images[-1])
     assert [step.learning_rate for step in result.history] == [1e-7] * 4
     assert result.reason is StopReason.STEP_LIMIT
 
@@ -101,7 +106,7 @@ def test_gradients_are_shortened_to_the_number_of_elements(content, style, weigh
     mx.random.seed(0)
     start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
     assert result.history[0].gradient_norm > 720
-    assert np.linalg.norm(result.image - start) == pytest.approx(0.001 * 720, rel=1e-4)
+    assert np.linalg.norm(result.canvas - start) == pytest.approx(0.001 * 720, rel=1e-4)
 
 
 def test_a_gradient_that_is_not_shortened_is_as_long_as_told(content, style, weights):
@@ -111,7 +116,7 @@ def test_a_gradient_that_is_not_shortened_is_as_long_as_told(content, style, wei
     start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
     norm = result.history[0].gradient_norm
     assert norm > 720
-    assert np.linalg.norm(result.image - start) == pytest.approx(1e-7 * norm, rel=1e-3)
+    assert np.linalg.norm(result.canvas - start) == pytest.approx(1e-7 * norm, rel=1e-3)
 
 
 def test_short_gradients_are_left_alone(content, style, weights):
@@ -121,7 +126,7 @@ def test_short_gradients_are_left_alone(content, style, weights):
     start = mx.random.uniform(-0.1, 0.1, (1, 3, 12, 20)).asnumpy()
     norm = result.history[0].gradient_norm
     assert norm < 720
-    assert np.linalg.norm(result.image - start) == pytest.approx(0.001 * norm, rel=1e-3)
+    assert np.linalg.norm(result.canvas - start) == pytest.approx(0.001 * norm, rel=1e-3)
 
 
 def test_it_stops_when_the_change_is_small(content, style, weights):
@@ -136,12 +141,12 @@ def test_it_stops_when_the_change_is_small(content, style, weights):
 def test_values_that_are_not_finite_stop_it_and_the_last_good_image_is_kept(content, style, weights):
     images = []
 
-    def watch(step, image):
-        images.append(image.asnumpy())
+    def watch(step, run):
+        images.append(run.canvas.asnumpy())
         if step.number == 3:
-            image[:] = np.inf  # as an update that overflowed would leave it
+            run.canvas[:] = np.inf  # as an update that overflowed would leave it
 
-    result = run(content, style, weights, callback=watch)
+    result = run(content, style, weights, watch=watch)
     assert result.reason is StopReason.NOT_FINITE
     assert len(result.history) == 3
 
@@ -150,36 +155,36 @@ def test_values_that_are_not_finite_stop_it_and_the_last_good_image_is_kept(cont
 def test_an_absurd_learning_rate_keeps_the_last_good_image(content, style, weights, rate):
     images = []
     settings = dict(learning_rate=rate, max_steps=50)
-    result = run(content, style, weights, settings, callback=lambda step, image: images.append(image.asnumpy()))
+    result = run(content, style, weights, settings, watch=lambda step, run: images.append(run.canvas.asnumpy()))
     assert result.reason is StopReason.NOT_FINITE
-    assert np.isfinite(result.image).all() and len(images) == len(result.history) < 50
+    assert np.isfinite(result.canvas).all() and len(images) == len(result.history) < 50
     if images:
-        np.testing.assert_array_equal(result.image, images[-1])
+        np.testing.assert_array_equal(result.canvas, images[-1])
 
 
 def test_interrupting_finishes_the_step(content, style, weights):
-    interrupt, images = threading.Event(), []
+    images = []
 
-    def watch(step, image):
-        images.append(image.asnumpy())
+    def watch(step, run):
+        images.append(run.canvas.asnumpy())
         if step.number == 2:
-            interrupt.set()
+            run.stop()
 
-    result = run(content, style, weights, interrupt=interrupt, callback=watch)
+    result = run(content, style, weights, watch=watch)
     assert result.reason is StopReason.INTERRUPTED
     assert len(result.history) == 2
-    np.testing.assert_array_equal(result.image, images[1])
+    np.testing.assert_array_equal(result.canvas, images[1])
 
 
 def test_interrupting_before_the_first_step_takes_none(content, style, weights):
-    interrupt = threading.Event()
-    interrupt.set()
-    result = run(content, style, weights, interrupt=interrupt)
-    assert result.reason is StopReason.INTERRUPTED and result.history == []
+    one = begun(content, style, weights)
+    one.stop()
+    assert one.state() is None and list(one) == []
+    assert one.result.reason is StopReason.INTERRUPTED and one.result.history == []
 
 
 def test_a_seed_repeats_a_run_and_another_changes_it(content, style, weights):
-    first, again, other = (run(content, style, weights, seed=seed).image for seed in (3, 3, 4))
+    first, again, other = (run(content, style, weights, seed=seed).canvas for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -187,24 +192,24 @@ def test_a_seed_repeats_a_run_and_another_changes_it(content, style, weights):
 def test_without_a_seed_the_generator_is_left_alone(content, style, weights):
     mx.random.seed(3)
     np.testing.assert_array_equal(
-        run(content, style, weights, seed=None).image, run(content, style, weights, seed=3).image
+        run(content, style, weights, seed=None).canvas, run(content, style, weights, seed=3).canvas
     )
 
 
 def test_no_steps_give_the_start(content, style, weights):
     result = run(content, style, weights, dict(max_steps=0, initial="content", remove_noise=0.0))
     assert result.reason is StopReason.STEP_LIMIT
-    np.testing.assert_array_equal(result.image, to_network(resize(content, (12, 20))))
-    np.testing.assert_array_equal(result.picture, from_network(result.image))
+    np.testing.assert_array_equal(result.canvas, to_network(resize(content, (12, 20))))
+    np.testing.assert_array_equal(result.image, from_network(result.canvas))
 
 
 def test_it_starts_from_a_picture(content, style, weights):
-    result = run(content, style, weights, dict(max_steps=0), initial=style)
-    np.testing.assert_array_equal(result.image, to_network(resize(style, (12, 20))))
+    result = run(content, style, weights, dict(max_steps=0), start=style)
+    np.testing.assert_array_equal(result.canvas, to_network(resize(style, (12, 20))))
 
 
 def test_an_unknown_start_is_named(content, style, weights):
-    with pytest.raises(SettingsError, match="initial is 'zeros'; it must be one of noise, content"):
+    with pytest.raises(SettingsError, match="`initial` is 'zeros'; it must be one of noise, content"):
         run(content, style, weights, dict(initial="zeros"))
 
 
@@ -222,29 +227,29 @@ def test_a_part_without_weight_has_no_effect(content, style, weights, nothing):
     changed = dict(content=content, style=style)
     changed[nothing] = other
     second = run(weights=weights, settings=settings, **changed)
-    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.canvas, second.canvas)
 
 
 def test_a_picture_too_small_for_the_network_is_told_the_least_size(style, weights):
     long = np.zeros((2, 20, 3), "uint8")
     with pytest.raises(ImageError, match=r"20 x 2 pixels, too small .* must be at least 4 pixels"):
         run(long, style, weights)
-    assert run(np.zeros((4, 20, 3), "uint8"), style, weights, dict(max_steps=1)).image.shape == (1, 3, 4, 20)
+    assert run(np.zeros((4, 20, 3), "uint8"), style, weights, dict(max_steps=1)).canvas.shape == (1, 3, 4, 20)
 
 
 def test_an_unknown_model_is_named(content, style):
     with pytest.raises(SettingsError, match="unknown model 'vgg20'"):
-        stylize(content, style, RECIPE.override(model="vgg20"), gpu=-1)
+        stylize(content, style, RECIPE.override(model="vgg20"), compute=CPU)
 
 
 def test_a_network_whose_weights_are_not_here_has_a_stand_in(content, style, lowrank_alone):
     settings = get_recipe("mxnet-0.7").override(max_long_edge=40, max_steps=1)
-    result = stylize(content, style, settings, gpu=-1)
+    result = stylize(content, style, settings, compute=CPU)
     assert result.recipe == settings.override(model="vgg16-lowrank") and len(result.history) == 1
     assert result.recipe.sources["model"] == "stands in for vgg19, whose weights are not installed"
     for named in ("vgg16", "vgg19"):
         with pytest.raises(WeightsError, match=f"no weights '{named}'"):
-            stylize(content, style, settings.override(model=named), gpu=-1)
+            stylize(content, style, settings.override(model=named), compute=CPU)
 
 
 def test_parameters_are_checked_also_when_they_are_handed_over(content, style, weights):
@@ -281,18 +286,18 @@ def test_the_package_gives_its_interface_without_importing_mxnet_first():
 def test_a_pyramid_goes_from_small_to_large_and_carries_the_image_over(content, style, weights):
     images = []
     settings = dict(max_long_edge=48, pyramid=(2, 3), pyramid_factor=2.0, max_steps=2, initial="content")
-    result = run(content, style, weights, settings, callback=lambda step, image: images.append(image.asnumpy()))
+    result = run(content, style, weights, settings, watch=lambda step, run: images.append(run.canvas.asnumpy()))
     assert [step.level for step in result.history] == [0, 0, 1, 1, 1, 2, 2]
     assert [step.number for step in result.history] == [1, 2, 3, 4, 5, 6, 7]
     assert [image.shape[2:] for image in images] == [(7, 12)] * 2 + [(14, 24)] * 3 + [(28, 48)] * 2
     # The same levels by hand, each from the picture before.
-    alone = run(content, style, weights, dict(max_long_edge=12, max_steps=2, initial="content")).image
+    alone = run(content, style, weights, dict(max_long_edge=12, max_steps=2, initial="content")).canvas
     np.testing.assert_array_equal(alone, images[1])
     step = images[2] - resize_image(images[1], (14, 24))
     assert np.linalg.norm(step) / np.linalg.norm(images[2]) == pytest.approx(
         result.history[2].relative_change, rel=1e-3
     )
-    assert result.image.shape == (1, 3, 28, 48) and result.reason is StopReason.STEP_LIMIT
+    assert result.canvas.shape == (1, 3, 28, 48) and result.reason is StopReason.STEP_LIMIT
 
 
 def test_pictures_too_small_for_the_network_are_left_out_of_a_pyramid(content, style, weights):
@@ -301,28 +306,27 @@ def test_pictures_too_small_for_the_network_are_left_out_of_a_pyramid(content, s
 
 
 def test_a_pyramid_that_is_interrupted_gives_a_picture_of_the_full_size(content, style, weights):
-    interrupt = threading.Event()
     settings = dict(max_long_edge=48, pyramid=(2,), max_steps=2)
-    result = run(content, style, weights, settings, interrupt=interrupt, callback=lambda *_: interrupt.set())
-    assert result.reason is StopReason.INTERRUPTED and result.image.shape == (1, 3, 28, 48)
+    result = run(content, style, weights, settings, watch=lambda step, run: run.stop())
+    assert result.reason is StopReason.INTERRUPTED and result.canvas.shape == (1, 3, 28, 48)
+    assert result.image.shape == (28, 48, 3)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("at", [1, 4, 7])
 def test_a_run_goes_on_bit_for_bit_from_any_step(content, style, weights, optimizer, at):
     states = []
-    settings = dict(
-        optimizer=optimizer,
-        clip_gradient=optimizer != "lbfgs",
-        max_steps=6,
-        pyramid=(3,),
-        schedule_delay=2,
-        learning_rate=0.01,
-    )
+    settings = dict(optimizer=optimizer, clip_gradient=optimizer != "lbfgs", max_steps=6, pyramid=(3,))
     settings.update(max_long_edge=32)
-    whole = run(content, style, weights, settings, keep=lambda step, snapshot: states.append(snapshot()))
-    resumed = run(content, style, weights, settings, resume=states[at])
-    np.testing.assert_array_equal(resumed.image, whole.image)
+    if optimizer != "lbfgs":
+        settings.update(learning_rate=0.01)
+    if optimizer in ("sgd", "nag", "adam"):
+        settings.update(schedule_delay=2)
+    whole = run(content, style, weights, settings, watch=lambda step, run: states.append(run.state()))
+    with begun(content, style, weights, settings, resume=states[at]) as again:
+        assert len(list(again)) == 9 - at - 1
+    resumed = again.result
+    np.testing.assert_array_equal(resumed.canvas, whole.canvas)
     assert [step.loss for step in resumed.history] == [step.loss for step in whole.history]
     assert resumed.reason is whole.reason
 
@@ -333,14 +337,14 @@ def test_a_run_goes_on_bit_for_bit_from_any_step(content, style, weights, optimi
         (
             "x.h\nMXNetError: Failed to allocate CPU Memory",
             0,
-            r" whole \(Failed to .* Memory\); try --tile-size 20",
+            r" whole \(Failed to .* Memory\); set `tile_size` to 20",
         ),
         (
             "cudaMalloc failed: out of memory",
             16,
-            r" in tiles of 16 pixels \(.* memory\); try --tile-size 16",
+            r" in tiles of 16 pixels \(.* memory\); set `tile_size` to 16",
         ),
-        (MemoryError(), 0, r" whole \(allocation failed\); try --tile-size 20"),
+        (MemoryError(), 0, r" whole \(allocation failed\); set `tile_size` to 20"),
     ],
     ids=["CPU", "GPU", "Python"],
 )
@@ -354,7 +358,7 @@ def test_an_allocation_that_fails_is_one_line_with_the_flag_that_helps(
 
     monkeypatch.setattr("neural_style.objective.objective.Objective.evaluate", fail)
     with pytest.raises(SettingsError, match="not enough memory to compute 40 x 24 pixels" + line):
-        run(content, style, weights, dict(max_long_edge=40), tile_size=tile_size)
+        run(content, style, weights, dict(max_long_edge=40), compute=Compute(-1, tile_size=tile_size))
 
 
 def test_other_errors_of_mxnet_are_not_explained_away(content, style, weights, monkeypatch):
@@ -368,19 +372,23 @@ def test_other_errors_of_mxnet_are_not_explained_away(content, style, weights, m
 
 def test_a_run_in_tiles_goes_on_in_tiles(content, style, weights):
     states, settings = [], dict(max_long_edge=160, max_steps=4)
-    more = dict(tile_size=40, keep=lambda step, snapshot: states.append(snapshot()))
-    whole = run(content, style, weights, settings, **more)
+    tiles = Compute(-1, tile_size=40)
+    whole = run(content, style, weights, settings, compute=tiles, watch=lambda step, run: states.append(run.state()))
     assert [state.tile_size for state in states] == [40] * 4
     # What would be chosen now makes no difference, and would round otherwise.
-    resumed = run(content, style, weights, settings, resume=states[1])
-    np.testing.assert_array_equal(resumed.image, whole.image)
-    assert not np.array_equal(run(content, style, weights, settings, tile_size=0).image, whole.image)
+    again = begun(content, style, weights, settings, resume=states[1])
+    assert len(list(again)) == 2
+    resumed = again.result
+    np.testing.assert_array_equal(resumed.canvas, whole.canvas)
+    assert not np.array_equal(
+        run(content, style, weights, settings, compute=Compute(-1, tile_size=0)).canvas, whole.canvas
+    )
 
 
 def test_l_bfgs_refuses_a_gradient_that_is_not_the_objectives(content, style, weights):
-    with pytest.raises(SettingsError, match="lbfgs .* must not be shortened; give --clip-gradient no with it"):
+    with pytest.raises(SettingsError, match="lbfgs .* must not be shortened; switch `clip_gradient` off"):
         run(content, style, weights, dict(optimizer="lbfgs"))
-    with pytest.raises(SettingsError, match="lbfgs .* must not be reweighted; give --adaptive no with it"):
+    with pytest.raises(SettingsError, match="lbfgs .* must not be reweighted; switch `adaptive` off"):
         run(content, style, weights, dict(optimizer="lbfgs", clip_gradient=False, adaptive=True))
 
 
@@ -390,14 +398,15 @@ def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, m
     thin = Architecture("thin", ((2, 4), (2, 6), (4, 5), (4, 6), (2, 4)))
     monkeypatch.setitem(ARCHITECTURES, "thin", thin)
     settings = get_recipe(name).override(model="thin", max_long_edge=250, max_steps=2, pyramid=(), save_every=0)
-    parameters = random_parameters(required_parameters(settings))
+    parameters = random_parameters(required_parameters(settings.losses))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     whole, tiled = (
-        stylize(content, style, settings, parameters, gpu=-1, tile_size=tile_size) for tile_size in (None, 32)
+        stylize(content, style, settings, weights=parameters, compute=Compute(-1, tile_size=tile_size))
+        for tile_size in (None, 32)
     )
     assert tiled.history[0].losses == pytest.approx(whole.history[0].losses, rel=1e-4)
     assert tiled.history[1].loss == pytest.approx(whole.history[1].loss, rel=1e-3)
-    assert np.linalg.norm(tiled.image - whole.image) <= 1e-4 * np.linalg.norm(whole.image)
+    assert np.linalg.norm(tiled.canvas - whole.canvas) <= 1e-4 * np.linalg.norm(whole.canvas)
 
 
 def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, style, caplog, monkeypatch):
@@ -408,14 +417,14 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     lines = {}
     for megabytes in (4000, 200):
         monkeypatch.setattr(
-            "neural_style.transfer.stylize.available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6
+            "neural_style.transfer.optimisation.available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6
         )
         caplog.clear()
         with caplog.at_level("INFO", "neural_style.objective.targets"):
-            stylize(content, style, settings, parameters, gpu=-1)
-        lines[megabytes] = [record.getMessage() for record in caplog.records if "computed" in record.getMessage()]
-    assert len(lines[4000]) == 1 and lines[4000][0].startswith("400 x 240 pixels are computed whole")
-    assert lines[200][0].startswith("400 x 240 pixels are computed in tiles of")
+            stylize(content, style, settings, weights=parameters, compute=CPU)
+        lines[megabytes] = [record.getMessage() for record in caplog.records if "computing" in record.getMessage()]
+    assert len(lines[4000]) == 1 and lines[4000][0].startswith("computing 400 x 240 pixels whole (")
+    assert lines[200][0].startswith("computing 400 x 240 pixels in tiles of ")
     monkeypatch.undo()
-    with pytest.raises(SettingsError, match="needs at least .* allow more with --memory, or choose a smaller"):
-        stylize(content, style, settings, parameters, gpu=-1, memory=1000)
+    with pytest.raises(SettingsError, match="needs at least .* memory"):
+        stylize(content, style, settings, weights=parameters, compute=Compute(-1, memory=1000))
