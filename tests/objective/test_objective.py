@@ -5,6 +5,7 @@ import pytest
 from numpy_vgg import NumpyVGG, gram, random_parameters
 
 from neural_style._mxnet import mx
+from neural_style.errors import SettingsError
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import Objective, required_parameters
 from neural_style.recipes.presets import get_recipe
@@ -104,6 +105,83 @@ def test_the_gradient_is_that_of_finite_differences(statistic):
         case.image[:] = start + sign * 0.01 * direction
         values.append(sum(case.expect().values()))
     assert (gradient * direction).sum() == pytest.approx((values[0] - values[1]) / 0.02, rel=2e-2)
+
+
+def objective_of(case, styles=None, canvas=None, content=None, **more):
+    inputs = case.inputs
+    return Objective(
+        case.recipe.losses,
+        case.weights,
+        inputs.content if content is None else content,
+        inputs.styles if styles is None else styles,
+        case.image if canvas is None else canvas,
+        10**10,
+        **more,
+    )
+
+
+def test_the_gradient_of_blended_styles_is_that_of_the_weighted_losses():
+    """With Gram matrices and a fixed norm, of which a blend's loss differs from the weighted sum by a constant."""
+    settings = dict(style_statistic="gram", style_norm="mean-of-means", content_weight=0.0, tv_weight=0.0)
+    case = Case(of_recipe(style_size="result", **settings))
+    other = case.inputs.styles[0][0][..., ::-1] * np.float32(0.5)
+    styles = [(case.inputs.styles[0][0], 3.0), (np.ascontiguousarray(other), 1.0)]
+    gradients = []
+    for given in ([styles[0]], [styles[1]], styles):
+        gradients.append(objective_of(case, styles=given).evaluate().gradient.asnumpy())
+    weighted = 0.75 * gradients[0] + 0.25 * gradients[1]
+    assert np.linalg.norm(gradients[2] - weighted) < 1e-5 * np.linalg.norm(weighted)
+    assert np.linalg.norm(gradients[0] - gradients[1]) > 0.1 * np.linalg.norm(weighted)
+
+
+def test_blended_moments_are_those_of_all_activations_together():
+    case = Case(of_recipe(style_size="result", tv_weight=0.0, content_weight=0.0))
+    first = case.inputs.styles[0][0]
+    second = np.ascontiguousarray(first[..., ::-1] * np.float32(0.5))
+    objective = objective_of(case, styles=[(first, 1.0), (second, 1.0)])
+    here, *there = (
+        case.network.forward(np.asarray(array, np.float64)[0]) for array in (case.image.asnumpy(), first, second)
+    )
+    evaluation = objective.evaluate()
+    losses = dict(zip(objective.names, evaluation.values.asnumpy()[:-1] * objective.factors))
+    for layer, share in zip(STYLES, SHARES):
+        together = np.concatenate([activations[layer] for activations in there], axis=2)
+        pairs = zip(moments(here[layer]), moments(together))
+        assert losses[f"style_{layer}"] == pytest.approx(share * np.mean([relative(*pair) for pair in pairs]), rel=1e-4)
+
+
+@pytest.mark.parametrize("tile_size", [0, 8])
+def test_another_content_takes_the_place_of_the_first(statistic, tile_size):
+    case = Case(of_recipe(style_statistic=statistic))
+    other = np.ascontiguousarray(case.inputs.content[..., ::-1] * np.float32(0.8))
+    changed = objective_of(case, tile_size=tile_size)
+    before = changed.evaluate().loss
+    changed.set_content(other)
+    fresh = objective_of(case, content=other, tile_size=tile_size)
+    assert changed.factors == fresh.factors
+    found, expected = changed.evaluate(), fresh.evaluate()
+    np.testing.assert_array_equal(found.values.asnumpy(), expected.values.asnumpy())
+    np.testing.assert_array_equal(found.gradient.asnumpy(), expected.gradient.asnumpy())
+    assert found.loss != before
+    with pytest.raises(SettingsError, match="the content is of shape"):
+        changed.set_content(other[..., 1:])
+
+
+@pytest.mark.parametrize("content_norm", ["sum", "mean"])
+def test_the_objective_of_a_batch_is_the_sum_over_its_images(statistic, content_norm):
+    settings = dict(style_statistic=statistic, content_norm=content_norm, tv_kind="mean-squared", tv_weight=0.01)
+    case = Case(of_recipe(**settings))
+    canvases = np.concatenate([case.image.asnumpy(), case.image.asnumpy()[..., ::-1] * np.float32(0.7)])
+    contents = np.concatenate([case.inputs.content, case.inputs.content[:, :, ::-1]])
+    batch = objective_of(case, canvas=mx.nd.array(canvases), content=contents, exact=False).evaluate()
+    losses = []
+    for i in range(2):
+        canvas, content = mx.nd.array(canvases[i : i + 1]), contents[i : i + 1]
+        evaluation = objective_of(case, canvas=canvas, content=content, exact=False).evaluate()
+        losses.append(evaluation.loss)
+        one = evaluation.gradient.asnumpy()
+        assert np.linalg.norm(batch.gradient.asnumpy()[i] - one[0]) < 1e-4 * np.linalg.norm(one)
+    assert batch.loss == pytest.approx(sum(losses), rel=1e-5)
 
 
 def test_relative_losses_do_not_depend_on_the_networks_scale():

@@ -113,8 +113,9 @@ def test_the_gradient_is_near_that_of_float32(computes, parameters):
     losses, gradient = run(Graph(LOWRANK), *arguments)
     near_losses, near = run(Graph(LOWRANK, precision="bf16"), *arguments)
     np.testing.assert_allclose(near_losses, losses, rtol=0.02)
-    # Eight bits of precision through nine layers; and not the same computation by mistake.
-    assert 1e-4 < relative(near, gradient) < 0.1
+    # Eight bits of precision through nine layers of three convolutions; and not the same computation by mistake.
+    # Processors with instructions for bfloat16 round a little more often than those that imitate it.
+    assert 1e-4 < relative(near, gradient) < 0.15
 
 
 def test_tiles_compute_the_same_in_bf16(computes, parameters):

@@ -1,5 +1,6 @@
-"""The loop itself, on a small network; that its numbers are the originals' is shown in test_golden."""
+"""A run itself, on a small network; that its numbers are the originals' is shown in test_golden."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy_vgg import NumpyVGG, gram, random_parameters
 
 from neural_style._mxnet import mx
 from neural_style.errors import ImageError, SettingsError, WeightsError
+from neural_style.executors import LossExecutor
 from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
@@ -15,6 +17,7 @@ from neural_style.objective.objective import required_parameters
 from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.recipes.recipe import OPTIMIZERS
 from neural_style.transfer.compute import Compute
+from neural_style.transfer.inputs import Style
 from neural_style.transfer.run import StopReason
 from neural_style.transfer.stylize import begin, stylize
 
@@ -428,3 +431,70 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="needs at least .* memory"):
         stylize(content, style, settings, weights=parameters, compute=Compute(-1, memory=1000))
+
+
+def test_several_styles_and_their_scales(content, style, weights):
+    same = run(content, style, weights)
+    again = run(content, [Style(style, weight=3.0)], weights)
+    np.testing.assert_array_equal(again.canvas, same.canvas)
+    other = np.ascontiguousarray(255 - style)
+    blended = run(content, [style, Style(other, weight=2.0)], weights)
+    assert not np.array_equal(blended.canvas, same.canvas)
+    larger = run(content, Style(style, scale=1.5), weights)
+    scaled = run(content, style, weights, dict(style_scale=1.5))
+    np.testing.assert_array_equal(larger.canvas, scaled.canvas)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda image: [], "`styles` is empty"),
+        (lambda image: Style(image, weight=0), "`weight` of a style is 0; it must be more than 0"),
+        (lambda image: Style(image, scale=float("nan")), "`scale` of a style is nan"),
+    ],
+    ids=["none", "weight", "scale"],
+)
+def test_styles_that_make_no_sense(content, style, weights, make, message):
+    with pytest.raises(SettingsError, match=message):
+        run(content, make(style), weights)
+
+
+def executors_alive():
+    gc.collect()
+    return sum(isinstance(thing, LossExecutor) for thing in gc.get_objects())
+
+
+def test_leaving_the_loop_frees_the_executors_and_keeps_what_was_computed(content, style, weights):
+    before = executors_alive()
+    run_ = begun(content, style, weights)
+    for step in run_:
+        assert executors_alive() == before + 1
+        if step.number == 2:
+            break
+    assert executors_alive() == before
+    assert run_.reason is StopReason.INTERRUPTED and len(run_.history) == 2
+    np.testing.assert_array_equal(run_.result.canvas, run_.canvas.asnumpy())
+    again = begun(content, style, weights, resume=run_.state())
+    assert [step.number for step in again] == [3, 4, 5]
+    np.testing.assert_array_equal(again.result.canvas, run(content, style, weights).canvas)
+    with pytest.raises(RuntimeError, match="iterated once"):
+        next(iter(again))
+
+
+def test_an_exception_in_a_with_block_frees_the_executors(content, style, weights):
+    before = executors_alive()
+    with pytest.raises(ZeroDivisionError) as caught:
+        with begun(content, style, weights) as one:
+            for _ in one:
+                raise ZeroDivisionError
+    assert caught.value is not None and executors_alive() == before  # although the traceback holds the loop
+
+
+def test_an_image_on_the_way_is_what_would_be_saved(content, style, weights):
+    for settings in (dict(remove_noise=0.0), dict(remove_noise=0.1)):
+        one, images = begun(content, style, weights, dict(settings, denoise_final=False)), []
+        for _ in one:
+            images.append(one.image())
+        plain = from_network(one.canvas.asnumpy())
+        np.testing.assert_array_equal(one.result.image, plain)
+        assert np.array_equal(images[-1], plain) == (settings["remove_noise"] == 0)
