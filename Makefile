@@ -83,13 +83,14 @@ test-all: ## run the tests with every Python 3.8 to 3.12 found on the PATH or in
 lint: $(LINT_INSTALLED) ## check the code's rules and form
 	@$(LINT_VENV)/bin/ruff check
 	@$(LINT_VENV)/bin/ruff format --check
+	@$(LINT_VENV)/bin/mypy
 
 format: $(LINT_INSTALLED) ## bring the code into form
 	@$(LINT_VENV)/bin/ruff check --fix
 	@$(LINT_VENV)/bin/ruff format
 
 clean: ## remove the environments and all that was built; pictures and models stay
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find neural_style tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(MADE):
@@ -103,9 +104,9 @@ $(INSTALLED): $(MADE) setup.py pyproject.toml
 	@$(VENV)/bin/python $(PIP_INSTALL) -e '.[test]'
 	@touch $@
 
-# ruff alone, at the version that the extra names: checking needs neither the package nor MXNet.
+# The tools alone, at the versions that the extra names: checking needs neither the package nor MXNet.
 $(LINT_INSTALLED): setup.py
 	@echo "Making $(LINT_VENV)"
 	@"$(PYTHON)" -m venv --clear $(LINT_VENV)
-	@$(LINT_VENV)/bin/python $(PIP_INSTALL) "$$(sed -n 's/.*"\(ruff[^"]*\)".*/\1/p' setup.py)"
+	@$(LINT_VENV)/bin/python $(PIP_INSTALL) $$(sed -n 's/.*"\(\(ruff\|mypy\)[^"]*\)".*/\1/p' setup.py)
 	@touch $@

@@ -38,7 +38,10 @@ EXTRAS_REQUIRE = {
     # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
     # Selenium drives a Chromium of the system; without one the tests of the pages in it are skipped.
     "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4"],
-    "lint": ["ruff>=0.17,<0.18"],  # a formatter changes its mind from one minor version to the next
+    "lint": [
+        "ruff>=0.17,<0.18",  # a formatter changes its mind from one minor version to the next
+        "mypy>=1.11,<2",
+    ],
 }
 
 # models/ lies beside the package in a checkout and inside it in a wheel. Its files are named one by one, so that
@@ -59,7 +62,8 @@ def read_version():
 
 if __name__ == "__main__":
     setup(
-        name="neural-style",
+        # "neural-style" on the package index is another program.
+        name="mxnet-neural-style",
         version=read_version(),
         description="Repaint a photograph in the style of a picture, with Apache MXNet",
         long_description=read("README.md"),
@@ -87,7 +91,7 @@ if __name__ == "__main__":
         packages=find_packages(str(HERE), include=["neural_style", "neural_style.*"])
         + (["neural_style.models"] if SHIPPED_MODELS else []),
         package_dir={"neural_style.models": "models"} if SHIPPED_MODELS else {},
-        package_data={"neural_style.reports": ["templates/*"], "neural_style.models": SHIPPED_MODELS},
+        package_data={"neural_style": ["py.typed", "*.pyi"], "neural_style.reports": ["templates/*"], "neural_style.models": SHIPPED_MODELS},
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS_REQUIRE,
         entry_points={"console_scripts": ["neural-style = neural_style.cli.main:main"]},

@@ -8,6 +8,7 @@ writes the flag instead, and a form in a browser marks the field.
 """
 
 import re
+from typing import Iterable, Mapping, Optional
 
 _NAME = re.compile(r"`([a-z_]\w*)`")
 
@@ -16,13 +17,13 @@ class NeuralStyleError(Exception):
     """Base of every expected failure."""
 
     @property
-    def setting(self):
+    def setting(self) -> Optional[str]:
         """Name of the setting or parameter that the message is about: the first it names, or None."""
         found = _NAME.search(str(self))
         return found.group(1) if found else None
 
 
-def with_names(message, names):
+def with_names(message: str, names: Mapping[str, str]) -> str:
     """Return a message with other names for settings.
 
     Parameters
@@ -67,7 +68,7 @@ class DependencyError(NeuralStyleError):
     """A required package is missing, or its version does not work with MXNet 1.x."""
 
 
-def unknown(what, name, known):
+def unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
     """Return a `SettingsError` that lists the choices.
 
     Parameters
@@ -81,12 +82,12 @@ def unknown(what, name, known):
     return SettingsError(f"unknown {what} '{name}'; choose from {', '.join(known)}")
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """Return the first line of an exception's text, or the name of its class if it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def last_line(error):
+def last_line(error: BaseException) -> str:
     """Return the last line of an exception's text, where MXNet puts the reason; see `first_line`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import uuid
+from typing import List
 
 from .errors import OutputError
 
@@ -83,7 +84,7 @@ def check_writable(path):
     """
     path = os.fspath(path)
     target = os.path.realpath(path)
-    made = []
+    made: List[str] = []
     try:
         _make_folders(os.path.dirname(target), made)
         if _existing_mode(target) is not None:

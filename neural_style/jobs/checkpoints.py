@@ -23,7 +23,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import Mapping
+from typing import Any, Mapping
 
 import numpy as np
 
@@ -53,10 +53,10 @@ class Checkpoint:
     """
 
     job: Job
-    run: Mapping[str, object]
+    run: Mapping[str, Any]
     state: RunState
 
-    def save(self, path):
+    def save(self, path: str) -> None:
         """Write the file, whole or not at all.
 
         Raises
@@ -83,7 +83,7 @@ class Checkpoint:
             raise output_error(path, error) from error
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: str) -> Checkpoint:
     """Read a checkpoint.
 
     Returns
@@ -132,7 +132,7 @@ def load_checkpoint(path):
         raise _damaged(path, error) from error
 
 
-def check_unchanged(then, now):
+def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Make sure that a resumed run computes with what it began with.
 
     Parameters

@@ -194,12 +194,12 @@ class Job:
             raise SettingsError(f"this is no job that can be run ({first_line(error)})") from error
 
 
-FILE = {"file": str}
-STYLE = {"file": str, "weight": float, "scale": float}
+FILE: Dict[Any, Any] = {"file": str}
+STYLE: Dict[Any, Any] = {"file": str, "weight": float, "scale": float}
 VALUE = (str, int, float, bool, type(None))
 
 # What a run is made of apart from its outputs, in a job as in the records of images.
-RUN = {
+RUN: Dict[Any, Any] = {
     "recipe": str,
     "settings": {str: VALUE + ([VALUE],)},
     "seed": optional(int),
@@ -223,7 +223,7 @@ _JOB = {
 }
 
 
-def read_recipe(record):
+def read_recipe(record: Mapping[str, Any]) -> Tuple[Recipe, Dict[str, Any]]:
     """Return the recipe in a record, as this program has it.
 
     Parameters
@@ -244,7 +244,9 @@ def read_recipe(record):
         If a value makes no sense.
     """
     base = RECIPES.get(record["recipe"], RECIPES[DEFAULT_RECIPE])
-    known, strange, names = {}, {}, set(all_settings())
+    known: Dict[str, Any] = {}
+    strange: Dict[str, Any] = {}
+    names = set(all_settings())
     for name, value in record["settings"].items():
         usual = base.settings().get(name)
         if isinstance(value, bool) and isinstance(usual, (int, float)) and not isinstance(usual, bool):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from ..errors import ImageError, OutputError
 from ..images.saving import save_image
@@ -184,7 +184,7 @@ def _is_saved(path, run, steps):
 
 
 def _describe_objective(step: Step) -> str:
-    parts = {}
+    parts: Dict[str, float] = {}
     for name, loss in step.losses.items():
         kind = name.split("_")[0] if name != "total_variation" else "total variation"
         parts[kind] = parts.get(kind, 0.0) + loss

@@ -24,13 +24,15 @@ size           width and height in pixels
 
 import json
 import os
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from .. import __version__
 from ..errors import ImageError, SettingsError, WeightsError, first_line
 from ..files import sha256
 from ..images.saving import METADATA, read_metadata
+from ..transfer.run import StopReason
 from ..weights.lookup import find_weights
-from .job import FILE, RUN, STYLE, read_recipe
+from .job import FILE, RUN, STYLE, Job, read_recipe
 from .schemas import DAMAGE, check_schema, check_text, optional
 
 SCHEMA, VERSION = "neural-style/image", 1
@@ -38,7 +40,7 @@ SCHEMA, VERSION = "neural-style/image", 1
 _SOFTWARE, _COMMENT = METADATA
 
 
-def describe_run(job, weights):
+def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
     """Describe a run before it begins: what all its images share.
 
     Parameters
@@ -73,7 +75,9 @@ def describe_run(job, weights):
         raise ImageError(f"{error.filename}: cannot be read ({error.strerror}); check its name and folder") from error
 
 
-def describe_image(run, steps, reason, shape):
+def describe_image(
+    run: Mapping[str, Any], steps: int, reason: Optional[StopReason], shape: Sequence[int]
+) -> Dict[str, Any]:
     """Describe an image of a run.
 
     Parameters
@@ -94,12 +98,12 @@ def describe_image(run, steps, reason, shape):
     return dict(run, steps=int(steps), stop=stop, size=[int(shape[1]), int(shape[0])])
 
 
-def to_metadata(record):
+def to_metadata(record: Mapping[str, Any]) -> Dict[str, str]:
     """Return a record in the form in which `images.saving.save_image` takes it."""
     return {_SOFTWARE: f"neural-style {record['program']}", _COMMENT: json.dumps(record, separators=(",", ":"))}
 
 
-def read_record(path):
+def read_record(path: Any) -> Dict[str, Any]:
     """Read the record of an image.
 
     Only the schema above is taken from a file, and nothing in it is ever run; text with control characters, which could
@@ -142,7 +146,7 @@ def read_record(path):
     return record
 
 
-def check_run(run):
+def check_run(run: Mapping[str, Any]) -> None:
     """Check what `describe_run` returned after it was read from a file.
 
     Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from ..images.reading import read_image
 from ..transfer.inputs import Style
@@ -43,7 +43,7 @@ def run_job(job: Job, observers: Sequence[Observer] = (), resume: Optional[Check
     content, *styles = (read_image(path) for path in (job.content, *(style.file for style in job.styles)))
     start = read_image(job.start) if job.start else None
     job, weights = job.find_weights()
-    record = describe_run(job, weights)
+    record: Mapping[str, Any] = describe_run(job, weights)
     if resume is not None:
         check_unchanged(resume.run, record)
         record = resume.run  # so that the images carry the same record, names of files included

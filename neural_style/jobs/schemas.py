@@ -1,15 +1,17 @@
 """Check what was read from JSON, which anybody may have written, before any of it is used."""
 
+from typing import Any
+
 # What code that takes a checked record apart may still raise.
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
-def optional(kind):
+def optional(kind: Any) -> Any:
     """Return the kind of a value that may also be null."""
     return (kind, type(None))
 
 
-def check_schema(value, expected, name):
+def check_schema(value: Any, expected: Any, name: str) -> None:
     """Raise a ValueError if a value is not of the kind that is expected.
 
     Parameters
@@ -39,7 +41,7 @@ def check_schema(value, expected, name):
     raise ValueError(f"{name} is of the wrong kind")
 
 
-def check_text(value):
+def check_text(value: Any) -> None:
     """Raise a ValueError if there are control characters, which could harm a terminal, in any text of a value."""
     if isinstance(value, str) and not value.isprintable():
         raise ValueError("there are control characters in it")

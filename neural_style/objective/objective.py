@@ -1,5 +1,7 @@
 """What a run minimises: the objective of a canvas, its parts weighted as a recipe says, and its gradient."""
 
+from typing import Any
+
 import numpy as np
 
 from .._mxnet import mx
@@ -194,7 +196,7 @@ class Objective:
         factors = loss_factors(terms, self._shapes, losses.content_weight, style_weights, *norms, energies)
         if losses.adaptive:
             kinds = {"style": losses.style_weight, "content": losses.content_weight}
-            self._weighting = AdaptiveWeighting(terms, factors, kinds, self._ctx)
+            self._weighting: Any = AdaptiveWeighting(terms, factors, kinds, self._ctx)
         else:
             self._weighting = FixedWeighting(factors, self._ctx)
         self.names, self.factors = [term.name for term in terms], list(factors)

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Mapping, Tuple, Type
+from typing import Any, ClassVar, Dict, List, Mapping, Set, Tuple, Type
 
 from ..errors import SettingsError, unknown
 
@@ -58,7 +58,7 @@ class Losses:
     adaptive: bool = False
     clip_gradient: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
         if not all(math.isfinite(weight) and weight >= 0 for weight in self.style_layer_weights):
             raise SettingsError("`style_layer_weights` must be 0 or more each")
@@ -104,7 +104,7 @@ class Size:
     pyramid: Tuple[int, ...] = ()
     pyramid_factor: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
         if not all(steps >= 1 for steps in self.pyramid):
             raise SettingsError("`pyramid` must have 1 or more steps at each size")
@@ -131,7 +131,7 @@ class Noise:
     noise_range: float = 0.1
     noise_share: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
 
 
@@ -166,7 +166,7 @@ class Optimizer:
 
     clip_pixels: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
 
 
@@ -265,7 +265,7 @@ class Stopping:
     max_steps: int
     stop_eps: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
 
 
@@ -287,7 +287,7 @@ class Finish:
     remove_noise: float = 0.0
     denoise_final: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
 
 
@@ -329,7 +329,7 @@ class Recipe:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     network_named: bool = field(default=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         losses, kind = self.losses, self.optimizer.optimizer
         if self.optimizer.fixed_objective and (losses.clip_gradient or losses.adaptive):
             setting, what = ("clip_gradient", "shortened") if losses.clip_gradient else ("adaptive", "reweighted")
@@ -339,7 +339,14 @@ class Recipe:
             )
 
     @classmethod
-    def from_settings(cls, name, summary, settings, sources=MappingProxyType({}), network_named=False):
+    def from_settings(
+        cls,
+        name: str,
+        summary: str,
+        settings: Mapping[str, Any],
+        sources: Mapping[str, str] = MappingProxyType({}),
+        network_named: bool = False,
+    ) -> Recipe:
         """Make a recipe of settings by name.
 
         Parameters
@@ -355,7 +362,7 @@ class Recipe:
             If there is no such setting, one is missing, or its value makes no sense.
         """
         settings = dict(settings)
-        parts = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
+        parts: Dict[str, Any] = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
         parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
         parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
         made = {}
@@ -371,7 +378,7 @@ class Recipe:
         sources = MappingProxyType({setting: source for setting, source in sources.items() if setting in used})
         return cls(name, summary, sources=sources, network_named=network_named, **made)
 
-    def override(self, **settings):
+    def override(self, **settings: Any) -> Recipe:
         """Return a copy with some settings changed.
 
         A `model` that is given counts as named. With another `optimizer` or `initial`, settings that it shares with the
@@ -383,11 +390,13 @@ class Recipe:
             If there is no such setting, or its value makes no sense.
         """
         before = self.settings()
-        start = STARTS.get(settings.get("initial", before["initial"]))
-        optimizer = OPTIMIZERS.get(settings.get("optimizer", before["optimizer"]))
-        gone = set()
-        for now, kinds, part in ((start, STARTS, self.start), (optimizer, OPTIMIZERS, self.optimizer)):
-            if now is not None and now is not kinds[part.initial if kinds is STARTS else part.optimizer]:
+        chosen: Dict[str, Any] = {**before, **settings}
+        gone: Set[str] = set()
+        for part, now in (
+            (self.start, STARTS.get(chosen["initial"])),
+            (self.optimizer, OPTIMIZERS.get(chosen["optimizer"])),
+        ):
+            if now is not None and now is not type(part):
                 gone |= {f.name for f in dataclasses.fields(part)} - {f.name for f in dataclasses.fields(now)}
         kept = {name: value for name, value in before.items() if name not in gone}
         changed = [name for name in settings if name not in kept or settings[name] != kept[name]]
@@ -395,18 +404,18 @@ class Recipe:
         named = self.network_named or "model" in settings
         return self.from_settings(self.name, self.summary, {**kept, **settings}, sources, named)
 
-    def with_network(self, model, source):
+    def with_network(self, model: str, source: str) -> Recipe:
         """Return a copy with another network that nobody named, and where that comes from; its own changes nothing."""
         if model == self.losses.model:
             return self
         sources = MappingProxyType({**self.sources, "model": source})
         return dataclasses.replace(self, losses=dataclasses.replace(self.losses, model=model), sources=sources)
 
-    def settings(self):
+    def settings(self) -> Dict[str, Any]:
         """Return all settings by name, in order."""
         return _flatten(*(getattr(self, part) for part in _PARTS))
 
-    def source(self, setting):
+    def source(self, setting: str) -> str:
         """Return where a setting comes from, in words."""
         return self.sources.get(setting, _DEFAULT)
 
@@ -414,10 +423,11 @@ class Recipe:
 _PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish")
 
 
-def all_settings():
+def all_settings() -> List[str]:
     """Return the names of every setting that a recipe can have."""
-    names = {"initial": None, "optimizer": None}
-    for kind in (Losses, Size, Stopping, Finish, *STARTS.values(), *OPTIMIZERS.values()):
+    names: Dict[str, None] = {"initial": None, "optimizer": None}
+    kinds: Tuple[Any, ...] = (Losses, Size, Stopping, Finish, *STARTS.values(), *OPTIMIZERS.values())
+    for kind in kinds:
         names.update((f.name, None) for f in dataclasses.fields(kind))
     return list(names)
 

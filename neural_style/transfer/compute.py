@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, List, Optional
 
 from .._mxnet import mx
 from ..errors import DeviceError, SettingsError, last_line, unknown
@@ -44,7 +44,7 @@ class Compute:
     memory: Optional[int] = None
     tile_size: Optional[int] = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
         if self.memory is not None and self.memory < 1:
@@ -53,7 +53,7 @@ class Compute:
             raise SettingsError(f"`tile_size` is {self.tile_size}; it must be 0 or more")
 
 
-def choose_device(gpu=None):
+def choose_device(gpu: Optional[int] = None) -> Any:
     """Return the context to compute on.
 
     Parameters
@@ -123,7 +123,7 @@ def _count_gpus():
         return 0
 
 
-def choose_precision(precision, ctx):
+def choose_precision(precision: str, ctx: Any) -> str:
     """Return the precision to compute in.
 
     Parameters
@@ -158,13 +158,13 @@ def choose_precision(precision, ctx):
     return "bf16"
 
 
-def is_native(cpuinfo=Path("/proc/cpuinfo")):
+def is_native(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether the processor has instructions for bfloat16; where MXNet emulates them, float32 is faster."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
         return False
-    flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
+    flags: List[str] = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
     return "avx512_bf16" in flags
 
 
@@ -188,7 +188,7 @@ def _failure(ctx):
     return None
 
 
-def available(ctx, limit=None):
+def available(ctx: Any, limit: Optional[int] = None) -> int:
     """Return how many more bytes this process may use on a device.
 
     On the CPU that is the least of what the machine has available and what the process's control groups leave, both

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -46,11 +47,11 @@ class Style:
     weight: float = 1.0
     scale: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_style(self.weight, self.scale)
 
 
-def check_style(weight, scale):
+def check_style(weight: float, scale: float) -> None:
     """Check a style's weight among several, and its scale.
 
     Raises
@@ -63,7 +64,7 @@ def check_style(weight, scale):
             raise SettingsError(f"`{name}` of a style is {value}; it must be more than 0")
 
 
-def as_styles(styles):
+def as_styles(styles: Any) -> Tuple[Style, ...]:
     """Return a tuple of `Style` for an image, a `Style`, or a sequence of them.
 
     Raises

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any, Optional
 
 import numpy as np
 
@@ -51,7 +52,10 @@ class OptimisationRun(Run):
                 f"the checkpoint is of level {self._level}, of {len(self._levels)} from 0 on that there are; begin the "
                 "run anew"
             )
-        self._objective = self._optimizer = self._tile_size = self._result = None
+        self._objective: Any = None
+        self._optimizer: Any = None
+        self._tile_size: Any = None
+        self._result: Optional[Result] = None
 
     def _steps(self):
         for number in range(self._level, len(self._levels)):

@@ -194,7 +194,7 @@ class Run:
         raise NotImplementedError
 
 
-def finish_image(canvas, recipe, last):
+def finish_image(canvas: Any, recipe: Recipe, last: bool) -> np.ndarray:
     """Turn a canvas into an image as a recipe does before saving it.
 
     Parameters

@@ -108,7 +108,7 @@ def test_original_fetches_paints_and_compares(files, published, lowrank_alone, c
     assert told["b"]["file"] == str(files / "ours.png") and told["a"]["file"].endswith("4343_starry_night.jpg")
     assert told["a"]["content"] < 1e-9 < told["b"]["content"]
     assert told["notes"] == [
-        "the published picture is of vgg19, ours of vgg16-lowrank: another network makes another picture"
+        "the published image is of vgg19, ours of vgg16-lowrank: another network makes another image"
     ]
     record = read_record(files / "ours.png")
     assert (record["recipe"], record["steps"], record["settings"]["model"]) == ("mxnet-0.7", 2, "vgg16-lowrank")

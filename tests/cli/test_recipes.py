@@ -23,7 +23,7 @@ def test_a_recipe_is_shown_with_a_flag_and_a_source_for_every_setting(capsys, re
     assert main(["recipes", recipe.name]) == 0
     lines = capsys.readouterr().out.splitlines()[2:]
     assert len(lines) == len(recipe.settings())
-    for line, source in zip(lines, map(recipe.sources.get, recipe.settings())):
+    for line, source in zip(lines, map(recipe.source, recipe.settings())):
         assert line.startswith("--") and line.endswith(source)
 
 
