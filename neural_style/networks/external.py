@@ -9,7 +9,7 @@ import os
 import re
 
 from .._mxnet import mx
-from ..errors import SettingsError
+from ..errors import SettingsError, first_line
 
 SYMBOL_SUFFIX = "-symbol.json"
 
@@ -58,8 +58,7 @@ class CheckpointNetwork:
             # Read and written again, so that the attributes of older versions have the present names.
             graph = json.loads(mx.sym.load(path).tojson())
         except (mx.base.MXNetError, OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({reason})") from error
+            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({first_line(error)})") from error
         _freeze(graph)
         self._nodes = graph["nodes"]
         self._symbol = mx.sym.load_json(json.dumps(graph))
@@ -96,7 +95,7 @@ class CheckpointNetwork:
                 return layer[: -len("_output")] if layer.endswith("_output") else layer
         names = [node["name"] for node in self._nodes if node["op"] in ("Activation", "Concat")]
         raise SettingsError(
-            f"{self.name} has no layer '{layer}'; name others with --content-layers and --style-layers, such as "
+            f"{self.name} has no layer '{layer}'; name others with `content_layers` and `style_layers`, such as "
             f"{', '.join(names[:4])}, ... {names[-1] if names else self._nodes[-1]['name']}"
         )
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
 from .._mxnet import load_amp, mx
-from ..errors import SettingsError
-from .external import CheckpointNetwork, is_checkpoint
+from ..errors import SettingsError, unknown
+from .external import SYMBOL_SUFFIX, CheckpointNetwork, is_checkpoint
 from .vgg import ARCHITECTURES, Architecture
 
 POOLINGS = ("avg", "max")
@@ -51,7 +51,7 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
         return architecture.build(layers, prepare)
     architecture.check(layers)
     if pooling not in POOLINGS:
-        raise SettingsError(f"unknown pooling '{pooling}'; choose from {', '.join(POOLINGS)}")
+        raise unknown("pooling", pooling, POOLINGS)
     activations = {}
     x = mx.sym.Variable("data")
     if prepare is not None:
@@ -123,8 +123,8 @@ def get_network(model):
     if is_checkpoint(model):
         return CheckpointNetwork(model)
     raise SettingsError(
-        f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}, or give the prefix of a checkpoint: "
-        f"{model}-symbol.json is not there"
+        f"{unknown('model', model, ARCHITECTURES)}, or give the prefix of a checkpoint: {model}{SYMBOL_SUFFIX} is not "
+        "there"
     )
 
 

@@ -231,7 +231,7 @@ def halo(architecture, layers):
         If it is the network of a checkpoint: what its positions depend on is not known.
     """
     if not isinstance(architecture, Architecture):
-        raise SettingsError(f"{architecture.name} cannot be computed in tiles, only whole; leave out --tile-size")
+        raise SettingsError(f"{architecture.name} cannot be computed in tiles, only whole; leave out `tile_size`")
     deepest = max(architecture.layers.index(layer) for layer in layers)
     return sum(architecture.stride(layer) for layer in architecture.layers[: deepest + 1] if layer.startswith("conv"))
 

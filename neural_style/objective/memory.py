@@ -158,8 +158,8 @@ def choose_tile(graph, terms, parameters, size, room, arrays=0):
     least = needed(align)
     if least > room:
         raise SettingsError(
-            f"a picture of {size[1]} x {size[0]} pixels needs at least {format_size(least)} of memory more, and "
-            f"{format_size(room)} may be used; allow more with --memory, or choose a smaller --max-long-edge"
+            f"an image of {size[1]} x {size[0]} pixels needs at least {format_size(least)} more memory, and only "
+            f"{format_size(room)} may be used; allow more with `memory`, or choose a smaller `max_long_edge`"
         )
     # Memory grows with the tile, so the greatest that fits is found by halving.
     fits, exceeds = 1, -(-max(size) // align) + 1

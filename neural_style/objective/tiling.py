@@ -159,9 +159,7 @@ def cut(architecture, layers, size, tile_size):
     """
     reach, align = halo(architecture, layers), alignment(architecture, layers)
     if tile_size < align:
-        raise SettingsError(
-            f"--tile-size {tile_size} is too small; for these layers it must be at least {align} pixels"
-        )
+        raise SettingsError(f"`tile_size` is {tile_size}; it must be at least {align} pixels for these layers")
     rows, columns = (_cut_axis(length, tile_size // align * align, reach, align) for length in size)
     tiles = tuple(Tile(row, column) for row, column in itertools.product(rows, columns))
     return Tiling(tiles, tuple(spans[0].end - spans[0].begin for spans in (rows, columns)))

@@ -6,7 +6,7 @@ As in MXNet's neural-style example it has an executor of its own whose output *i
 from collections import OrderedDict
 
 from .._mxnet import mx
-from ..errors import SettingsError
+from ..errors import unknown
 from ..executors import bind
 
 # Each pixel times 4 minus its four neighbours; the factor 1/8 is that of MXNet's example.
@@ -107,7 +107,7 @@ def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
         If there is no such kind.
     """
     if kind not in TV_KINDS:
-        raise SettingsError(f"unknown total variation '{kind}'; choose from {', '.join(TV_KINDS)}")
+        raise unknown("total variation", kind, TV_KINDS)
 
     def own(symbol):
         return _crop_rows(symbol, above, below)

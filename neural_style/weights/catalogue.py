@@ -88,7 +88,7 @@ KNOWN_FILES = OrderedDict(
             "gluon-vgg19.params",
             "gluon/models/vgg19-ad2f660d.zip",
             "ad2f660d101905472b83590b59708b71ea22b2e5",
-            "VGG-19 of Gluon's model zoo, for --weights gluon-vgg19",
+            "VGG-19 of Gluon's model zoo",
             "vgg19",
             gluon=True,
         ),

@@ -35,7 +35,7 @@ def check_shapes(found, shapes, source):
             remedy = "choose weights that go deeper, or shallower layers"
             if instead:
                 remedy = (
-                    f"it has {instead[0]} instead: these are the weights of another network, choose it with --model"
+                    f"it has {instead[0]} instead: these are the weights of another network, choose it with `model`"
                 )
             raise WeightsError(
                 f"{source} has no parameter {name}, which must be {_format(shape)}{_extent(found)}; {remedy}"
@@ -56,7 +56,7 @@ def check_shapes(found, shapes, source):
         if name not in shapes and _place(name) and needed and _place(name) < max(needed):
             raise WeightsError(
                 f"{source} also has the parameter {name} {tuple(found[name].shape)}, a layer that the chosen network "
-                "does not have; these are the weights of another network, choose it with --model"
+                "does not have; these are the weights of another network, choose it with `model`"
             )
 
 

@@ -16,14 +16,14 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ..errors import DownloadError
+from ..errors import DownloadError, first_line, unknown
 from ..files import feed
 from .catalogue import KNOWN_FILES, cache_folder, git_blob_id
 from .importers import import_weights
 from .lookup import is_complete
 from .params_file import save_weights
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Left behind only by a process that was killed; a download does not take this long.
 _SCRATCH_PREFIX, _SCRATCH_SECONDS = ".fetch-", 24 * 3600
@@ -54,21 +54,23 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
 
     Raises
     ------
+    SettingsError
+        If there is no such name.
     DownloadError
-        If there is no such name, another file is in the way, the folder cannot be written, or every attempt failed; the
-        message says how to do it by hand.
+        If another file is in the way, the folder cannot be written to, or every attempt failed; the message says how to
+        do it by hand.
     """
     if name not in KNOWN_FILES:
-        raise DownloadError(f"unknown file '{name}'; the known ones are {', '.join(KNOWN_FILES)}")
+        raise unknown("file", name, KNOWN_FILES)
     known = KNOWN_FILES[name]
     folder = Path(folder).expanduser() if folder else cache_folder()
     target = folder / known.filename
     if target.exists() and not replace:
         if _is_present(known, target):
-            _log.info("%s is already there: %s", name, target)
+            log.info("%s is already there: %s", name, target)
             return target
-        raise DownloadError(f"{target} is already there and is not {known.description}; move it away or replace it")
-    _log.info("fetching %s from %s", name, known.url)
+        raise DownloadError(f"{target} is already there and is not {known.description}; move it away or use `replace`")
+    log.info("fetching %s from %s", name, known.url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -81,9 +83,9 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
                 os.replace(came, target)
     except OSError as error:
         raise DownloadError(
-            f"{name} cannot be stored in {folder} ({error.strerror or error}); choose another folder with --models-dir"
+            f"{name} cannot be stored in {folder} ({error.strerror or error}); choose another folder with `models_dir`"
         ) from error
-    _log.info("%s is complete: %s", name, target)
+    log.info("%s is complete: %s", name, target)
     return target
 
 
@@ -157,7 +159,7 @@ def _reason(error, timeout):
         return "the connection broke off in the middle"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "no connection to the server"
-    return " ".join(str(error).split())
+    return first_line(error)
 
 
 def _by_hand(known, url, target):

@@ -28,16 +28,15 @@ from typing import Callable, Tuple
 
 import numpy as np
 
-from ..errors import DependencyError, SettingsError, WeightsError
+from ..errors import DependencyError, WeightsError, first_line, unknown
+from ..images.units import RGB_MEANS
 from ..networks.vgg import ARCHITECTURES
 from .catalogue import digest
 from .checks import check_finite, check_shapes
 from .params_file import read_arrays, read_index
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-# What VGG was trained with (Simonyan & Zisserman 2015, the authors' released models), RGB.
-MEANS = (123.68, 116.779, 103.939)
 # ImageNet's in [0, 1], as torchvision and Gluon's model zoo document them.
 _IMAGENET_MEANS, _IMAGENET_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -76,7 +75,7 @@ class Layout:
     description: str
     read: Callable
     order: str = "RGB"
-    means: Tuple[float, ...] = MEANS
+    means: Tuple[float, ...] = RGB_MEANS
     gains: Tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
@@ -109,9 +108,9 @@ def import_weights(source, model=None, layout=None):
     """
     source = Path(source)
     if model is not None and model not in ARCHITECTURES:
-        raise SettingsError(f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}")
+        raise unknown("model", model, ARCHITECTURES)
     if layout is not None and layout not in LAYOUTS:
-        raise SettingsError(f"unknown layout '{layout}'; choose from {', '.join(LAYOUTS)}")
+        raise unknown("layout", layout, LAYOUTS)
     layout = LAYOUTS[layout or detect_layout(source)]
     _head(source)  # a missing or empty file is the same line for every format
     convolutions, means = layout.read(source)
@@ -121,7 +120,7 @@ def import_weights(source, model=None, layout=None):
     with np.errstate(over="ignore"):
         params = OrderedDict((name, value.astype(np.float32)) for name, value in params.items())
     check_finite(params, source)
-    _log.info("%s: %s from layout %s, %d parameters", source, architecture.name, layout.name, len(params))
+    log.info("%s: %s from layout %s, %d parameters", source, architecture.name, layout.name, len(params))
     return params
 
 
@@ -147,8 +146,8 @@ def detect_layout(source):
         if layout:
             return layout
         raise WeightsError(
-            f"{source} does not tell which input it wants; add --layout torchvision (RGB in [0, 1], mean and standard "
-            "deviation) or --layout caffe-torch (BGR from 0 to 255 minus means)"
+            f"{source} does not show which input it needs; use `layout` torchvision (RGB in [0, 1], mean and standard "
+            "deviation) or `layout` caffe-torch (BGR from 0 to 255 minus means)"
         )
     raise WeightsError(f"{source} is not a weights file of a known layout; the known ones are {', '.join(LAYOUTS)}")
 
@@ -211,12 +210,12 @@ def _checked(params, architecture, convolutions, names, source):
     present = [layer for layer in architecture.convolutions if layer in own]
     foreign = [stem for stem in convolutions if stem not in names]
     if not present:
-        raise WeightsError(f"{source} has no convolutions named as in this layout; check --layout")
+        raise WeightsError(f"{source} has no convolutions named as in this layout; check `layout`")
     if foreign:
         shape = np.shape(convolutions[foreign[0]].get("weight"))
         raise WeightsError(
             f"{source} has the parameter {foreign[0]} {shape}, which is no convolution of {architecture.name}; "
-            "check --model and --layout"
+            "check `model` and `layout`"
         )
     shapes = architecture.parameter_shapes([present[-1]])
     check_shapes(params, shapes, source)
@@ -229,7 +228,7 @@ def _fold(weight, bias, layout, means):
     if layout.order == "BGR":
         weight = weight[:, ::-1]
     weight = weight * np.reshape(layout.gains, (1, 3, 1, 1))
-    shift = np.reshape(MEANS, 3) - np.reshape(means, 3)
+    shift = np.reshape(RGB_MEANS, 3) - np.reshape(means, 3)
     return weight, bias.astype(np.float64) + np.einsum("ocyx,c->o", weight, shift)
 
 
@@ -298,7 +297,7 @@ def _read_torch(source):
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{refused}; save its state_dict") from error
     except Exception as error:  # a damaged file fails anywhere in torch, with any class of error
-        raise WeightsError(f"{source} cannot be read as a PyTorch file ({_one_line(error)}); get it again") from error
+        raise WeightsError(f"{source} cannot be read as a PyTorch file ({first_line(error)}); get it again") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -347,7 +346,7 @@ def _read_keras(source):
         with h5py.File(str(source), "r") as file:
             file.visititems(visit)
     except (OSError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{source} cannot be read as an HDF5 file ({_one_line(error)}); get it again") from error
+        raise WeightsError(f"{source} cannot be read as an HDF5 file ({first_line(error)}); get it again") from error
     _refuse_normalization(names, source)
     return _collect(found), None
 
@@ -356,15 +355,15 @@ def _read_matconvnet(source):
     from scipy.io import loadmat  # it comes with scikit-image, and takes a third of a second
 
     if digest(source) == MATCONVNET_VGG19_SHA256:
-        _log.info("%s is the published imagenet-vgg-verydeep-19.mat", source)
+        log.info("%s is the published imagenet-vgg-verydeep-19.mat", source)
     try:
         content = loadmat(str(source), squeeze_me=True, struct_as_record=False)
     except Exception as error:  # a damaged file fails anywhere in SciPy, with any class of error
-        raise WeightsError(f"{source} cannot be read as a MATLAB file ({_one_line(error)}); get it again") from error
+        raise WeightsError(f"{source} cannot be read as a MATLAB file ({first_line(error)}); get it again") from error
     if hasattr(content.get("net"), "layers"):
         content = vars(content["net"])
     if "layers" not in content:
-        raise WeightsError(f"{source} has no 'layers' and so is no MatConvNet network; check --layout")
+        raise WeightsError(f"{source} has no 'layers' and so is no MatConvNet network; check `layout`")
     found = []
     for layer in np.atleast_1d(content["layers"]):
         name = str(getattr(layer, "name", ""))
@@ -392,10 +391,6 @@ def _average_colour(content, source):
     if np.ptp(average, axis=0).max() > 0.01:
         raise WeightsError(f"{source} subtracts a picture, not a colour, from its input; that cannot be folded in")
     return tuple(average.mean(axis=0))
-
-
-def _one_line(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 LAYOUTS = OrderedDict(

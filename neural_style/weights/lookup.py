@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
-from ..errors import SettingsError, WeightsError
+from ..errors import WeightsError, unknown
 from ..networks.external import SYMBOL_SUFFIX, checkpoint_prefix, is_checkpoint
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from .catalogue import KNOWN_FILES, cache_folder, digest, git_blob_id
@@ -31,7 +31,7 @@ class WeightsRecord:
     Attributes
     ----------
     name : str
-        What ``--weights`` or ``weights fetch`` calls it: the file's name without its suffix.
+        What `find_weights` and ``weights fetch`` call it: the file's name without its suffix.
     path : pathlib.Path or None
         None if it is not on this machine.
     size : int or None
@@ -93,7 +93,7 @@ def find_weights(model, weights=None, models_dir=None):
         if path.is_file():
             return path
         if path.name != str(weights) or path.suffix:
-            raise WeightsError(f"weights file {path} does not exist; check --weights")
+            raise WeightsError(f"weights file {path} does not exist; check `weights`")
     if weights is None and is_checkpoint(model):
         return find_checkpoint_weights(model)
     name = model if weights is None else str(weights)
@@ -106,7 +106,7 @@ def find_weights(model, weights=None, models_dir=None):
         remedy = "neural-style compress"
     raise WeightsError(
         f"no weights '{name}': {name}{SUFFIX} is not in {', '.join(map(str, folders))}; get them with "
-        f"'{remedy}', or name a file with --weights"
+        f"'{remedy}', or name a file with `weights`"
     )
 
 
@@ -121,14 +121,14 @@ def find_checkpoint_weights(model):
     if model.endswith(".params"):
         if os.path.isfile(model):
             return Path(model)
-        raise WeightsError(f"{model} does not exist; check --model")
+        raise WeightsError(f"{model} does not exist; check `model`")
     prefix = Path(checkpoint_prefix(model))
     pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
     found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
     if not found:
         raise WeightsError(
             f"there are no parameters beside {prefix}{SYMBOL_SUFFIX}; put {prefix.name}-0000.params there, or name a "
-            "file with --weights"
+            "file with `weights`"
         )
     return found[-1]
 
@@ -232,7 +232,7 @@ def verify_weights(path, model):
         As `load_weights`.
     """
     if model not in ARCHITECTURES:
-        raise SettingsError(f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}")
+        raise unknown("model", model, ARCHITECTURES)
     path = Path(path)
     architecture = ARCHITECTURES[model].fitted(read_index(path))
     arrays = read_parameters(path, architecture.parameter_shapes([_complete(architecture)]))

@@ -181,4 +181,4 @@ def test_too_little_for_any_tile(parameters):
         memory.choose_tile(Graph(LOWRANK), TERMS, parameters, (2731, 4096), 50 * 10**6)
     message = str(error.value)
     assert "4096 x 2731 pixels needs at least" in message and "50 MB may be used" in message
-    assert "--memory" in message and "--max-long-edge" in message and "\n" not in message
+    assert "`memory`" in message and "`max_long_edge`" in message and "\n" not in message

@@ -147,7 +147,7 @@ def test_tiles_are_as_few_as_the_size_allows_and_alike():
 
 
 def test_a_tile_must_hold_a_position_of_every_layer():
-    with pytest.raises(SettingsError, match="--tile-size 15 is too small.*16"):
+    with pytest.raises(SettingsError, match="`tile_size` is 15; it must be at least 16 pixels for these layers"):
         cut(VGG19, STYLES, (300, 300), 15)
     assert cut(VGG19, STYLES, (300, 300), 16).tiles
 
@@ -156,7 +156,7 @@ def test_the_network_of_a_checkpoint_is_computed_whole(tmp_path):
     x = mx.sym.Convolution(mx.sym.Variable("data"), num_filter=4, kernel=(5, 5), name="first")
     x.save(str(tmp_path / "other-symbol.json"))
     network = graph.get_network(str(tmp_path / "other"))
-    with pytest.raises(SettingsError, match="other cannot be computed in tiles.*--tile-size"):
+    with pytest.raises(SettingsError, match="other cannot be computed in tiles.*`tile_size`"):
         cut(network, ["first"], (300, 300), 96)
 
 

@@ -222,7 +222,7 @@ def test_another_file_is_not_overwritten(server, tmp_path):
 
 def test_folder_cannot_be_made(server, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DownloadError, match="--models-dir"):
+    with pytest.raises(DownloadError, match="`models_dir`"):
         fetch("vgg19", tmp_path / "file" / "folder")
 
 

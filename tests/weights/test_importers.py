@@ -250,7 +250,7 @@ def test_torch_input_must_be_known(tmp_path, kernels, monkeypatch):
     torch.save(state, str(tmp_path / "vgg19.pth"))
     with pytest.raises(WeightsError) as raised:
         import_weights(tmp_path / "vgg19.pth")
-    assert "--layout torchvision" in one_line(raised) and "--layout caffe-torch" in str(raised.value)
+    assert "`layout` torchvision" in one_line(raised) and "`layout` caffe-torch" in str(raised.value)
     # A renamed published file is known by its content.
     monkeypatch.setitem(importers.KNOWN_SOURCES, importers.digest(tmp_path / "vgg19.pth")[:8], "caffe-torch")
     assert detect_layout(tmp_path / "vgg19.pth") == "caffe-torch"
@@ -487,7 +487,7 @@ def test_model_is_told_or_checked(tmp_path, kernels):
 def test_a_layout_takes_only_its_own_names(tmp_path, kernels):
     path = tmp_path / "a.params"
     params_file(path, "vgg19", 3, kernels("vgg19"))
-    with pytest.raises(WeightsError, match="check --layout"):
+    with pytest.raises(WeightsError, match="check `layout`"):
         import_weights(path, layout="gluon")
 
 
