@@ -84,7 +84,7 @@ def test_layers_by_name_and_by_position(prefix):
     for layer, message in (("relu4_2", "such as stem_relu, left_relu"), ("#5", "it has 4 convolutions")):
         with pytest.raises(SettingsError, match=message):
             network.resolve([layer])
-    with pytest.raises(SettingsError, match="choose one with a height and width"):
+    with pytest.raises(SettingsError, match="choose one with a height and a width"):
         network.channels("fc")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from neural_style._mxnet import mx
-from neural_style.errors import DownloadError, WeightsError
+from neural_style.errors import DownloadError, SettingsError, WeightsError
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import catalogue
 from neural_style.weights.catalogue import KNOWN_FILES, git_blob_id
@@ -227,7 +227,7 @@ def test_folder_cannot_be_made(server, tmp_path):
 
 
 def test_unknown_name():
-    with pytest.raises(DownloadError, match="'vgg11'.*gluon-vgg19"):
+    with pytest.raises(SettingsError, match="unknown file 'vgg11'; choose from .*gluon-vgg19"):
         fetch("vgg11")
 
 
