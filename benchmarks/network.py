@@ -77,7 +77,7 @@ def measure_errors(args, networks):
     from neural_style.executors import FeatureExecutor
     from neural_style.networks.graph import build_symbol
     from neural_style.training import low_rank
-    from neural_style.training.crops import Pictures, read_pictures
+    from neural_style.training.crops import Crops, read_images
     from neural_style.weights.params_file import read_parameters
 
     def read(path, network):
@@ -86,7 +86,7 @@ def measure_errors(args, networks):
     full = networks["full"]
     layers = [layer for layer in full.layers if layer.startswith("relu")][1:]
     parameters = {"full": read(args.weights, full), "file": read(args.lowrank, networks["file"])}
-    training, held_out = map(Pictures, read_pictures(args.images, 2 * CROP))
+    training, held_out = map(Crops, read_images(args.images, 2 * CROP))
     if args.even:
         crops = [mx.nd.array(training.batch(0, 10**6 + i, 4, CROP)) for i in range(FITTED // 4)]
         ranks = dict(zip(full.convolutions[1:], networks["even"].ranks))
