@@ -96,7 +96,7 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     tiling = cut(architecture, layers, size, max(size) if tile_size is None else tile_size)
     window = tiling.window
     tile = max(tiling.tiles, key=lambda tile: _area(tile.shape(1, 1)[2:]))
-    plan = _plan(graph, terms, parameters, tile)
+    plan = planned_bytes(graph, terms, parameters, tile)
     if len({tile.crops for tile in tiling.tiles}) > 1:
         plan *= _SHARED_PLAN
 
@@ -104,6 +104,36 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     if tile_size is not None:
         kept = _content_bytes(architecture, terms, window) + 6 * _area(window) * _FLOAT
     return int(plan + kept + _beside_the_plan(architecture, terms, parameters, size, window, arrays))
+
+
+def planned_bytes(graph, terms, parameters, tile):
+    """Return the bytes that MXNet plans for a tile's executor.
+
+    An activation of a tile of h x w pixels with a halo has (h + a)(w + a) pixels, so the plan, a sum of such terms, is
+    p + q (h + w) + r h w.
+
+    Parameters
+    ----------
+    graph, terms, parameters
+        See `estimate`.
+    tile : tiling.Tile
+
+    Returns
+    -------
+    float
+    """
+    align = graph.network.alignment([term.layer for term in terms])
+    sides = [-(-side // align) * align for side in _TRIAL_SIDES]
+    plans = []
+    for side in sides:
+        spans = []
+        for span in tile.spans:
+            begin = span.own_begin - span.begin
+            spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
+        plans.append(_read_plan(loss_parts(graph, terms, Tile(*spans)), spans, parameters))
+    r, twice_q, p = np.polyfit(sides, plans, 2)
+    height, width = tile.shape(1, 1)[2:]
+    return p + twice_q / 2 * (height + width) + r * height * width
 
 
 def bound(graph, terms, parameters, size, arrays=0):
@@ -211,27 +241,7 @@ def _area(size):
     return size[0] * size[1]
 
 
-def _plan(graph, terms, parameters, tile):
-    """Return the bytes that MXNet plans for a tile's executor.
-
-    An activation of a tile of h x w pixels with a halo has (h + a)(w + a) pixels, so the plan, a sum of such terms, is
-    p + q (h + w) + r h w.
-    """
-    align = graph.network.alignment([term.layer for term in terms])
-    sides = [-(-side // align) * align for side in _TRIAL_SIDES]
-    plans = []
-    for side in sides:
-        spans = []
-        for span in tile.spans:
-            begin = span.own_begin - span.begin
-            spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
-        plans.append(_planned(loss_parts(graph, terms, Tile(*spans)), spans, parameters))
-    r, twice_q, p = np.polyfit(sides, plans, 2)
-    height, width = tile.shape(1, 1)[2:]
-    return p + twice_q / 2 * (height + width) + r * height * width
-
-
-def _planned(symbol, spans, parameters):
+def _read_plan(symbol, spans, parameters):
     names = symbol.list_arguments()
     known = {name: parameters[name].shape for name in names if name in parameters}
     shapes, _, _ = symbol.infer_shape(data=(1, 3) + tuple(span.end for span in spans), **known)

@@ -32,7 +32,7 @@ from ..images.units import RGB_MEANS
 from ..networks.vgg import ARCHITECTURES
 from .catalogue import digest
 from .checks import check_finite, check_shapes
-from .params_file import read_arrays, read_index
+from .params_file import open_weights, read_arrays, read_index
 
 log = logging.getLogger(__name__)
 
@@ -152,13 +152,8 @@ def detect_layout(source):
 
 
 def _head(source):
-    try:
-        with open(source, "rb") as file:
-            head = file.read(128)
-    except FileNotFoundError as error:
-        raise WeightsError(f"weights file {source} does not exist") from error
-    except OSError as error:
-        raise WeightsError(f"weights file {source} cannot be read ({error.strerror})") from error
+    with open_weights(source) as file:
+        head = file.read(128)
     if not head:
         raise WeightsError(f"weights file {source} is empty; get it again")
     return head

@@ -9,6 +9,7 @@ memory may be requested), also reads the fully connected layers, and has to impo
 say, an image.
 """
 
+import contextlib
 import math
 import os
 import re
@@ -130,12 +131,19 @@ def read_index(path):
     WeightsError
         If the file is missing, unreadable, empty, cut short, not a ``.params`` file, or has arrays without names.
     """
+    with open_weights(path) as file:
+        return _read_list(_Reader(file, path))
+
+
+@contextlib.contextmanager
+def open_weights(path):
+    """Open a weights file of any format for reading; raise WeightsError if it is missing or cannot be read."""
     try:
         with open(path, "rb") as file:
-            return _read_list(_Reader(file, path))
+            yield file
+    except FileNotFoundError as error:
+        raise WeightsError(f"weights file {path} does not exist") from error
     except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise WeightsError(f"weights file {path} does not exist") from error
         raise WeightsError(f"weights file {path} cannot be read ({error.strerror})") from error
 
 

@@ -75,7 +75,9 @@ def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_si
     requests = {name: "write" if name == "data" else "null" for name in arguments}
     executor = symbol.bind(mx.cpu(), arguments, {"data": mx.nd.empty((1, 3) + window)}, requests)
     (planned,) = [int(line.split()[1]) for line in executor.debug_str().splitlines() if line.endswith("MB allocated")]
-    assert memory._plan(Graph(LOWRANK), terms, parameters, tile) == pytest.approx(planned * MB, rel=0.03, abs=4 * MB)
+    assert memory.planned_bytes(Graph(LOWRANK), terms, parameters, tile) == pytest.approx(
+        planned * MB, rel=0.03, abs=4 * MB
+    )
 
 
 MEASURE = """
