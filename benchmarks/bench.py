@@ -1,13 +1,13 @@
-"""Time and memory of a step: this package, the original's loop as it ran, and the same objective in PyTorch.
+"""Time and memory of a step: this package, the original's loop as it was, and the same objective in PyTorch.
 
     make bench                                  # everything, into one table
     python benchmarks/bench.py --network vgg19 --size 170x256 --rounds 3
 
-Every measurement runs in a process of its own, because MXNet reads the number of threads once and memory only grows.
-The variants take turns, so that whatever else the machine does falls on all of them; times are medians over all steps
-but the first two of each process, memory is the largest that a process had. Weights and pictures are random, which
-changes neither. Where the processor has no instructions for bfloat16, its variants, which would imitate them, are left
-out unless they are named. The last columns are ratios: to the original's loop, and to what the step's floating-point
+Every measurement runs in its own process, because MXNet reads the number of threads only once and memory only grows.
+The variants take turns, so that other load on the machine affects all of them equally. Times are medians over all steps
+but the first two of each process; memory is the maximum of a process. Weights and images are random, which affects
+neither. If the processor has no instructions for bfloat16, its variants, which would emulate them, are skipped unless
+they are named. The last columns are ratios: to the original's loop, and to the time that the step's floating-point
 operations would take at the machine's measured peak of float32 convolutions. Nothing else should run meanwhile.
 """
 
@@ -42,7 +42,7 @@ VARIANTS = OrderedDict(
 
 
 def measure(variant, network, size, steps):
-    """Give the seconds of every step; runs in a child process."""
+    """Return the seconds of every step; runs in a child process."""
     import numpy as np
 
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
@@ -61,7 +61,7 @@ def measure(variant, network, size, steps):
 
 
 def random_inputs(network, size):
-    """Give parameters by name, a content and a style, in NumPy."""
+    """Return parameters by name, a content and a style, in NumPy."""
     import numpy as np
 
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
@@ -72,7 +72,7 @@ def random_inputs(network, size):
 
 
 def find_architecture(network):
-    """Give a network; one of low rank has the ranks of its weights here."""
+    """Return a network; one of low rank has the ranks of its installed weights."""
     from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.weights.lookup import find_weights
     from neural_style.weights.params_file import read_index

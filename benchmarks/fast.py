@@ -1,12 +1,12 @@
-"""Time from the pictures to the objective at which the original's run stops: the original's loop, and recipes.
+"""Time to the objective at which the original's run stops: the original's loop, and recipes.
 
     python benchmarks/fast.py [--size 256x384] [--recipe fast] [--rounds 3] [--content C --style S]
 
 The original's loop runs with MXNet's own number of threads, as it was shipped, until its relative change falls below
-0.005; what mxnet-0.7's objective is at its last image is the aim. The recipes run until a step's objective is no
-greater. Times begin with the pictures in memory and include the reading of targets; every run is a process of its own,
-they take turns, and the table has medians. The network is vgg16-lowrank, because pretrained weights of VGG-19 are not
-part of the project; --weights names others. Pictures are the demo's unless they are given.
+0.005. The goal is mxnet-0.7's objective at its last image, and the recipes run until a step's objective is no larger.
+Times start with the images in memory and include the reading of targets. Every run has its own process, the runs take
+turns, and the table shows medians. The network is vgg16-lowrank, because pretrained weights of VGG-19 are not part of
+the project; --weights names others. The images are the demo's unless others are given.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def load_pictures(args):
-    """Give content and style, the content with the proportions of the size."""
+    """Return content and style, the content with the proportions of the size."""
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
     from skimage import data, util
 
@@ -37,7 +37,7 @@ def load_pictures(args):
 
 
 def run_original(args):
-    """Run the original's loop; save its image, give seconds and steps."""
+    """Run the original's loop and save its image; return seconds and steps."""
     import numpy as np
 
     np.bool = bool
@@ -63,7 +63,7 @@ def run_original(args):
 
 
 def find_recipe(args, name, size):
-    """Give a recipe at the size, on the network whose weights are used."""
+    """Return a recipe for the size and for the network whose weights are used."""
     from neural_style import get_recipe
     from neural_style.weights.lookup import describe_weights
 
@@ -72,7 +72,7 @@ def find_recipe(args, name, size):
 
 
 def measure_objective(args):
-    """Give mxnet-0.7's objective at the original's last image."""
+    """Return mxnet-0.7's objective at the original's last image."""
     import numpy as np
 
     content, style, size = load_pictures(args)
@@ -90,7 +90,7 @@ def measure_objective(args):
 
 
 def run_recipe(args):
-    """Run a recipe until it is there; give seconds, steps and evaluations."""
+    """Run a recipe until it reaches the goal; return seconds, steps and evaluations."""
     import threading
 
     content, style, size = load_pictures(args)

@@ -1,10 +1,10 @@
-"""Kill runs at random moments and go on with them: is the picture that of a run nobody touched, and is it always whole?
+"""Kill runs at random moments and resume them: is the image that of an uninterrupted run, and is every file whole?
 
     python benchmarks/kill.py --runs 50 CONTENT STYLE
 
-Every run writes a checkpoint after each step, gets SIGKILL, SIGTERM or SIGINT at a random moment, and is resumed, up to
-three times killed again, until it ends. After each death the checkpoint and every picture must be readable, and at the
-end the picture equal to that of the run that nobody touched, byte for byte.
+Every run writes a checkpoint after each step, receives SIGKILL, SIGTERM or SIGINT at a random moment, and is resumed
+until it ends, up to three times with another kill. After each kill, the checkpoint and every image must be readable. At
+the end, the image must be equal to that of an uninterrupted run, byte for byte.
 """
 
 import argparse
@@ -27,7 +27,7 @@ RUN = [sys.executable, "-m", "neural_style"]
 
 
 def look_at(folder, checkpoint):
-    """Read everything that is there."""
+    """Read everything in the folder."""
     if checkpoint.exists():
         load_checkpoint(checkpoint)
     for path in folder.glob("*.png"):
@@ -35,7 +35,7 @@ def look_at(folder, checkpoint):
 
 
 def kill(argv, rng, longest):
-    """Start a program and kill it; give the name of the signal, or None if it was faster."""
+    """Start a program and kill it; return the name of the signal, or None if the program ended before."""
     process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
     number = rng.choice(SIGNALS)
     try:
@@ -91,8 +91,8 @@ def main():
             if (place / "o.png").read_bytes() != wholes[recipe]:
                 raise SystemExit(f"run {number}, {recipe}, killed by {died}: the picture differs")
             deaths.update(name for name in died if name)
-            print(f"{number + 1:3} {recipe:18} {', '.join(map(str, died)):30} same picture", flush=True)
-    print(f"{args.runs} runs, {sum(deaths.values())} deaths ({dict(deaths)}): every picture the same, every file whole")
+            print(f"{number + 1:3} {recipe:18} {', '.join(map(str, died)):30} same image", flush=True)
+    print(f"{args.runs} runs, {sum(deaths.values())} deaths ({dict(deaths)}): every image the same, every file whole")
 
 
 if __name__ == "__main__":

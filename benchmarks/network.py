@@ -1,14 +1,14 @@
-"""A network of low rank beside the full one it was made of: error on images held out, parameters, time of a step.
+"""A network of low rank compared with its full one: error on held-out images, parameters, time of a step.
 
     python benchmarks/network.py --weights vgg16.params --images photos --images paintings [--lowrank FILE] [--even]
 
 The error E of a layer is the mean squared difference of the two networks' activations, divided by the variance of the
 full one's over all crops, on crops of images that `neural-style compress` holds out. --even also factorises the full
-network with ranks of a third of the channels everywhere, on the other images and without training, and has its errors
-beside. A step is forward and backward to the image from relu1_1, relu2_1, relu3_1, relu4_1, relu5_1 and relu4_2, with
-gradients of ones; even ranks are timed with random values. Every time is measured in a process of its own; the variants
-take turns, and the table has medians and ratios to the full network. Nothing else should run meanwhile. Without
---images only time and size are measured, and --weights is not needed.
+network with ranks of a third of the channels everywhere, on the other images and without training, and adds its errors.
+A step is forward and backward to the image from relu1_1, relu2_1, relu3_1, relu4_1, relu5_1 and relu4_2, with gradients
+of ones; even ranks are timed with random values. Every time is measured in its own process; the variants take turns,
+and the table shows medians and ratios to the full network. Nothing else should run meanwhile. Without --images, only
+time and size are measured, and --weights is not needed.
 """
 
 import argparse
@@ -25,11 +25,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "independent")]
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu4_2")
 SIZES = ("256x384", "400x600")
-CROP, HELD_OUT, FITTED = 192, 24, 104  # crops; as many as `compress` has
+CROP, HELD_OUT, FITTED = 192, 24, 104  # crops; as many as `compress` uses
 
 
 def find_networks(path):
-    """Give by name the full network, that of the file, and that of even ranks."""
+    """Return by name the full network, that of the file, and that of even ranks."""
     from neural_style.networks.vgg import ARCHITECTURES
     from neural_style.training.low_rank import even_ranks
     from neural_style.weights.checks import fitting_models
@@ -46,7 +46,7 @@ def find_networks(path):
 
 
 def time_steps(network, size, steps):
-    """Give the seconds of every step but the first two, of random values."""
+    """Return the seconds of every step but the first two, of random values."""
     from numpy_vgg import random_parameters
 
     from neural_style._mxnet import mx
@@ -70,14 +70,14 @@ def time_steps(network, size, steps):
 
 
 def measure_errors(args, networks):
-    """Give by network the errors of every ReLU after the first, and the layers."""
+    """Return by network the errors of every ReLU after the first, and the layers."""
     import numpy as np
 
     from neural_style._mxnet import mx
     from neural_style.executors import FeatureExecutor
     from neural_style.networks.graph import build_symbol
     from neural_style.training import low_rank
-    from neural_style.training.crops import Pictures, read_pictures
+    from neural_style.training.crops import Crops, read_images
     from neural_style.weights.params_file import read_parameters
 
     def read(path, network):
@@ -86,7 +86,7 @@ def measure_errors(args, networks):
     full = networks["full"]
     layers = [layer for layer in full.layers if layer.startswith("relu")][1:]
     parameters = {"full": read(args.weights, full), "file": read(args.lowrank, networks["file"])}
-    training, held_out = map(Pictures, read_pictures(args.images, 2 * CROP))
+    training, held_out = map(Crops, read_images(args.images, 2 * CROP))
     if args.even:
         crops = [mx.nd.array(training.batch(0, 10**6 + i, 4, CROP)) for i in range(FITTED // 4)]
         ranks = dict(zip(full.convolutions[1:], networks["even"].ranks))

@@ -1,19 +1,19 @@
-"""The algorithms of two other programs of style transfer, written down anew in PyTorch for ``peers.py``.
+"""The algorithms of two other style transfer programs, rewritten in PyTorch for ``peers.py``.
 
-They are written from what the programs do and from their numbers, every one of which has its source below; no code of
-theirs is here. Both run on VGG-16: neural-style-pt offers it beside its default, VGG-19; style-transfer-pytorch knows
-VGG-19 alone, whose layers have namesakes in VGG-16. The file of weights takes RGB where Caffe's takes BGR, with the
-same means, which is the same network.
+They are written from what the programs do and from their numbers, each of which has its source below; they contain none
+of the programs' code. Both run on VGG-16: neural-style-pt offers it besides its default, VGG-19; style-transfer-pytorch
+supports only VGG-19, whose layers have counterparts of the same names in VGG-16. The weights expect RGB where Caffe's
+expect BGR, with the same means, which is the same network.
 
 A peer is a function ``run(network, content, style, long_edge, seconds)`` that stops when the time is over, or earlier
 when the program's own number of steps is reached. The step in which the time ends is finished, and every scale of a
-pyramid gets at least one, so a peer gets a little more than was agreed. Its clock starts with the pictures and the
+pyramid gets at least one step, so a peer gets slightly more than its time. Its clock starts with the images and the
 network in memory.
 
 neural-style-pt
 ---------------
-https://github.com/ProGamerGov/neural-style-pt, ``neural_style.py`` at 02c55a4a, ``CaffeLoader.py`` at 1dc686b3; all are
-defaults but the network.
+https://github.com/ProGamerGov/neural-style-pt, ``neural_style.py`` at 02c55a4a, ``CaffeLoader.py`` at 1dc686b3. All
+settings are the defaults, except for the network.
 
 - Sizes (``preprocess``): each side is ``int(side * image_size / longer side)``, of the content and, with style_scale 1,
   of the style too, small ones enlarged; Pillow's bilinear resampling. Full intensity is 256, the means are 103.939,
@@ -28,8 +28,8 @@ defaults but the network.
 - ``torch.optim.LBFGS`` with its learning rate of 1, a history of 100, no line search, and both tolerances -1, which is
   never; 1000 iterations. One ``step`` of 1000 iterations there is 1000 of one iteration here, with as many evaluations
   and the same state between them.
-- Different here: the result is the image with the least objective, where the program saves the latest. Without a line
-  search some steps leap far off and are taken back by the next one, and the clock would stop some runs just there.
+- Different here: the result is the image with the smallest objective, where the program saves the latest one. Without a
+  line search some steps overshoot and are reverted by the next one, and the clock would stop some runs just there.
 - The result is cut off at black and white and truncated to 8 bits.
 
 style-transfer-pytorch
@@ -47,9 +47,9 @@ the earlier is `style_transfer_pytorch_gram`. ``cli.py`` has the same defaults. 
   64, 16, 4, 1 divided by their sum; 22, relu4_2, for content, with weight 0.015. Those of the same names here.
 - The first convolution replicates the edge, the others pad with zeros; maximum pooling.
 - Adam with step_size 0.02, 1000 steps (initial_iterations) at the first scale and 500 (iterations) at the others; both
-  of its moments, enlarged, the first bicubic and the second bilinear, go on at the next scale (``scale_adam``). After
-  every step the image is brought back into [0, 1].
-- The result of a scale is the bias-corrected exponential moving average of its images, its first one among them, with
+  of its moments, enlarged, the first bicubic and the second bilinear, continue at the next scale (``scale_adam``).
+  After every step the image is clipped to [0, 1].
+- The result of a scale is the bias-corrected exponential moving average of its images, including the first, with
   avg_decay 0.99 (``EMA``).
 
 Of the later one:
@@ -60,27 +60,27 @@ Of the later one:
 - Content (``ContentLossMSE``): mean squared difference.
 - Total variation (``TVLoss``, "nine point stencil"), weight 2: twice the sum of the mean squared differences of
   neighbours, a third of those along each axis and a twelfth of those along each diagonal.
-- Adam's decays are 0.9 and 0.99. Pictures are resized by Pillow's bicubic resampling.
+- Adam's decays are 0.9 and 0.99. Images are resized by Pillow's bicubic resampling.
 
 Of the earlier one:
 
 - Style and content (``ScaledMSELoss``): the sum of squared differences over the sum of absolute ones and 1e-8, of
   activations and of Gram matrices divided by the number of positions.
 - Total variation, weight 2: the mean of the squared differences of neighbours, both axes summed.
-- Adam's decays are PyTorch's, 0.9 and 0.999. Pictures are resized by Lanczos.
+- Adam's decays are PyTorch's, 0.9 and 0.999. Images are resized by Lanczos.
 
 What is different here:
 
-- Its network is torchvision's VGG-19, which takes pictures divided by the spread of each channel, 0.229, 0.224 and
+- Its network is torchvision's VGG-19, which expects images divided by the spread of each channel, 0.229, 0.224 and
   0.225. The VGG-16 here is Simonyan & Zisserman's, for grey levels. `VGG.in_unit` gives the same function in units of
   the mean spread, 57.6 grey levels: the weights of losses, which are not all of one degree, then mean what they mean
   there, as nearly as two networks allow.
-- The gradient of the root's trace, all that the loss takes of it, is a function of one symmetric matrix, with which
+- The gradient of the root's trace, all that the loss needs of it, is a function of one symmetric matrix, with which
   the steps of the Lyapunov equation commute: it takes the same 12 iterations with half of the products.
-- The schedule is scaled to the time, because a pyramid that is stopped on its way has not the size of the result. Every
-  scale gets the share of the time that it has of the program's own schedule, where a step's time is taken to be in
-  proportion to its floating-point operations; what a scale leaves over or takes too much is shared by those after it.
-- Numbers of steps alone are scaled. The average keeps its decay of 0.99 where a scale has fewer steps than the hundred
+- The schedule is scaled to the time, because a pyramid that is stopped early does not have the size of the result.
+  Every scale gets the same share of the time as in the program's own schedule, assuming that a step's time is
+  proportional to its floating-point operations; time that a scale leaves over or exceeds is shared by those after it.
+- Only numbers of steps are scaled. The average keeps its decay of 0.99 where a scale has fewer steps than the hundred
   that it reaches back. One that reached back over a fifth of the steps, as it does in 500, was tried with the earlier
   version on one pair: further from the content, and from the style nearer with 34 steps, further with 112.
 """
@@ -110,7 +110,7 @@ MEANS = (123.68, 116.779, 103.939)
 # Grey levels; torchvision's standard deviations of the channels, from its documentation of pretrained VGG networks.
 SPREAD = 255 * (0.229 + 0.224 + 0.225) / 3
 
-# As many as this package takes for itself, unless the user has decided.
+# As many as this package uses for itself, unless the user has decided.
 if "OMP_NUM_THREADS" not in os.environ:
     torch.set_num_threads(usable_cores())
 
@@ -159,7 +159,7 @@ class VGG:
         self._unit = 1.0
 
     def in_unit(self, levels):
-        """Give the same network for images, and with activations, in units of so many grey levels.
+        """Return the same network for images, and with activations, in units of so many grey levels.
 
         Every layer is homogeneous of degree 1 in its input and bias together, so that biases are all that changes.
         """
@@ -172,11 +172,11 @@ class VGG:
         return network
 
     def prepare(self, pixels):
-        """Turn grey levels (1, 3, H, W) into what `look` takes."""
+        """Convert grey levels (1, 3, H, W) to the input of `look`."""
         return (pixels - torch.tensor(MEANS).reshape(1, 3, 1, 1)) / self._unit
 
     def look(self, image, layers, pooling="max", edge="constant"):
-        """Give activations.
+        """Return activations.
 
         Parameters
         ----------
@@ -207,7 +207,7 @@ class VGG:
         raise ValueError(f"no such layers: {layers}")
 
     def channels(self, layer):
-        """Give the number of channels of an activation after a ReLU."""
+        """Return the number of channels of an activation after a ReLU."""
         return len(self._parameters[f"{layer.replace('relu', 'conv')}_bias"])
 
     def operations(self, pixels, layers):
@@ -375,7 +375,7 @@ def _run_pyramid(version, network, content, style, long_edge, seconds):
 
 
 def _scales(least, greatest):
-    """Give the long edges of a pyramid whose areas double, small to large."""
+    """Return the long edges of a pyramid whose areas double, small to large."""
     count = int(math.log2(greatest / least) * 2) + 2
     return sorted({scale for scale in (round(greatest / 2 ** (i / 2)) for i in range(count)) if scale >= least})
 
@@ -394,7 +394,7 @@ def _enlarge(image, size, mode):
 
 
 def _go_on(old, image, optimizer):
-    """Give a new Adam for `image` the moments of the one of the scale before, if there is one."""
+    """Copy to a new Adam for `image` the moments of that of the previous scale, if there is one."""
     if old is not None:
         (state,) = old.state.values()
         size = image.shape[2:]
@@ -433,7 +433,7 @@ def _gram(activation):
 
 
 def _moments(activation):
-    """Give mean (C,) and covariance (C, C), a little more than that on the diagonal."""
+    """Return mean (C,) and covariance (C, C), a little more than that on the diagonal."""
     flat = activation.flatten(2)[0]
     mean = flat.mean(dim=1)
     return mean, flat @ flat.T / flat.shape[1] - torch.outer(mean, mean) + 1e-4 * torch.eye(len(flat))
@@ -455,7 +455,7 @@ ROOT_ITERATIONS = 12
 
 
 def _root(matrix):
-    """Give the square root of a symmetric positive matrix, by Newton and Schulz's iteration."""
+    """Return the square root of a symmetric positive matrix, by Newton and Schulz's iteration."""
     size = matrix.norm()
     three = 3 * torch.eye(len(matrix))
     root, inverse = matrix / size, torch.eye(len(matrix))

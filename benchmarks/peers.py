@@ -3,21 +3,21 @@
     python benchmarks/peers.py --weights VGG16.params [--judge VGG19.params] --output DIR [--long-edge 512]
         [--factor 1 --factor 3] [--peer NAME] [--judge-only] CONTENT STYLE [CONTENT STYLE ...]
 
-For every pair, this project's command runs in a process of its own; the time of the whole process, with the start of
-Python and the loading of weights, is the measure. Every peer, an algorithm of `peer_algorithms` on full VGG-16, then
-gets that time by each factor, without counting the loading of its weights, on as many threads. Nothing else should run
-meanwhile.
+For every pair, this project's command runs in its own process. The time of the whole process, including the start of
+Python and the loading of weights, is the reference. Every peer, an algorithm of `peer_algorithms` on full VGG-16, then
+gets that time multiplied by each factor, without counting the loading of its weights, on the same number of threads.
+Nothing else should run meanwhile.
 
-Two networks look at all pictures. Style distance is the mean over layers of ‖G − Gs‖² / ‖Gs‖², where G is the Gram
-matrix of the activations divided by the number of positions; content distance is ‖F − Fc‖² / ‖Fc‖². Pooling is average,
-the picture has its own size, content and style are resized, the content to that size, the style to that long edge with
-its own proportions. Less is nearer. VGG-16 (relu1_1, relu2_1, relu3_1, relu4_1, relu5_1; relu4_2) is what the peers
-optimise, with another pooling; VGG-19 (relu1_1, relu2_1, relu3_1; relu3_3), of which --judge needs the first three
-blocks, is nobody's here. The table is Markdown.
+Two networks measure all images. Style distance is the mean over layers of ‖G − Gs‖² / ‖Gs‖², where G is the Gram matrix
+of the activations divided by the number of positions; content distance is ‖F − Fc‖² / ‖Fc‖². Pooling is average. The
+image keeps its size; the content is resized to that size, the style to that long edge with its own proportions. Smaller
+is closer. VGG-16 (relu1_1, relu2_1, relu3_1, relu4_1, relu5_1; relu4_2) is what the peers optimise, with another
+pooling; VGG-19 (relu1_1, relu2_1, relu3_1; relu3_3), of which --judge needs the first three blocks, is optimised by
+none of them. The table is Markdown.
 
-Pictures, a sheet of each pair and what is known of the runs, ``PAIR.json``, are in the folder of --output. What is
-there already is not made again, so that a benchmark that was interrupted goes on; --judge-only makes nothing. Names of
-pictures are those of their files, so two pairs must not have the same.
+The folder of --output contains the images, a sheet of each pair, and ``PAIR.json`` with data on the runs. Existing
+results are not computed again, so an interrupted benchmark can be continued; --judge-only computes none. Images are
+named after their files, so two pairs must not have the same names.
 """
 
 import argparse
@@ -46,7 +46,7 @@ COMMAND += ["--max-long-edge", "{long_edge}", "--output", "{output}"]
 
 
 class Judge:
-    """Measure style and content distances of pictures as a network sees them.
+    """Measure style and content distances of images according to a network.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Judge:
         self._wanted = {}
 
     def measure(self, picture):
-        """Give the style and the content distance of a picture, uint8 (H, W, 3)."""
+        """Return the style and the content distance of an image, uint8 (H, W, 3)."""
         size = picture.shape[:2]
         if size not in self._wanted:
             factor = max(size) / max(self._style.shape[:2])
@@ -77,7 +77,7 @@ class Judge:
         return style, _relative(content, wanted_content)
 
     def _look(self, picture):
-        """Give Gram matrices and content activation of a picture in [0, 1]."""
+        """Return Gram matrices and content activation of an image in [0, 1]."""
         with torch.no_grad():
             image = self._network.prepare(to_tensor((picture * 255).astype(np.float32)))
             seen = self._network.look(image, self._layers + (self._content_layer,), pooling="avg")
@@ -91,7 +91,7 @@ def _relative(one, wanted):
 
 
 class Pair:
-    """A content, a style, and the pictures made of them, in a folder.
+    """A content, a style, and the images made from them, in a folder.
 
     Parameters
     ----------
@@ -115,15 +115,15 @@ class Pair:
                 raise SystemExit(f"{self._record}: long edge {self._known['long_edge']}; choose another --output")
 
     def path(self, label):
-        """Give the name of the file of a picture."""
+        """Return the file name of an image."""
         return self._folder / f"{self.name}_{label.replace(' ', '_')}.png"
 
     def find(self, label):
-        """Give what is known of a run, seconds and steps; None if its picture is not there."""
+        """Return seconds and steps of a run, or None if its image does not exist."""
         return self._known["runs"].get(label) if self.path(label).exists() else None
 
     def keep(self, label, seconds, steps):
-        """Keep what is known of a run whose picture has been saved."""
+        """Store seconds and steps of a run whose image has been saved."""
         self._known["runs"][label] = {"seconds": seconds, "steps": steps}
         self._record.write_text(json.dumps(self._known, indent=1) + "\n")
 
@@ -154,17 +154,17 @@ def make_pictures(pair, network, peers, factors, long_edge):
 
 
 def label_of(peer, factor):
-    """Give the name of a peer's run."""
+    """Return the name of a peer's run."""
     return f"{peer} x{factor:g}"
 
 
 def report(line):
-    """Print how far things are, beside the table."""
+    """Print the progress, separately from the table."""
     print(line, file=sys.stderr, flush=True)
 
 
 def judge_pictures(pair, networks, labels):
-    """Give the distances of the pictures of a pair that are there, by label, and make a sheet of them."""
+    """Return the distances of a pair's existing images, by label, and make a sheet of them."""
     judges = [Judge(*network, pair.content, pair.style) for network in networks]
     found, pictures = {}, [pair.content, pair.style]
     for label in labels:
@@ -177,7 +177,7 @@ def judge_pictures(pair, networks, labels):
 
 
 def table_row(cells):
-    """Give a row of a Markdown table."""
+    """Return a row of a Markdown table."""
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
@@ -189,7 +189,7 @@ def main():
     parser.add_argument("--long-edge", type=int, default=512, help="in pixels (default: %(default)s)")
     parser.add_argument("--factor", action="append", type=float, metavar="X", help="default: 1, and 3")
     parser.add_argument("--peer", action="append", choices=PEERS, help="default: all")
-    parser.add_argument("--judge-only", action="store_true", help="measure the pictures that are there, make none")
+    parser.add_argument("--judge-only", action="store_true", help="measure existing images, make none")
     parser.add_argument("pictures", nargs="+", metavar="CONTENT STYLE")
     args = parser.parse_args()
     if len(args.pictures) % 2:

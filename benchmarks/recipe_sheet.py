@@ -1,9 +1,9 @@
-"""Make a picture with every recipe, and a sheet of them.
+"""Make an image with every recipe, and a sheet of them.
 
     python benchmarks/recipe_sheet.py --output DIR [--content C --style S] [--model vgg16-lowrank] [--long-edge 384]
 
-Every recipe runs with its own numbers but for the size, on the demo's pair unless another is given. The sheet,
-``recipes.png``, has content and style first. ``--reuse`` takes pictures that are in the folder already.
+Every recipe runs with its own numbers except for the size, on the demo's pair unless another one is given. The sheet,
+``recipes.png``, starts with content and style. ``--reuse`` uses images that are already in the folder.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main():
         path = os.path.join(args.output, f"{name}.png")
         if not (args.reuse and os.path.exists(path)):
             recipe = get_recipe(name).override(model=args.model, save_every=0)
-            # A square picture of the same area.
+            # A square image of the same area.
             edge = args.long_edge if recipe.shape == "content" else round(args.long_edge * 2 / 3)
             begun = time.time()
             result = stylize(content, style, recipe.override(max_long_edge=edge), gpu=-1)

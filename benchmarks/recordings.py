@@ -1,12 +1,13 @@
-"""How near this machine comes to the recorded runs of the original programs, and how near anything can come.
+"""How close this machine comes to the recorded runs of the original programs, and how close anything can come.
 
     python benchmarks/recordings.py RECORDING.npz ... --pictures DIR [--weights FILE]
 
-For every recorded run: the same run through this package; and the original's computation on this machine started from
-an image that is one unit in the last place away in one value, which shows how far the smallest of differences grows.
+For every recorded run the table compares two others: the same run with this package, and the original's computation on
+this machine from a start that differs by one unit in the last place of one value, which shows how far the smallest
+difference grows.
 
-Recordings with seeded weights are in ``tests/golden``; their pictures are scikit-image's own. For those with real
-weights name the folder of their pictures, and the file with VGG-19's conv1_1 to conv3_4.
+Recordings with seeded weights are in ``tests/golden`` and use images of scikit-image. For those with real weights, name
+the folder of their images, and the file with VGG-19's conv1_1 to conv3_4.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from neural_style._mxnet import mx  # noqa: E402
 
 
 def compare(path, pictures, weights_file):
-    """Give one row of the table for the recording at `path`."""
+    """Return one row of the table for the recording at `path`."""
     recorded = np.load(str(path))
     flags = dict(zip(recorded["flags"][::2], recorded["flags"][1::2]))
     real = str(recorded["weights"]).startswith("real")
@@ -64,7 +65,7 @@ def compare(path, pictures, weights_file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recordings", nargs="+", type=Path)
-    parser.add_argument("--pictures", help="folder of the pictures of recordings with real weights")
+    parser.add_argument("--pictures", help="folder of the images of recordings with real weights")
     parser.add_argument("--weights", help="file with VGG-19's conv1_1 to conv3_4")
     args = parser.parse_args()
     print(

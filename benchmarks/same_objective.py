@@ -1,10 +1,10 @@
-"""What a network of low rank costs in the full network's objective.
+"""How much a network of low rank costs in terms of the full network's objective.
 
     python benchmarks/same_objective.py --weights vgg16.params [--lowrank FILE] [--long-edge 256] [--recipe fast]
         [--recipe paint] [--steps 40] CONTENT STYLE [CONTENT STYLE ...]
 
-Every pair is repainted twice with the same recipe and steps, once optimised with the network of low rank, once with the
-full one; the full network's objective at both results is in the table, with their ratio and the time that each took.
+Every pair is stylized twice with the same recipe and number of steps, once optimised with the network of low rank, once
+with the full one. The table shows the full network's objective at both results, their ratio, and both times.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Where the time of a step goes, by MXNet's own profiler, beside what its floating-point operations take at the peak.
+"""Where the time of a step goes, by MXNet's own profiler, compared with its floating-point operations at the peak.
 
     python benchmarks/step_profile.py [--network vgg19] [--size 400x600] [--steps 8]
 
-The table has every operator that takes at least half a per cent of a step of mxnet-0.7: how often it runs, its
-milliseconds, its share, and its milliseconds over those that all floating-point operations of the step would take at
-the machine's measured peak of float32 convolutions. The last rows are the sum and the step as a clock sees it. A
-process of its own measures the peak, before and after. Nothing else should run meanwhile.
+The table lists every operator that takes at least half a per cent of a step of mxnet-0.7: how often it runs, its
+milliseconds, its share, and its milliseconds relative to those of all floating-point operations of the step at the
+machine's measured peak of float32 convolutions. The last rows are the sum, and the step as measured by a clock. A
+separate process measures the peak, before and after. Nothing else should run meanwhile.
 """
 
 import argparse
@@ -21,7 +21,7 @@ WARM_UP = 2  # steps
 
 
 def profile(network, size, steps):
-    """Give per operator the calls and the seconds of a step, and the seconds of a step."""
+    """Return per operator the calls and the seconds of a step, and the seconds of a step."""
     sys.path[:0] = [str(bench.ROOT)]
     from neural_style._mxnet import mx
 

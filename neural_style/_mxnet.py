@@ -1,16 +1,17 @@
 """The one place that imports MXNet.
 
-``from ._mxnet import mx`` costs nothing: MXNet itself is imported when the first of its attributes is used, so that
-``--help`` and bad arguments are answered at once. Importing it here, and only here, makes four things true:
+``from ._mxnet import mx`` costs nothing: MXNet itself is imported when one of its attributes is first used, so that
+``--help`` and errors in arguments appear at once. Importing it here, and only here, ensures four things:
 
-- it finds ``numpy.bool``, which NumPy 1.24 removed and which MXNet 1.x uses while it is being imported;
-- it starts with one thread per physical core that this process may use. MXNet 1.x takes half of the processors it sees,
-  which is half the speed on a machine without hyper-threading, and it reads the number only once, at import;
-- its operators share one scratch memory on the CPU, where executors would take turns with four of them, each growing to
-  the largest need. Operators run one after the other there in any case;
+- it finds ``numpy.bool``, which NumPy 1.24 removed and which MXNet 1.x uses during its own import;
+- it starts with one thread per physical core that this process may use. By itself, MXNet 1.x uses half of the
+  processors it sees, which is half the speed on a machine without hyper-threading. It reads the number only once, at
+  import;
+- its operators share one scratch buffer on the CPU. By default executors take turns with four, each of which grows to
+  the largest need, although operators run one after the other in any case;
 - it does not announce every graph that oneDNN takes over.
 
-Environment variables that the user has set are left alone.
+Environment variables that the user has set are respected.
 """
 
 import importlib
@@ -21,20 +22,20 @@ import warnings
 
 from .errors import DependencyError
 
-# Either of these is the user's own choice of thread count; both are read by MXNet 1.x at start.
+# Either one is the user's own choice of thread count; MXNet 1.x reads both when it starts.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 
 
 def usable_cores():
-    """Count the physical cores this process may use: affinity, cgroup limits and hyper-threads are considered."""
+    """Return the number of physical cores this process may use, given affinity, cgroup limits and hyper-threads."""
     import loky
 
-    # loky reports physical cores only while the process may use every processor, so both of its answers are limits.
+    # loky reports physical cores only if the process may use every processor, so both of its answers are limits.
     return max(1, min(loky.cpu_count(), loky.cpu_count(only_physical_cores=True)))
 
 
 def _import_mxnet():
-    if "mxnet" in sys.modules:  # a deployment that imported MXNet first has made its choices
+    if "mxnet" in sys.modules:  # a program that imported MXNet first has made its own choices
         return sys.modules["mxnet"]
     import numpy as np
 
@@ -51,8 +52,8 @@ def _import_mxnet():
         np.bool = bool
     try:
         with warnings.catch_warnings():
-            # MXNet 1.x compares with `is`, and uses distutils and NumPy aliases that are deprecated; none of it can
-            # be changed from here, and none of it concerns who runs us.
+            # MXNet 1.x compares with `is`, and uses distutils and NumPy aliases that are deprecated. None of it can be
+            # changed from here, and none of it concerns the user.
             warnings.simplefilter("ignore")
             module = importlib.import_module("mxnet")
             importlib.import_module("mxnet.runtime")  # 1.5 does not import it by itself
@@ -68,7 +69,7 @@ def _import_mxnet():
 
 
 def load_amp():
-    """Give MXNet's module of automatic mixed precision, which MXNet does not import by itself.
+    """Return MXNet's module for automatic mixed precision, which MXNet does not import by itself.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Write files so that they appear whole or not at all, find out beforehand whether they can be, tell them apart."""
+"""Files: write them whole or not at all, check beforehand that they can be written, compute their digests."""
 
 import contextlib
 import errno
@@ -21,11 +21,11 @@ _ADVICE = {
 
 @contextlib.contextmanager
 def replacing(path):
-    """Give the name of a temporary file to write; when the block ends without an error, it becomes `path`.
+    """Yield the name of a temporary file to write, which replaces `path` when the block ends without an error.
 
-    The temporary file is in the same folder, so that moving it is one atomic step, and is flushed to the disk before.
+    The temporary file is in the same folder, so that moving it is one atomic step. It is flushed to the disk first.
     A new file has the usual permissions, a replaced one keeps its own; a symbolic link stays and its target is
-    replaced. After any failure, Ctrl-C among them, the temporary file is removed and what was at `path` is as it was.
+    replaced. After any failure, including Ctrl-C, the temporary file is removed and what was at `path` is unchanged.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def replacing(path):
     Raises
     ------
     OSError
-        If the file cannot be flushed or moved; what the block raises passes through. `output_error` words it.
+        If the file cannot be flushed or moved. What the block raises passes through. `output_error` turns it into a
+        message.
     """
     target = os.path.realpath(os.fspath(path))
     mode = _existing_mode(target)
@@ -55,7 +56,7 @@ def replacing(path):
 
 
 def write_whole(path, data):
-    """Write `data`, bytes or what has a buffer of them, to `path` as `replacing` does.
+    """Write `data`, a bytes-like object, to `path` as `replacing` does.
 
     Raises
     ------
@@ -66,11 +67,11 @@ def write_whole(path, data):
 
 
 def check_writable(path):
-    """Find out whether a file can be written at `path`, before there is anything to write.
+    """Check that a file can be written at `path`, before there is anything to write.
 
-    The folder is made if it is missing, as writing will need it. Whether it can be written to is tried with a temporary
-    file rather than read from permissions, which do not tell for root, on network drives and on read-only systems. If
-    the answer is no, nothing is left behind. A disk that fills up meanwhile is not foreseen.
+    The folder is created if it is missing, because writing will need it. Whether it is writable is tested with a
+    temporary file, because permissions mean little for root, on network drives and on read-only file systems. If the
+    check fails, nothing is left behind. A disk that fills up in the meantime is not detected.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def check_writable(path):
     Raises
     ------
     OutputError
-        If `path` is a folder or a device, its folder cannot be made or written to, a file of that name is
+        If `path` is a folder or a device, its folder cannot be created or written to, a file of that name is
         write-protected, or the name is too long.
     """
     path = os.fspath(path)
@@ -91,7 +92,7 @@ def check_writable(path):
             if not os.path.isfile(target):
                 kind = "a folder" if os.path.isdir(target) else "a device or pipe"
                 raise OutputError(f"{path}: is {kind}; give the name of a file")
-            # Replacing needs no permission on the file itself, but who write-protected it meant it.
+            # Replacing needs no permission on the file itself, but write protection is respected.
             with open(target, "r+b"):
                 pass
         with _temporary_beside(target) as temporary, open(temporary, "xb"):
@@ -104,13 +105,13 @@ def check_writable(path):
 
 
 def output_error(path, error):
-    """Word an OSError that came while `path` was written as an OutputError, which the caller raises."""
+    """Return an OutputError, for the caller to raise, that describes an OSError met while writing `path`."""
     advice = _ADVICE.get(error.errno, "choose another place")
     return OutputError(f"{path}: cannot be written ({error.strerror or error}); {advice}")
 
 
 def sha256(path):
-    """Give the SHA-256 of a file, 64 hexadecimal digits.
+    """Return the SHA-256 of a file, 64 hexadecimal digits.
 
     Raises
     ------
@@ -123,25 +124,25 @@ def sha256(path):
 
 
 def feed(sha, file):
-    """Give a hash all that is left to read of an open file."""
+    """Update a hash with the rest of an open file."""
     for block in iter(lambda: file.read(1 << 20), b""):
         sha.update(block)
 
 
 def _make_folders(folder, made):
-    """Make a folder and those above it; each one that was missing is added to the list `made` once it is there."""
+    """Create a folder and its parents; append each one that was missing to the list `made` once it exists."""
     missing = []
     while not os.path.lexists(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
     for folder in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # somebody else was faster
+        with contextlib.suppress(FileExistsError):  # another process was faster
             os.mkdir(folder)
             made.append(folder)
 
 
 def _existing_mode(path):
-    """Give the mode of a file, None if there is none."""
+    """Return the mode of a file, or None if it does not exist."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:
@@ -150,13 +151,13 @@ def _existing_mode(path):
 
 @contextlib.contextmanager
 def _temporary_beside(path):
-    """Give a name in the folder of `path` that nobody else uses; what bears it at the end is removed.
+    """Yield an unused name in the folder of `path`; a file of that name is removed at the end.
 
-    Not `tempfile`, whose files are readable by their owner alone, whatever the umask says.
+    `tempfile` is not used, because its files are readable only by their owner, whatever the umask says.
     """
     temporary = os.path.join(os.path.dirname(path), f".neural-style-{uuid.uuid4().hex}.part")
     try:
         yield temporary
-    finally:  # after a success it has been moved away
+    finally:  # after success it has been moved away
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)

@@ -1,26 +1,23 @@
 """``neural-style compress``: make a network of low rank from a full one."""
 
-import inspect
+import dataclasses
 import logging
 import threading
 
-from ..training.compression import Compression
+from ..training.settings import CompressionSettings
 from .console import EXIT_INTERRUPTED, finishing_on_signals
 
 log = logging.getLogger(__name__)
 
-_SETTINGS = inspect.signature(Compression).parameters
-
-# Flag, type and help of what has a default.
-_FLAGS = (
-    ("--time", float, "time of a step, relative to ranks of a third of the channels in every layer"),
-    ("--numbers", int, "maximum number of parameters"),
-    ("--batches", int, "crops to train on, one at a time"),
-    ("--rate", float, "learning rate at its highest, relative to the values of each parameter"),
-    ("--crop", int, "side of the crops in pixels, a multiple of 16"),
-    ("--seed", int, "seed of the crops"),
-    ("--evaluate-every", int, "crops between evaluations on held-out images; each saves the state"),
-)
+_HELP = {
+    "time": "time of a step, relative to ranks of a third of the channels in every layer",
+    "numbers": "maximum number of parameters",
+    "batches": "crops to train on, one at a time",
+    "rate": "learning rate at its highest, relative to the values of each parameter",
+    "crop": "side of the crops in pixels, a multiple of 16",
+    "seed": "seed of the crops",
+    "evaluate_every": "crops between evaluations on held-out images; each saves the state",
+}
 
 
 def add_arguments(parser):
@@ -37,10 +34,14 @@ def add_arguments(parser):
     parser.add_argument("--output", required=True, metavar="FILE", help="the .params file to write")
     parser.add_argument("--model", metavar="NAME", help="the network in the weights (default: the one that fits)")
     parser.add_argument("--start", metavar="FILE", help="compressed network to train further, instead of a new one")
-    for flag, kind, text in _FLAGS:
-        default = _SETTINGS[flag.lstrip("-").replace("-", "_")].default
-        metavar = "N" if kind is int else "X"
-        parser.add_argument(flag, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)")
+    for setting in dataclasses.fields(CompressionSettings):
+        parser.add_argument(
+            "--" + setting.name.replace("_", "-"),
+            type=setting.type,
+            default=setting.default,
+            metavar="N" if setting.type is int else "X",
+            help=f"{_HELP[setting.name]} (default: %(default)s)",
+        )
     parser.add_argument("--state-file", metavar="FILE", help="state of the training (default: beside the output)")
     parser.add_argument("--resume", action="store_true", help="continue from the state, bit for bit")
     parser.add_argument(
@@ -52,9 +53,21 @@ def add_arguments(parser):
 
 
 def _run(args):
-    settings = {name: getattr(args, name) for name in _SETTINGS if name != "folders"}
-    # Until the training begins there is nothing to keep, and Ctrl-C ends the program at once.
-    compression = Compression(folders=args.images, **settings)
+    from ..training.compression import Compression  # imports NumPy, for which --help must not wait
+
+    settings = {field.name: getattr(args, field.name) for field in dataclasses.fields(CompressionSettings)}
+    # Until the training begins there is nothing to save, and Ctrl-C ends the program at once.
+    compression = Compression(
+        args.weights,
+        args.images,
+        args.output,
+        model=args.model,
+        start=args.start,
+        settings=CompressionSettings(**settings),
+        state_file=args.state_file,
+        resume=args.resume,
+        gpu=args.gpu,
+    )
     interrupt = threading.Event()
     with finishing_on_signals(interrupt, "finishing the batch and saving; press Ctrl-C again to quit immediately"):
         best = compression.run(interrupt)

@@ -1,1 +1,1 @@
-"""Pictures: read, resize, bring to and from what a network sees, denoise, paint, save."""
+"""Images: read, resize, convert to and from a network's input, denoise, paint, save."""

@@ -1,62 +1,63 @@
-"""Several pictures side by side in one, as a photographer lays prints on a table."""
+"""Contact sheets: several images side by side in one."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Neutral, so that no colour of a picture is seen against another.
+# Neutral, so that no colour of an image is seen against another.
 _GROUND = (232, 232, 232)
 _INK = (88, 88, 88)
 
 
-def make_contact_sheet(pictures, captions=None, height=None):
-    """Lay pictures side by side on a neutral ground, at one height.
+def make_contact_sheet(images, captions=None, height=None):
+    """Lay images side by side on a neutral background, at one height.
 
     Parameters
     ----------
-    pictures : sequence of numpy.ndarray
-        Uint8 (H, W, 3) of any size; their proportions are kept.
+    images : sequence of numpy.ndarray
+        uint8 (H, W, 3) of any size; their proportions are kept.
     captions : sequence of str, optional
-        One for each picture, set below it.
+        One for each image, written below it.
     height : int, optional
-        Of every picture on the sheet, in pixels; that of the last if not given.
+        Of every image on the sheet, in pixels; by default that of the last one.
 
     Returns
     -------
     numpy.ndarray
-        Uint8 (H, W, 3). Around and between the pictures is `margin` of ground, below them with captions twice that.
+        uint8 (H, W, 3). The background around and between the images is `margin` wide, below captioned images twice
+        that.
     """
-    height = height or pictures[-1].shape[0]
+    height = height or images[-1].shape[0]
     space = margin(height)
-    pictures = [_bring_to_height(picture, height) for picture in pictures]
+    images = [_resize_to_height(image, height) for image in images]
     below = space if captions is None else 2 * space
-    shape = space + height + below, space + sum(picture.shape[1] + space for picture in pictures), 3
+    shape = space + height + below, space + sum(image.shape[1] + space for image in images), 3
     sheet = np.full(shape, _GROUND, np.uint8)
     left = space
-    for i, picture in enumerate(pictures):
-        width = picture.shape[1]
-        sheet[space : space + height, left : left + width] = picture
+    for i, image in enumerate(images):
+        width = image.shape[1]
+        sheet[space : space + height, left : left + width] = image
         if captions is not None:
-            # A caption keeps to the strip below its own picture.
+            # A caption stays within the strip below its own image.
             sheet[space + height :, left : left + width] = _set_caption(captions[i], width, below)
         left += width + space
     return sheet
 
 
 def margin(height):
-    """Give the space around pictures of this height, in pixels."""
+    """Return the space around images of this height, in pixels."""
     return max(height // 16, 8)
 
 
-def _bring_to_height(picture, height):
-    width = max(round(picture.shape[1] * height / picture.shape[0]), 1)
-    if picture.shape[:2] == (height, width):
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.LANCZOS))
+def _resize_to_height(image, height):
+    width = max(round(image.shape[1] * height / image.shape[0]), 1)
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.LANCZOS))
 
 
 def _set_caption(text, width, height):
     size = max(height * 2 // 5, 11)
-    # Written from one height, whatever its letters, so that captions stand on one line; then centred.
+    # Drawn at a fixed height, whatever its letters, so that all captions share a baseline; then centred.
     line = Image.new("L", (width, height))
     ImageDraw.Draw(line).text((0, (height - size) // 2), text, fill=255, font=_load_font(size))
     box = line.getbbox() or (0, 0, 0, 0)
@@ -68,5 +69,5 @@ def _set_caption(text, width, height):
 def _load_font(size):
     try:
         return ImageFont.load_default(size)
-    except (TypeError, OSError, ImportError):  # before Pillow 10.1, or without FreeType, there is one size
+    except (TypeError, OSError, ImportError):  # before Pillow 10.1, or without FreeType, there is only one size
         return ImageFont.load_default()

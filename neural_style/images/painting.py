@@ -1,8 +1,8 @@
-"""A painting of the project's own, for runs that have no other style at hand: a tide race at evening.
+"""A painting made by this project, for runs that have no other style at hand: a tide race in the evening.
 
-It is laid down as a painter would: a warm ground, a thin underpainting, broad strokes, then finer and finer ones. Every
+It is built up as a painter would: a warm ground, a thin underpainting, broad strokes, then finer and finer ones. Every
 stroke follows the lines of one flow, and every bristle of its brush leaves a streak. All lengths are in units of the
-picture's mean side, so that a seed gives the same strokes at every size.
+image's mean side, so that a seed gives the same strokes at every size.
 """
 
 from dataclasses import dataclass
@@ -25,22 +25,22 @@ _ROSE = (196, 106, 122)
 _VIOLET = (92, 62, 118)
 _SIENNA = (140, 70, 44)
 
-# What a colour is on the way from shadow to light.
+# Colours of each part of the scene, from shadow to light.
 _SEA = (_INK, _INDIGO, _DEEP_TEAL, _TEAL, _TURQUOISE, _CREAM)
 _SKY = (_INDIGO, _VIOLET, _ROSE, _CORAL, _OCHRE, _GOLD)
 _LAND = (_INK, _VIOLET, _SIENNA)
 _DISC = (_GOLD, _CREAM, _CREAM)
 _GLITTER = (_CORAL, _OCHRE, _GOLD, _CREAM)
 
-_HORIZON = 0.36  # parts of the height
-_SUN = (0.68, 0.24)  # parts of width and height
+_HORIZON = 0.36  # as a fraction of the height
+_SUN = (0.68, 0.24)  # as fractions of width and height
 _SUN_RADIUS = 0.062
 
-_FLATNESS = 0.72  # eddies are seen at a slant
+_FLATNESS = 0.72  # eddies are seen at an angle
 
-_BRISTLE = 0.0034  # between two bristles
+_BRISTLE = 0.0034  # distance between two bristles
 _OVERSAMPLING = 2  # painted larger, so that edges come out smooth
-_SPACING = 0.75  # pixels between two samples of a stroke, so that hardly one pixel under it is left out
+_SPACING = 0.75  # pixels between two samples of a stroke, so that hardly any pixel under it is missed
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class _Layer:
     ----------
     count : int
     width, length : float
-        Of a typical one, in mean sides.
+        Of a typical stroke, in mean sides.
     stray : float
-        How far its colour strays, in parts of the way from shadow to light.
+        How far its colour strays, as a fraction of the range from shadow to light.
     load : float
-        How much paint the brush holds: with less the stroke runs dry sooner.
+        How much paint the brush holds: with less, the stroke runs dry sooner.
     relief : float
         How thick the paint lies.
     """
@@ -78,19 +78,19 @@ _LAYERS = (
 
 
 def paint(size=(384, 512), seed=DEFAULT_SEED):
-    """Paint a picture.
+    """Paint the painting.
 
     Parameters
     ----------
     size : tuple of int
         Height and width in pixels.
     seed : int
-        Another seed gives another sea, sky and hand; the same one the same painting, pixel for pixel.
+        Another seed gives another sea, sky and hand; the same seed gives the same painting, pixel for pixel.
 
     Returns
     -------
     numpy.ndarray
-        Uint8 (H, W, 3), RGB.
+        uint8 (H, W, 3), RGB.
     """
     height, width = size
     rng = np.random.RandomState(seed)
@@ -103,7 +103,7 @@ def paint(size=(384, 512), seed=DEFAULT_SEED):
 
 
 class _Scene:
-    """What is painted: at each point a direction and a place between colours. Coordinates are in mean sides."""
+    """What is painted: a direction and a colour at each point. Coordinates are in mean sides."""
 
     def __init__(self, height, width, rng):
         side = np.sqrt(height * width)
@@ -111,7 +111,7 @@ class _Scene:
         self.horizon = _HORIZON * self.height
         self.sun = _SUN[0] * self.width, _SUN[1] * self.height
         sway = rng.uniform(-0.03, 0.03, (3, 2))
-        # x and y in parts of width and height, radius, strength; the sign is the way it turns.
+        # x and y as fractions of width and height, radius, strength; the sign is the sense of rotation.
         places = ((0.30, 0.70, 0.19, 2.3), (0.80, 0.84, 0.13, -2.0), (0.60, 0.56, 0.065, 1.6))
         self.eddies = [
             ((x + dx) * self.width, (y + dy) * self.height, radius, strength)
@@ -124,7 +124,7 @@ class _Scene:
         self.ripples = [(rng.uniform(-14, 14), rng.uniform(-14, 14), rng.uniform(0, 2 * np.pi)) for _ in range(6)]
 
     def stream(self, x, y):
-        """Give the stream function, whose lines of equal value the water and the air follow."""
+        """Return the stream function, whose level lines the water and the air follow."""
         value = y.copy()
         for kx, ky, phase, amplitude in self.waves:
             value += amplitude * np.sin(kx * x + ky * y * 0.5 + phase)
@@ -137,7 +137,7 @@ class _Scene:
         return value - np.where(y < self.horizon, air, 0)
 
     def direction(self, x, y):
-        """Give the unit vector (..., 2) along which a stroke goes."""
+        """Return the unit vector (..., 2) along which a stroke runs."""
         e = 1e-3
         along = self.stream(x, y + e) - self.stream(x, y - e)
         down = self.stream(x - e, y) - self.stream(x + e, y)
@@ -172,7 +172,7 @@ class _Scene:
         return sum(np.sin(kx * x + ky * y + phase) for kx, ky, phase in self.ripples) / len(self.ripples)
 
     def colours(self, x, y, stray, rng):
-        """Give the colour (N, 3) of a stroke at each point, as a painter's hand would mix it: near, not exact."""
+        """Return the colour (N, 3) of a stroke at each point, as a painter would mix it: close, but not exact."""
         n = len(x)
         stream, noise = self.stream(x, y), self._noise(x, y)
         wander = rng.randn(n) * stray
@@ -199,7 +199,7 @@ class _Scene:
         land = self._land(x, y)
         colour = np.where(land[:, None], _ramp(_LAND, 0.35 + 0.5 * noise + 0.25 * np.sin(31 * x) + wander), colour)
 
-        # Now and then a brush was not clean, or the painter wanted an answer to a colour from the other side.
+        # Now and then the brush was not clean, or the painter set a contrasting accent.
         accent = rng.uniform(0, 1, n) < 0.035
         palette = np.array((_CORAL, _OCHRE, _TURQUOISE, _ROSE), float)
         answer = palette[rng.randint(0, len(palette), n)]
@@ -214,7 +214,7 @@ def _ramp(palette, place):
 
 @dataclass(frozen=True)
 class _Stroke:
-    """A path (S, 2) in mean sides, a width, and the two colours that were not mixed through."""
+    """A path (S, 2) in mean sides, a width, and two colours that are not fully mixed."""
 
     path: np.ndarray
     width: float
@@ -222,9 +222,9 @@ class _Stroke:
 
 
 def _plan(layer, scene, rng):
-    """Scatter the strokes of a layer evenly, let each follow the flow, and give them in a chance order."""
+    """Scatter the strokes of a layer evenly, let each follow the flow, and yield them in random order."""
     n = layer.count
-    # Roberts' R2 sequence: even without being regular; shaken a little.
+    # Roberts' R2 sequence, which is even without being regular, slightly perturbed.
     at = (np.outer(np.arange(1, n + 1), (0.7548776662466927, 0.5698402909980532)) + rng.uniform(0, 1, 2)) % 1
     at = at + rng.randn(n, 2) * 0.3 / np.sqrt(n)
     x = (at[:, 0] * 1.1 - 0.05) * scene.width
@@ -249,12 +249,12 @@ def _plan(layer, scene, rng):
 
 
 class _Canvas:
-    """Wet paint: its colour and how thick it lies."""
+    """Wet paint: its colour and thickness."""
 
     def __init__(self, height, width, seed):
-        self.grain = np.random.RandomState(seed)  # apart, as it depends on the number of pixels
+        self.grain = np.random.RandomState(seed)  # separate, because it depends on the number of pixels
         self.side = np.sqrt(height * width)
-        # One row and one column more above and left catch what falls off there: below 0 is cast to 0.
+        # An extra row above and an extra column on the left catch what falls off there: indices below 0 are cast to 0.
         self.shape = height, width = height + 1, width + 1
         ground = np.array(_SIENNA, float) + 14 * self.grain.randn(height * width, 1)
         self.colour = ground.astype(np.float32)  # (H * W, 3)
@@ -274,7 +274,7 @@ class _Canvas:
         normals = np.stack([-tangents[:, 1], tangents[:, 0]], -1)
         t = np.linspace(-1, 1, max(int(2 * half / _SPACING), 3))
 
-        # Across the brush: bristles of different wetness, start and end.
+        # Across the brush: bristles that differ in wetness, start and end.
         count = max(int(stroke.width / _BRISTLE), 2)
         knots = np.linspace(-1, 1, count + 1)
         streak = np.interp(t, knots, rng.randn(count + 1))
@@ -303,7 +303,7 @@ class _Canvas:
         self.thickness[place] = 0.45 * self.thickness[place] + ridge.astype(np.float32)[bristle]
 
     def finish(self, factor):
-        """Light the relief from the upper left, and bring the painting to its size."""
+        """Light the relief from the upper left, and reduce the painting to its size."""
         height, width = self.shape
         colour = self.colour.reshape(height, width, 3)[1:, 1:]
         relief = self.thickness.reshape(height, width)[1:, 1:]

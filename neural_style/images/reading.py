@@ -1,9 +1,10 @@
-"""Read pictures of any kind as uint8 arrays (H, W, 3), RGB, upright.
+"""Read images of any kind as upright RGB: uint8 arrays (H, W, 3).
 
-Pillow and scikit-image are imported by the functions that need them: scikit-image alone takes longer to import than
+Pillow and scikit-image are imported by the functions that need them: scikit-image takes longer to import than
 everything else here.
 """
 
+import contextlib
 import logging
 import os
 import stat
@@ -11,11 +12,11 @@ import warnings
 
 import numpy as np
 
-from ..errors import ImageError
+from ..errors import ImageError, first_line
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in either byte order
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in both byte orders
 
 # TIFF 6.0: tags, and values of PhotometricInterpretation, PlanarConfiguration and ExtraSamples
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _PLANAR_CONFIGURATION = 258, 262, 274, 284
@@ -23,7 +24,7 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB = 0, 1, 2
 _IN_PLANES = 2
 _PREMULTIPLIED_ALPHA, _ALPHA = 1, 2
 
-# Exif 2.32, 4.6.4: what makes a stored array (H, W, C) upright. A table of our own, because it serves tifffile too.
+# Exif 2.32, 4.6.4: what makes a stored array (H, W, C) upright. Pillow has such a table, but not for tifffile.
 _UPRIGHT = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -36,17 +37,17 @@ _UPRIGHT = {
 
 
 class _Unsupported(Exception):
-    """The file is sound, but what it holds has no one meaning as an 8-bit RGB picture."""
+    """The file is sound, but its content has no unique meaning as an 8-bit RGB image."""
 
 
 def read_image(path):
-    """Read a picture of any kind as 8-bit RGB, upright.
+    """Read an image of any kind as upright 8-bit RGB.
 
-    Ordinary 8-bit RGB pictures come out as `skimage.io.imread` gives them, bit for bit. Beyond those: grey is repeated
-    over the channels; palettes, CMYK, YCbCr and CIELAB are converted; of 16 bits the upper 8 are kept, as
-    `skimage.util.img_as_ubyte` does; floats in [0, 1] are scaled and rounded; a picture that its EXIF or TIFF tag calls
-    rotated or mirrored is turned upright; of an animation or a file of many pages the first is taken. Transparent
-    parts are laid over white, and a log line says so. Embedded colour profiles are not applied.
+    Ordinary 8-bit RGB images are returned as by `skimage.io.imread`, bit for bit. In other cases: grey is repeated over
+    the channels; palettes, CMYK, YCbCr and CIELAB are converted; of 16 bits the upper 8 are kept, as by
+    `skimage.util.img_as_ubyte`; floats in [0, 1] are scaled and rounded; an image that is rotated or mirrored according
+    to its EXIF or TIFF tag is turned upright; of an animation or a file of several pages the first is used. Transparent
+    parts are laid over white, with a warning in the log. Embedded colour profiles are not applied.
 
     Parameters
     ----------
@@ -61,53 +62,72 @@ def read_image(path):
     Raises
     ------
     ImageError
-        If the file is missing, cannot be opened, is empty, is not a picture, is damaged, is too large (twice
-        `PIL.Image.MAX_IMAGE_PIXELS`), or holds values that are neither 8- or 16-bit nor floats in [0, 1].
+        If the file is missing, cannot be opened, is empty, is not an image, is damaged, is too large (twice
+        `PIL.Image.MAX_IMAGE_PIXELS`), or contains values that are neither 8- or 16-bit nor floats in [0, 1].
+    """
+    path = os.fspath(path)
+    with open_image(path) as file:
+        pixels, orientation = _decode(file)
+    if 0 in pixels.shape:
+        raise ImageError(f"{path}: has no pixels; choose another image")
+    if pixels.shape[2] == 4:
+        if pixels[..., 3].min() < 255:
+            log.warning("%s: laying its transparent parts over white", path)
+        pixels = _over_white(pixels)
+    # A copy, because the memory of Pillow's images is read-only.
+    return np.array(_UPRIGHT.get(orientation, lambda a: a)(pixels), order="C")
+
+
+@contextlib.contextmanager
+def open_image(path):
+    """Open an image file, and turn whatever a decoder raises about it into an ImageError.
+
+    Parameters
+    ----------
+    path : str
+
+    Yields
+    ------
+    file object
+        Of a regular, non-empty file, open for reading.
+
+    Raises
+    ------
+    ImageError
     """
     from PIL import Image, UnidentifiedImageError
 
-    path = os.fspath(path)
-    with open_image(path) as file, warnings.catch_warnings():
-        # What decoders warn of is broken metadata and pictures of half the size limit; what hurts the pixels is raised.
+    with _open(path) as file, warnings.catch_warnings():
+        # Decoders warn of broken metadata, and of images of half the size limit. What affects the pixels is raised.
         warnings.simplefilter("ignore")
         try:
-            pixels, orientation = _decode(file)
+            yield file
         except _Unsupported as error:
             raise ImageError(f"{path}: {error}; convert it to an 8-bit PNG or JPEG") from error
         except Image.DecompressionBombError as error:
             raise ImageError(
-                f"{path}: more than {_pixel_limit()} pixels are not read; scale the picture down first"
+                f"{path}: more than {_pixel_limit()} pixels are not read; scale the image down first"
             ) from error
         except MemoryError as error:
-            raise ImageError(f"{path}: does not fit into memory; scale the picture down first") from error
+            raise ImageError(f"{path}: does not fit into memory; scale the image down first") from error
         except UnidentifiedImageError as error:
-            raise ImageError(f"{path}: is not a picture of a known format; convert it to PNG or JPEG") from error
+            raise ImageError(f"{path}: is not an image of a known format; convert it to PNG or JPEG") from error
         except Exception as error:  # on damaged files, decoders raise anything from SyntaxError to struct.error
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(
-                f"{path}: cannot be decoded ({reason}); it may be damaged or cut short: get it again, or convert it to "
-                "PNG"
+                f"{path}: cannot be decoded ({first_line(error)}); it may be damaged or cut short: get it again, or "
+                "convert it to PNG"
             ) from error
-    if 0 in pixels.shape:
-        raise ImageError(f"{path}: has no pixels; choose another picture")
-    if pixels.shape[2] == 4:
-        if pixels[..., 3].min() < 255:
-            logger.warning("%s: its transparent parts are laid over white", path)
-        pixels = _over_white(pixels)
-    # A copy, because the memory of Pillow's pictures is read-only.
-    return np.array(_UPRIGHT.get(orientation, lambda a: a)(pixels), order="C")
 
 
-def open_image(path):
-    """Open a regular, non-empty file for reading; ImageError if there is none."""
+def _open(path):
     try:
         status = os.stat(path)  # before opening, because opening a pipe would wait for its writer
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"{path}: is a folder; give the name of a picture in it")
+            raise ImageError(f"{path}: is a folder; give the name of an image in it")
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(f"{path}: is a device or pipe; give the name of a file")
         if status.st_size == 0:
-            raise ImageError(f"{path}: is empty (0 bytes); get the picture again")
+            raise ImageError(f"{path}: is empty (0 bytes); get the image again")
         return open(path, "rb")
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file; check its name and folder") from error
@@ -118,63 +138,63 @@ def open_image(path):
 
 
 def _decode(file):
-    """Give the pixels as stored, uint8 (H, W, 3) or with alpha (H, W, 4), and the EXIF orientation, 1 to 8."""
+    """Return the pixels as stored, uint8 (H, W, 3) or with alpha (H, W, 4), and the EXIF orientation, 1 to 8."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        picture = Image.open(file)
+        image = Image.open(file)
     except UnidentifiedImageError:
         file.seek(0)
         if file.read(4) not in _TIFF_MAGIC:
             raise
         return _decode_tiff(file)
-    if picture.format == "TIFF":
-        tags = picture.tag_v2
-        # Pillow opens 16-bit planes, but takes every byte for a pixel.
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        # Pillow opens 16-bit planes, but reads every byte as a pixel.
         if tags.get(_PLANAR_CONFIGURATION) == _IN_PLANES and max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8:
             return _decode_tiff(file)
-    picture.load()
-    return _to_rgb(picture), _orientation(picture)
+    image.load()
+    return _to_rgb(image), _orientation(image)
 
 
-def _orientation(picture):
-    """Give the orientation of a loaded Pillow image, 1 to 8."""
-    if picture.format == "TIFF":  # Pillow has turned it while loading; older versions keep the tag even so
+def _orientation(image):
+    """Return the orientation of a loaded Pillow image, 1 to 8."""
+    if image.format == "TIFF":  # Pillow has turned it while loading; older versions keep the tag anyway
         return 1
     try:
-        return picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken EXIF data raise anything, and are no reason to refuse sound pixels
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF data can raise anything, and are no reason to refuse sound pixels
         return 1
 
 
-def _to_rgb(picture):
+def _to_rgb(image):
     """Convert a Pillow image of any mode to uint8 (H, W, 3), or (H, W, 4) if it has transparency."""
     from PIL import ImageChops, ImageCms
 
-    mode = picture.mode
+    mode = image.mode
     if mode.startswith("I") or mode == "F":
-        samples = np.asarray(picture)
-        if mode == "I":  # 32-bit integers in a TIFF; elsewhere how older Pillows hand over 16 bits
-            if picture.format == "TIFF" or samples.min() < 0 or samples.max() > 65535:
+        samples = np.asarray(image)
+        if mode == "I":  # 32-bit integers in a TIFF; in other formats, how older Pillows return 16 bits
+            if image.format == "TIFF" or samples.min() < 0 or samples.max() > 65535:
                 raise _Unsupported("its samples are signed or 32-bit integers")
             samples = samples.astype(np.uint16)
         samples = _to_8_bit(samples)
-        # Pillow sees to this for 8 bits only.
-        if picture.format == "TIFF" and picture.tag_v2.get(_PHOTOMETRIC) == _MIN_IS_WHITE:
+        # Pillow does this only for 8 bits.
+        if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _MIN_IS_WHITE:
             samples = 255 - samples
         return np.repeat(samples[..., np.newaxis], 3, axis=2)
     if mode == "LAB":
         white_d50, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return np.asarray(ImageCms.profileToProfile(picture, white_d50, srgb, outputMode="RGB"))
-    if mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
-        # Adobe stores CMYK inverted and marks its files; Pillow takes every CMYK JPEG for one of those.
-        picture = ImageChops.invert(picture)
-    transparent = mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
-    return np.asarray(picture.convert("RGBA" if transparent else "RGB"))
+        return np.asarray(ImageCms.profileToProfile(image, white_d50, srgb, outputMode="RGB"))
+    if mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        # Adobe stores CMYK inverted and marks its files; Pillow treats every CMYK JPEG as one of those.
+        image = ImageChops.invert(image)
+    transparent = mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+    return np.asarray(image.convert("RGBA" if transparent else "RGB"))
 
 
 def _decode_tiff(file):
-    """Do as `_decode` for TIFFs that Pillow does not read: floats in colour, 16-bit grey with alpha, and others."""
+    """Do the same as `_decode` for TIFFs that Pillow cannot read: colour floats, 16-bit grey with alpha, and others."""
     import tifffile
     from PIL import Image
 
@@ -205,20 +225,20 @@ def _decode_tiff(file):
         return colour, orientation
     opacity = samples[..., colours : colours + 1]
     if alpha == _PREMULTIPLIED_ALPHA:
-        # c = premultiplied / opacity, to the nearest; where nothing shows, the colour is of no matter
+        # c = premultiplied / opacity, to the nearest; where opacity is 0, the colour does not matter
         divisor = np.maximum(opacity, 1).astype(np.uint16)
         colour = np.minimum((colour.astype(np.uint16) * 255 + divisor // 2) // divisor, 255).astype(np.uint8)
     return np.concatenate([colour, opacity], axis=2), orientation
 
 
 def _to_8_bit(samples):
-    """Bring uint8, uint16 or bool, or floats in [0, 1], to uint8 as scikit-image does."""
+    """Convert uint8, uint16, bool or floats in [0, 1] to uint8, as scikit-image does."""
     from skimage import util
 
     if samples.dtype.kind == "f":
-        if not (samples.min() >= 0 and samples.max() <= 1):  # not so for NaN either
+        if not (samples.min() >= 0 and samples.max() <= 1):  # false for NaN, too
             raise _Unsupported("its samples are floats outside [0, 1]")
-        # float16 could not hold the result of scaling exactly
+        # float16 cannot represent the scaled values exactly
         return util.img_as_ubyte(samples.astype(np.float64))
     if samples.dtype.kind not in "ub" or samples.dtype.itemsize > 2:
         raise _Unsupported(f"its samples are {samples.dtype.name}")
@@ -228,12 +248,12 @@ def _to_8_bit(samples):
 def _over_white(pixels):
     """Lay uint8 (H, W, 4) over white, to the nearest of 255 levels; opaque pixels keep their values."""
     opacity = pixels[..., 3:].astype(np.uint16)
-    # At most 255 * 255 + 127 = 65152, which uint16 holds.
+    # At most 255 * 255 + 127 = 65152, which fits into uint16.
     return ((pixels[..., :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
 
 
 def _pixel_limit():
-    """Give the most pixels that are read: Pillow refuses from twice the number at which it warns."""
+    """Return the maximum number of pixels that are read: Pillow refuses from twice the number at which it warns."""
     from PIL import Image
 
     return float("inf") if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS

@@ -1,25 +1,25 @@
-"""Sizes of pictures and images.
+"""Sizes of images and canvases.
 
-With the defaults every arithmetic step is that of the original programs, value for value. scikit-image is imported by
-the functions that need it, because it takes longer to import than everything else here.
+By default every arithmetic step is that of the original programs, value for value. scikit-image is imported by the
+functions that need it, because it takes longer to import than everything else here.
 """
 
 import numpy as np
 
 
 def long_edge_size(shape, long_edge):
-    """Give the size with the proportions of `shape` whose longer side is `long_edge`.
+    """Return the size with the proportions of `shape` whose longer side is `long_edge`.
 
-    Each side is ``int(side * factor)`` with ``factor = long_edge / max(shape)``, as in both original programs; float
-    rounding can make a side one pixel smaller than exact arithmetic. Small pictures are enlarged.
+    Each side is ``int(side * factor)`` with ``factor = long_edge / max(shape)``, as in both original programs.
+    Rounding can make a side one pixel smaller than exact arithmetic would. Small images are enlarged.
 
-    Departure from the originals: a side is at least 1 pixel. Theirs would be 0 for very long and narrow pictures, on
-    which they crash.
+    Departure from the originals: a side is at least 1 pixel. In theirs it would be 0 for very long and narrow images,
+    on which they crash.
 
     Parameters
     ----------
     shape : sequence of int
-        Height and width in pixels first; anything after them is ignored.
+        Height and width in pixels; anything after them is ignored.
     long_edge : int
         In pixels.
 
@@ -34,14 +34,14 @@ def long_edge_size(shape, long_edge):
 
 
 def resize(image, size):
-    """Resize a picture with `skimage.transform.resize` and its defaults, as both original programs do.
+    """Resize an image with `skimage.transform.resize` and its defaults, as both original programs do.
 
     Parameters
     ----------
     image : numpy.ndarray
         uint8 (H, W, 3).
     size : (int, int)
-        Height and width in pixels. The proportions are not kept unless `size` has them.
+        Height and width in pixels. Proportions are kept only if `size` has the same.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def resize(image, size):
 
 
 def resize_image(array, size):
-    """Resize an image with cubic splines, for the next level of a pyramid.
+    """Resize a canvas with cubic splines, for the next level of a pyramid.
 
     Parameters
     ----------

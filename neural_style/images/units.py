@@ -1,32 +1,31 @@
-"""What the numbers of an image mean, and the way from a picture to an image and back.
+"""What the numbers of a canvas mean, and conversion from an image to a canvas and back.
 
-A picture is a uint8 array (H, W, 3), RGB. What the network sees is float32 (1, 3, H, W): RGB in grey levels less the
-means of its training data; what is optimised is that, or the same in another unit. With the defaults every arithmetic
-step is that of the original programs, value for value.
+An image is uint8 (H, W, 3), RGB. A canvas, which is what is optimised, is float32 (1, 3, H, W). The network's input is
+a canvas in RGB grey levels minus the means of its training data; what is optimised is that, or the same in another
+unit. By default every arithmetic step is that of the original programs, value for value.
 
-NumPy is imported by the functions that need it, because the names of `UNITS` are wanted without it.
+NumPy is imported by the functions that need it, because the names of `UNITS` are needed without it.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Tuple
 
-from ..errors import SettingsError
+from ..errors import unknown
 
-# Mean red, green and blue of the ImageNet training pictures on which VGG was trained (Simonyan & Zisserman 2015).
+# Mean red, green and blue of the ImageNet images on which VGG was trained (Simonyan & Zisserman 2015).
 RGB_MEANS = (123.68, 116.779, 103.939)
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What the numbers of an image mean: grey level = value * `levels` + `means`.
+    """What the numbers of a canvas mean: grey level = value * `levels` + `means`.
 
     Attributes
     ----------
     levels : float
-        Grey levels, of 0 to 255, in one unit.
+        Grey levels, on a scale of 0 to 255, per unit.
     means : tuple of float
-        Grey levels of red, green and blue at zero.
+        Grey levels of red, green and blue where the value is zero.
     """
 
     levels: float
@@ -44,17 +43,15 @@ class Unit:
 
 
 # By the names that recipes use. "centred" is the network's own input space.
-UNITS = OrderedDict(
-    [
-        ("centred", Unit(1.0, RGB_MEANS)),
-        ("levels", Unit(1.0, (0.0, 0.0, 0.0))),
-        ("fractions", Unit(255.0, (0.0, 0.0, 0.0))),
-    ]
-)
+UNITS = {
+    "centred": Unit(1.0, RGB_MEANS),
+    "levels": Unit(1.0, (0.0, 0.0, 0.0)),
+    "fractions": Unit(255.0, (0.0, 0.0, 0.0)),
+}
 
 
 def get_unit(name):
-    """Give the unit called `name`.
+    """Return the unit called `name`.
 
     Raises
     ------
@@ -62,21 +59,21 @@ def get_unit(name):
         If there is none.
     """
     if name not in UNITS:
-        raise SettingsError(f"unknown unit '{name}'; choose from {', '.join(UNITS)}")
+        raise unknown("unit", name, UNITS)
     return UNITS[name]
 
 
 def to_network(image, white=256.0, unit=UNITS["centred"]):
-    """Turn a picture into an image, by default into the network's input.
+    """Convert an image to a canvas, by default to the network's input.
 
-    The arithmetic is float64 and rounded once, at the end, as in the original programs.
+    The arithmetic is in float64 and rounded once, at the end, as in the original programs.
 
     Parameters
     ----------
     image : numpy.ndarray
         float64 (H, W, 3) in [0, 1].
     white : float
-        Grey level of full intensity. 256, and not 255, is what both original programs use.
+        Grey level of full intensity. Both original programs use 256, not 255.
     unit : Unit
         Of the result.
 
@@ -93,15 +90,15 @@ def to_network(image, white=256.0, unit=UNITS["centred"]):
 
 
 def from_network(array, unit=UNITS["centred"]):
-    """Turn an image, by default in the network's input space, into a picture.
+    """Convert a canvas, by default in the network's input space, to an image.
 
     Grey levels are computed in float32, then clipped to [0, 255] and truncated, not rounded, as in the original
-    programs. There is no counterpart to the `white` of `to_network`: full intensity, 256, becomes 255 by clipping.
+    programs. There is no counterpart to the `white` of `to_network`: full intensity, 256, is clipped to 255.
 
     Parameters
     ----------
     array : numpy.ndarray
-        float32 (1, 3, H, W), finite. It is not changed.
+        The canvas, float32 (1, 3, H, W), finite. It is not modified.
     unit : Unit
         Of the array.
 

@@ -1,1 +1,1 @@
-"""How near pictures are, to each other and to a style and a content."""
+"""Similarity of images to each other, and to a style and a content."""

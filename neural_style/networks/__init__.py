@@ -1,1 +1,1 @@
-"""Networks as symbols; no image and no file of parameters."""
+"""Networks as symbols: no images, no files of parameters."""

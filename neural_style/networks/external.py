@@ -1,7 +1,8 @@
-"""Networks from MXNet's checkpoints: ``prefix-symbol.json`` and ``prefix-0000.params``, with layers by internal name.
+"""External networks, from MXNet's checkpoints: ``prefix-symbol.json`` and ``prefix-0000.params``.
 
-Any convolutional network will do, such as Inception or SqueezeNet, that takes a picture as RGB in grey levels less the
-means of `images.units.RGB_MEANS`; one that takes something else wants it folded into its first convolution.
+Any convolutional network can be used, such as Inception or SqueezeNet, whose input is an image as RGB grey levels minus
+the means of `images.units.RGB_MEANS`. If a network expects other input, fold the difference into its first convolution.
+Layers have the names of the network's nodes.
 """
 
 import json
@@ -9,21 +10,21 @@ import os
 import re
 
 from .._mxnet import mx
-from ..errors import SettingsError
+from ..errors import SettingsError, first_line
 
 SYMBOL_SUFFIX = "-symbol.json"
 
-# The greatest side, in pixels, at which a network is tried for the least it works with.
+# The largest side, in pixels, that is tried when searching for the smallest with which a network works.
 _LARGEST = 1024
 
 
 def is_checkpoint(model):
-    """Say whether a model is named by the prefix or a file of a checkpoint, and its symbol is there."""
+    """Return whether `model` is the prefix or a file of a checkpoint whose symbol exists."""
     return os.path.isfile(checkpoint_prefix(model) + SYMBOL_SUFFIX)
 
 
 def checkpoint_prefix(model):
-    """Give the prefix of a checkpoint that is named by it or by one of its files."""
+    """Return the prefix of a checkpoint, given the prefix or one of its files."""
     model = os.fspath(model)
     if model.endswith(SYMBOL_SUFFIX):
         return model[: -len(SYMBOL_SUFFIX)]
@@ -31,9 +32,9 @@ def checkpoint_prefix(model):
 
 
 class CheckpointNetwork:
-    """A network of somebody else's, with the interface of `vgg.Architecture`.
+    """An external network, with the interface of `vgg.Architecture`.
 
-    Batch normalisation takes the moments it has learnt, dropout drops nothing, and pooling stays as the network has it.
+    Batch normalisation uses the moments it has learnt, dropout drops nothing, and the network keeps its own pooling.
 
     Parameters
     ----------
@@ -48,31 +49,30 @@ class CheckpointNetwork:
     Raises
     ------
     SettingsError
-        If the symbol cannot be read or has no single input beside its parameters.
+        If the symbol cannot be read, or does not have exactly one input besides its parameters.
     """
 
     def __init__(self, model):
         self.name = checkpoint_prefix(model)
         path = self.name + SYMBOL_SUFFIX
         try:
-            # Read and written again, so that the attributes of older versions have the present names.
+            # Read and written again, so that attributes of older versions get their present names.
             graph = json.loads(mx.sym.load(path).tojson())
         except (mx.base.MXNetError, OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({reason})") from error
+            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({first_line(error)})") from error
         _freeze(graph)
         self._nodes = graph["nodes"]
         self._symbol = mx.sym.load_json(json.dumps(graph))
         self._outputs = self._symbol.get_internals().list_outputs()
 
     def resolve(self, layers):
-        """Name the activations that a recipe means.
+        """Return the names of the activations that a recipe refers to.
 
         Parameters
         ----------
         layers : sequence of str
-            Names of nodes, with or without ``_output``, or ``#5`` for the ReLU of the fifth convolution, counted in the
-            order of the file; where a convolution has none, it itself.
+            Names of nodes, with or without ``_output``, or ``#5`` for the ReLU of the fifth convolution in the order of
+            the file, or for the convolution itself if no ReLU follows it.
 
         Returns
         -------
@@ -96,7 +96,7 @@ class CheckpointNetwork:
                 return layer[: -len("_output")] if layer.endswith("_output") else layer
         names = [node["name"] for node in self._nodes if node["op"] in ("Activation", "Concat")]
         raise SettingsError(
-            f"{self.name} has no layer '{layer}'; name others with --content-layers and --style-layers, such as "
+            f"{self.name} has no layer '{layer}'; name others with `content_layers` and `style_layers`, such as "
             f"{', '.join(names[:4])}, ... {names[-1] if names else self._nodes[-1]['name']}"
         )
 
@@ -110,19 +110,19 @@ class CheckpointNetwork:
             if self._nodes[index]["op"] != "BatchNorm":
                 return self._nodes[index]["name"]
 
-    def build(self, layers, prepare=None):
-        """Build the network up to some layers, as `graph.build_symbol` does."""
+    def build(self, layers, pooling="avg", prepare=None, trim=None):
+        """Build the network up to some layers; see `graph.build_symbol`. The network keeps its own pooling."""
         internals = self._symbol.get_internals()
         symbol = mx.sym.Group([internals[self._output(layer)] for layer in layers])
         data = mx.sym.Variable("data")
         return symbol(**{self._input(symbol): data if prepare is None else prepare(data)})
 
     def fitted(self, found):
-        """Return this network: its symbol says everything, whatever parameters are found."""
+        """Return this network, which its symbol describes completely, whatever parameters are found."""
         return self
 
     def parameter_shapes(self, layers):
-        """Give the names and shapes of the parameters, moving moments among them, that `layers` depend on."""
+        """Return the names and shapes of the parameters, including moving moments, that `layers` depend on."""
         symbol = self.build(layers)
         arguments, _, states = symbol.infer_shape(data=(1, 3, _LARGEST, _LARGEST))
         shapes = dict(zip(symbol.list_arguments(), arguments))
@@ -131,22 +131,22 @@ class CheckpointNetwork:
         return shapes
 
     def channels(self, layer):
-        """Give the number of channels of an activation.
+        """Return the number of channels of an activation.
 
         Raises
         ------
         SettingsError
-            If it is not a map of (1, C, H, W).
+            If its shape is not (1, C, H, W).
         """
         _, (shape,), _ = self.build([layer]).infer_shape(data=(1, 3, _LARGEST, _LARGEST))
         if len(shape) != 4:
             raise SettingsError(
-                f"layer '{layer}' of {self.name} is of shape {shape}; choose one with a height and width"
+                f"layer '{layer}' of {self.name} has shape {shape}; choose one with a height and a width"
             )
         return shape[1]
 
     def minimum_side(self, layers):
-        """Give the least height and width, in pixels, with which every one of `layers` has at least one position."""
+        """Return the smallest height and width, in pixels, with which each of `layers` has at least one position."""
         symbol = self.build(layers)
         least, enough = 0, _LARGEST
         while enough - least > 1:
@@ -154,11 +154,17 @@ class CheckpointNetwork:
             least, enough = (least, side) if _works(symbol, side) else (side, enough)
         return enough
 
+    def halo(self, layers):
+        """Raise SettingsError: what a position depends on is not known, so the network cannot be computed in tiles."""
+        raise SettingsError(f"{self.name} cannot be computed in tiles, only whole; leave out `tile_size`")
+
+    alignment = halo
+
     def _output(self, layer):
         return layer if layer in self._outputs else f"{layer}_output"
 
     def _input(self, symbol):
-        """Find the argument that is no parameter: MXNet's layers name theirs after themselves."""
+        """Find the argument that is not a parameter: parameters in MXNet are named after their layers."""
         parameters = set()
         for node in self._nodes:
             if node["op"] != "null":
@@ -173,7 +179,7 @@ class CheckpointNetwork:
 
 
 def _freeze(graph):
-    """Have nothing behave otherwise in training, which backward asks for."""
+    """Make every layer behave as in inference, although backward requires training mode."""
     for node in graph["nodes"]:
         if node["op"] == "BatchNorm":
             node.setdefault("attrs", {})["use_global_stats"] = "True"

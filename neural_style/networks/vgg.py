@@ -1,29 +1,30 @@
-"""The VGG networks, as one table of blocks, and what a position of theirs depends on.
+"""The VGG networks as one table of blocks, and what their positions depend on.
 
 Simonyan & Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, configurations D
-(VGG-16) and E (VGG-19), without the fully connected layers. Every convolution is 3x3 with zero padding 1 and a bias and
-is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activations have their usual names: ``conv3_2`` is
-the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the block.
+(VGG-16) and E (VGG-19), without the fully connected layers. Every convolution is 3x3 with a bias and zero padding 1,
+and is followed by a ReLU; every block ends in a 2x2 pooling of stride 2. Activations have their usual names:
+``conv3_2`` is the second convolution of the third block before its ReLU, ``relu3_2`` after it, ``pool3`` the end of the
+block.
 
-A low-rank network has the same blocks, channels and activations, but every convolution after the first is three: a 1x1
-without bias to few channels, a 3x3 without bias between few channels, and a 1x1 with the bias back to VGG's number of
-channels. Kim et al., Compression of Deep Convolutional Neural Networks, ICLR 2016, factorise convolutions in this way,
-and Zhang, Zou, He & Sun, Accelerating Very Deep Convolutional Networks, TPAMI 2016, the outputs only. The few channels
-are not in the table: their numbers are read from the shapes of the parameters, so that every compressed file brings its
-own.
+A low-rank network has the same blocks, channels and activations, but every convolution after the first is split into
+three: a 1x1 without bias to few channels, a 3x3 without bias between few channels, and a 1x1 with the bias back to
+VGG's number of channels. Kim et al., Compression of Deep Convolutional Neural Networks, ICLR 2016, factorise
+convolutions in this way; Zhang, Zou, He & Sun, Accelerating Very Deep Convolutional Networks, TPAMI 2016, factorise
+only the outputs. The numbers of these few channels are not in the table: they are read from the shapes of the
+parameters, so that every compressed file has its own.
 """
 
 import logging
 import re
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
+from .._mxnet import mx
 from ..errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-# Of a block of any VGG network.
+# Per block, in any VGG network.
 _MOST_CONVOLUTIONS = 4
 
 
@@ -34,15 +35,15 @@ class Architecture:
     Attributes
     ----------
     name : str
-        What the user calls it.
+        The name by which the user chooses it.
     blocks : tuple of (int, int)
-        Per block the number of convolutions and their number of output channels.
+        Per block, the number of convolutions and their number of output channels.
     low_rank : bool
-        Whether every convolution after the first is three of low rank.
+        Whether every convolution after the first is split into three of low rank.
     ranks : tuple of (int or None, int or None), optional
         Of a low-rank network, per convolution after the first, from shallow to deep: the channels before and after its
-        3x3 convolution. A number is None where the parameters do not tell it; there are no ranks at all before the
-        network was `fitted` to parameters.
+        3x3 convolution. A number is None if the parameters do not determine it. There are no ranks before the network
+        is `fitted` to parameters.
     """
 
     name: str
@@ -51,18 +52,18 @@ class Architecture:
     ranks: Optional[Tuple[Tuple[int, int], ...]] = None
 
     def fitted(self, found):
-        """Return this network with the ranks that parameters have; one that is not low-rank is returned as it is.
+        """Return this network with the ranks of some parameters; a full network is returned unchanged.
 
         Parameters
         ----------
         found : mapping of str to object
-            Parameters by name: things with a shape.
+            Parameters by name: objects with a shape.
 
         Returns
         -------
         Architecture
-            With the ranks that the parameters have. Whether these are all there, and of shapes that go together, is for
-            `weights.checks.check_shapes` to say.
+            With the ranks of the parameters. `weights.checks.check_shapes` checks whether these are complete and their
+            shapes consistent.
         """
         if not self.low_rank:
             return self
@@ -75,7 +76,7 @@ class Architecture:
         return replace(self, ranks=tuple(ranks))
 
     def rank(self, convolution):
-        """Return the channels before and after the 3x3 of a convolution of low rank, None if it is a full one.
+        """Return the channels before and after the 3x3 of a convolution of low rank, or None for a full one.
 
         Raises
         ------
@@ -86,7 +87,7 @@ class Architecture:
         if not self.low_rank or place == 0:
             return None
         if self.ranks is None:
-            raise SettingsError(f"the ranks of {self.name} are those of its parameters; fit it to them first")
+            raise SettingsError(f"the ranks of {self.name} depend on its parameters; fit it to them first")
         return self.ranks[place - 1]
 
     @property
@@ -105,29 +106,28 @@ class Architecture:
         return tuple(names)
 
     def channels(self, layer):
-        """Give the number of channels of an activation."""
+        """Return the number of channels of an activation."""
         self.check([layer])
         return self.blocks[_block(layer) - 1][1]
 
     def stride(self, layer):
-        """Give the number of image pixels between two neighbours of an activation; also the least image side."""
+        """Return the number of image pixels between two neighbours of an activation; also the smallest image side."""
         self.check([layer])
         return 2 ** (_block(layer) - (0 if layer.startswith("pool") else 1))
 
     def resolve(self, layers):
-        """Name the activations of this network that a recipe means.
+        """Return the names of the activations of this network that a recipe refers to.
 
         Parameters
         ----------
         layers : sequence of str
-            Names of activations, or ``#5`` for the ReLU of the fifth convolution, counted from the input. Where a block
-            has fewer convolutions than the network that a name was written for, its last one is taken, and a line of
-            the log says so.
+            Names of activations, or ``#5`` for the ReLU of the fifth convolution, counted from the input. If a block
+            has fewer convolutions than the network for which a name was written, its last one is used, which is logged.
 
         Returns
         -------
         tuple of str
-            As many, known to `check`.
+            As many names, which pass `check`.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Architecture:
             convolutions = self.blocks[block - 1][0]
             if convolutions < number <= _MOST_CONVOLUTIONS:
                 nearest = f"{kind}{block}_{convolutions}"
-                log.info("%s has no %s; %s takes its place", self.name, layer, nearest)
+                log.info("%s has no %s; using %s", self.name, layer, nearest)
                 return nearest
         self.check([layer])
         return layer
@@ -163,30 +163,34 @@ class Architecture:
                     f"{self.name} has no layer '{layer}'; its layers are conv1_1, relu1_1, ... {known[-2]}, {known[-1]}"
                 )
 
+    def up_to(self, layers):
+        """Return the names of all activations from the input to the deepest of `layers`, shallow to deep."""
+        self.check(layers)
+        names = self.layers
+        return names[: max(map(names.index, layers)) + 1]
+
     def minimum_side(self, layers):
-        """Give the least height and width, in pixels, with which every one of `layers` has at least one position."""
+        """Return the smallest height and width, in pixels, with which each of `layers` has at least one position."""
         return max(self.stride(layer) for layer in layers)
 
     def parameter_shapes(self, layers):
-        """Give the names and shapes of the parameters that `layers` depend on.
+        """Return the names and shapes of the parameters that `layers` depend on.
 
         Returns
         -------
-        OrderedDict of str to tuple of int
+        dict of str to tuple of int
             ``conv1_1_weight`` (C_out, C_in, 3, 3), ``conv1_1_bias`` (C_out,), ... from shallow to deep. A convolution
             of low rank has ``conv1_2_in_weight`` (r, C_in, 1, 1), ``conv1_2_core_weight`` (q, r, 3, 3) and
-            ``conv1_2_out_weight`` (C_out, q, 1, 1) in place of its weight. r and q are None where the parameters that
-            the network was fitted to do not tell them.
+            ``conv1_2_out_weight`` (C_out, q, 1, 1) in place of its weight. r and q are None if the parameters that the
+            network was fitted to do not determine them.
 
         Raises
         ------
         SettingsError
             If there is no such layer, or the network is of low rank and not `fitted` to parameters.
         """
-        self.check(layers)
-        deepest = max(self.layers.index(layer) for layer in layers)
-        shapes, channels = OrderedDict(), 3
-        for layer in self.layers[: deepest + 1]:
+        shapes, channels = {}, 3
+        for layer in self.up_to(layers):
             if not layer.startswith("conv"):
                 continue
             before, channels, rank = channels, self.channels(layer), self.rank(layer)
@@ -199,46 +203,65 @@ class Architecture:
             shapes[f"{layer}_bias"] = (channels,)
         return shapes
 
+    def halo(self, layers):
+        """Return how many pixels beyond those it covers a position of the deepest of `layers` depends on.
 
-ARCHITECTURES = OrderedDict(
-    (architecture.name, architecture)
+        A position of a layer of stride s covers s pixels per axis. Each 3x3 convolution up to that layer adds one
+        position, of the convolution's own stride, on either side. Pooling of stride 2 and size 2 adds none.
+        """
+        return sum(self.stride(layer) for layer in self.up_to(layers) if layer.startswith("conv"))
+
+    def alignment(self, layers):
+        """Return the number of pixels of which the beginnings of windows and tiles are multiples.
+
+        It ensures that every pooling combines the same positions in a window as in the whole image.
+        """
+        return self.minimum_side(layers)
+
+    def build(self, layers, pooling="avg", prepare=None, trim=None):
+        """Build the network up to the deepest of `layers`; see `graph.build_symbol`."""
+        activations = {}
+        x = mx.sym.Variable("data")
+        if prepare is not None:
+            x = prepare(x)
+        for layer in self.up_to(layers):
+            if layer.startswith("conv"):
+                x = self._convolution(x, layer)
+            elif layer.startswith("relu"):
+                x = mx.sym.Activation(x, act_type="relu", name=layer)
+            else:
+                x = mx.sym.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=pooling, name=layer)
+            activations[layer] = x
+            if trim is not None and layer.startswith("pool"):
+                x = trim(layer, x)
+        return mx.sym.Group([activations[layer] for layer in layers])
+
+    def _convolution(self, x, layer):
+        """Build a convolution; the last of the three parts of one of low rank has its name and its bias."""
+        channels, rank = self.channels(layer), self.rank(layer)
+        if rank is None:
+            return mx.sym.Convolution(x, num_filter=channels, kernel=(3, 3), pad=(1, 1), name=layer)
+        # (N, C_in, h, w) -> (N, r, h, w) -> (N, q, h, w) -> (N, C_out, h, w)
+        x = mx.sym.Convolution(x, num_filter=rank[0], kernel=(1, 1), no_bias=True, name=f"{layer}_in")
+        x = mx.sym.Convolution(x, num_filter=rank[1], kernel=(3, 3), pad=(1, 1), no_bias=True, name=f"{layer}_core")
+        weight, bias = mx.sym.Variable(f"{layer}_out_weight"), mx.sym.Variable(f"{layer}_bias")
+        return mx.sym.Convolution(x, weight, bias, num_filter=channels, kernel=(1, 1), name=layer)
+
+
+ARCHITECTURES = {
+    architecture.name: architecture
     for architecture in (
         Architecture("vgg19", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))),
         Architecture("vgg16", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))),
-        # What `neural-style compress` makes of them; models/ has the first.
+        # What `neural-style compress` makes of them; models/ contains the first.
         Architecture("vgg16-lowrank", ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), low_rank=True),
         Architecture("vgg19-lowrank", ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), low_rank=True),
     )
-)
+}
 
-# Which network runs in place of one that nobody named and whose weights are not here.
+# The network to use if none is named and the weights of the preferred one are not installed.
 STAND_INS = {"vgg19": "vgg16-lowrank", "vgg16": "vgg16-lowrank"}
 
 
 def _block(layer):
     return int(re.match(r"[a-z]+(\d+)", layer).group(1))
-
-
-def halo(architecture, layers):
-    """Give how many pixels beyond the ones it covers a position of the deepest of `layers` depends on.
-
-    A position of a layer of stride s covers s pixels per axis; each 3x3 convolution up to it adds one position of the
-    convolution's own stride on either side. Pooling of stride 2 and size 2 adds none.
-
-    Raises
-    ------
-    SettingsError
-        If it is the network of a checkpoint: what its positions depend on is not known.
-    """
-    if not isinstance(architecture, Architecture):
-        raise SettingsError(f"{architecture.name} cannot be computed in tiles, only whole; leave out --tile-size")
-    deepest = max(architecture.layers.index(layer) for layer in layers)
-    return sum(architecture.stride(layer) for layer in architecture.layers[: deepest + 1] if layer.startswith("conv"))
-
-
-def alignment(architecture, layers):
-    """Give what the beginnings of windows and tiles are multiples of, in pixels.
-
-    With it, every pooling takes the same positions together in a window as in the whole picture.
-    """
-    return architecture.minimum_side(layers)

@@ -1,8 +1,8 @@
-"""Memory: what a gradient will need, and the tile size that fits.
+"""Memory: how much a gradient will need, and the tile size that fits.
 
-What an executor allocates is read off MXNet's own plan: the symbol of the largest tile is bound for a few small tiles
-with the same halo, which touches no memory, and the plan is a polynomial of the tile's sides. What comes on top at run
-time was measured with MXNet 1.9.1 on the CPU and follows the largest activation; `estimate` says how. Nothing is run.
+What an executor allocates is read from MXNet's own plan: the symbol of the largest tile is bound for a few small tiles
+with the same halo, which touches no memory, and the plan is a polynomial in the tile's sides. What is added at run time
+was measured with MXNet 1.9.1 on the CPU and depends on the largest activation; `estimate` says how. Nothing is run.
 """
 
 import re
@@ -11,24 +11,23 @@ import numpy as np
 
 from .._mxnet import mx
 from ..errors import SettingsError
-from ..networks.vgg import alignment
 from .tiling import Span, Tile, cut, loss_parts
 
 _FLOAT = 4  # bytes
 
-# Tiles of these sides are bound to see how the plan grows: three for the coefficients of a quadratic polynomial. MXNet
-# tells a plan in whole MiB, so they are not too close to each other.
+# Tiles of these sides are bound to see how the plan grows: three, for the coefficients of a quadratic polynomial. MXNet
+# reports a plan in whole MiB, so they must not be too close to each other.
 _TRIAL_SIDES = (128, 320, 512)
 
 # Copies of the largest activation, and planes of float32 for input and its gradient, that oneDNN's operators hold while
-# they run: reorders between its blocked layouts and the plain one, with 3 channels padded to 16. VGG-19 takes up to 4.3
-# and 3.3 * 16 on a processor with AVX-512, 3.0 and 2 * 16 on one with AVX2 only. With vgg16-lowrank, at 400 x 600
-# pixels, processes took 0.94 to 0.95 of the whole estimate.
+# they run: reorders between its blocked layouts and the plain one, with 3 channels padded to 16. VGG-19 needs up to 4.3
+# and 3.3 * 16 on a processor with AVX-512, 3.0 and 2 * 16 on one with only AVX2. With vgg16-lowrank, at 400 x 600
+# pixels, processes used 0.94 to 0.95 of the whole estimate.
 _SCRATCH_COPIES, _SCRATCH_PLANES = 4.5, 3 * 16
-# Executors of tiles at the border and inside find most of their arrays in the first one's pool, not all. Measured: 1.3
-# to 1.7 of the first one's plan for all nine.
+# Executors of border and inner tiles place most of their arrays, but not all, in the pool of the first one. Measured:
+# 1.3 to 1.7 of the plan of the first one for all nine.
 _SHARED_PLAN = 1.7
-# Kernels that are compiled, thread stacks, and the allocator's slack, which on a busy machine is 40 MiB more or less.
+# Compiled kernels, thread stacks, and the allocator's slack, which varies by 40 MiB on a busy machine.
 _FIXED = 64 * 2**20
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -40,8 +39,8 @@ def parse_size(text):
     Parameters
     ----------
     text : str
-        ``4GB``, ``512MiB``, ``1.5g``, ``3000000000``: a positive number and, optionally, k, M, G or T for powers of
-        1000 or Ki, Mi, Gi or Ti for powers of 1024, and a B; case does not matter.
+        ``4GB``, ``512MiB``, ``1.5g``, ``3000000000``: a positive number, optionally followed by k, M, G or T for
+        powers of 1000 or Ki, Mi, Gi or Ti for powers of 1024, and by B. Case does not matter.
 
     Returns
     -------
@@ -50,7 +49,7 @@ def parse_size(text):
     Raises
     ------
     SettingsError
-        If it is anything else, or less than one byte.
+        If the text has another form, or is less than one byte.
     """
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]i?)?b?\s*", text, re.ASCII | re.IGNORECASE)
     size = int(float(match.group(1)) * _UNITS[(match.group(2) or "").lower()]) if match else 0
@@ -60,18 +59,18 @@ def parse_size(text):
 
 
 def format_size(size):
-    """Write a number of bytes for people: ``2.4 GB``, ``310 MB``."""
+    """Format a number of bytes for a reader: ``2.4 GB``, ``310 MB``."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
-    """Estimate how many bytes losses and gradient of a picture take, targets included.
+    """Estimate how many bytes the losses and the gradient of an image need, targets included.
 
-    That is: MXNet's plan for the executor, and 0.7 of it more for those of other tiles; four and a half copies of the
-    largest activation and 48 planes, which the CPU's operators hold while they run; the parameters once more, in the
-    kernels' layouts; content targets and gradient of the whole picture; in tiles, a window's image, gradient and
-    content targets; 64 MiB for the rest. What cuDNN's convolutions take for their workspace on a GPU, up to 1 GiB, is
-    not known beforehand and not in it.
+    The estimate consists of: MXNet's plan for the executor, and a further 0.7 of it for the executors of other tiles;
+    four and a half copies of the largest activation and 48 planes, which the CPU's operators hold while they run; a
+    second copy of the parameters, in the kernels' layouts; content targets and gradient of the whole image; in tiles,
+    the image, gradient and content targets of a window; 64 MiB for the rest. The workspace of cuDNN's convolutions on a
+    GPU, up to 1 GiB, is not known beforehand and not included.
 
     Parameters
     ----------
@@ -79,25 +78,25 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
         Of an Architecture.
     terms : sequence of terms.Term
     parameters : mapping of str to mxnet.nd.NDArray
-        The arguments of the network beside ``data``; only their shapes matter.
+        The arguments of the network besides ``data``; only their shapes matter.
     size : tuple of int
-        (height, width) of the picture in pixels.
+        (height, width) of the image in pixels.
     tile_size : int, optional
-        See `tiling.cut`; if not given, the picture is computed whole.
+        See `tiling.cut`; if not given, the image is computed whole.
     arrays : int
-        Further float32 arrays of the picture's size, three channels each, that whoever calls it will make: the
+        Further float32 arrays of the image's size, with three channels each, that the caller will allocate: the
         optimizer's state, temporaries.
 
     Returns
     -------
     int
-        Bytes beyond what the process holds when the parameters are loaded.
+        Bytes in addition to what the process holds when the parameters are loaded.
     """
     architecture, layers = graph.network, list(dict.fromkeys(term.layer for term in terms))
     tiling = cut(architecture, layers, size, max(size) if tile_size is None else tile_size)
     window = tiling.window
     tile = max(tiling.tiles, key=lambda tile: _area(tile.shape(1, 1)[2:]))
-    plan = _plan(graph, terms, parameters, tile)
+    plan = planned_bytes(graph, terms, parameters, tile)
     if len({tile.crops for tile in tiling.tiles}) > 1:
         plan *= _SHARED_PLAN
 
@@ -107,12 +106,42 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     return int(plan + kept + _beside_the_plan(architecture, terms, parameters, size, window, arrays))
 
 
-def bound(graph, terms, parameters, size, arrays=0):
-    """Give a number of bytes that a picture computed whole does not exceed, from shapes alone.
+def planned_bytes(graph, terms, parameters, tile):
+    """Return the bytes that MXNet plans for a tile's executor.
 
-    Every activation up to the deepest layer, those between the parts of convolutions of low rank among them, and its
-    gradient, which MXNet's plan has at the worst, and what `estimate` adds to the plan. `estimate` is nearer, but binds
-    executors, which takes a second.
+    An activation of a tile of h x w pixels with a halo has (h + a)(w + a) pixels, so the plan, a sum of such terms, is
+    p + q (h + w) + r h w.
+
+    Parameters
+    ----------
+    graph, terms, parameters
+        See `estimate`.
+    tile : tiling.Tile
+
+    Returns
+    -------
+    float
+    """
+    align = graph.network.alignment([term.layer for term in terms])
+    sides = [-(-side // align) * align for side in _TRIAL_SIDES]
+    plans = []
+    for side in sides:
+        spans = []
+        for span in tile.spans:
+            begin = span.own_begin - span.begin
+            spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
+        plans.append(_read_plan(loss_parts(graph, terms, Tile(*spans)), spans, parameters))
+    r, twice_q, p = np.polyfit(sides, plans, 2)
+    height, width = tile.shape(1, 1)[2:]
+    return p + twice_q / 2 * (height + width) + r * height * width
+
+
+def bound(graph, terms, parameters, size, arrays=0):
+    """Return an upper bound, in bytes, for an image computed whole, from shapes only.
+
+    It consists of every activation up to the deepest layer, including those between the parts of convolutions of low
+    rank, with its gradient, which is the most that MXNet's plan can contain, and of what `estimate` adds to the plan.
+    `estimate` is closer, but binds executors, which takes a second.
 
     Parameters
     ----------
@@ -128,7 +157,7 @@ def bound(graph, terms, parameters, size, arrays=0):
 
 
 def choose_tile(graph, terms, parameters, size, room, arrays=0):
-    """Choose the tile size with which losses and gradient of a picture fit.
+    """Choose the tile size with which the losses and the gradient of an image fit into memory.
 
     Parameters
     ----------
@@ -140,15 +169,15 @@ def choose_tile(graph, terms, parameters, size, room, arrays=0):
     Returns
     -------
     int or None
-        None if the picture fits as a whole, else the largest tile size that fits.
+        None if the image fits as a whole, else the largest tile size that fits.
 
     Raises
     ------
     SettingsError
-        If not even the smallest fits.
+        If not even the smallest tile size fits.
     """
     layers = [term.layer for term in terms]
-    align = alignment(graph.network, layers)
+    align = graph.network.alignment(layers)
 
     def needed(tile_size):
         return estimate(graph, terms, parameters, size, tile_size, arrays)
@@ -158,10 +187,10 @@ def choose_tile(graph, terms, parameters, size, room, arrays=0):
     least = needed(align)
     if least > room:
         raise SettingsError(
-            f"a picture of {size[1]} x {size[0]} pixels needs at least {format_size(least)} of memory more, and "
-            f"{format_size(room)} may be used; allow more with --memory, or choose a smaller --max-long-edge"
+            f"an image of {size[1]} x {size[0]} pixels needs at least {format_size(least)} more memory, and only "
+            f"{format_size(room)} may be used; allow more with `memory`, or choose a smaller `max_long_edge`"
         )
-    # Memory grows with the tile, so the greatest that fits is found by halving.
+    # Memory grows with the tile, so the largest that fits is found by bisection.
     fits, exceeds = 1, -(-max(size) // align) + 1
     while exceeds - fits > 1:
         middle = (fits + exceeds) // 2
@@ -173,7 +202,7 @@ def choose_tile(graph, terms, parameters, size, room, arrays=0):
 
 
 def _beside_the_plan(architecture, terms, parameters, size, window, arrays):
-    """Give the bytes that are held beside MXNet's plan whatever it is; see `estimate`."""
+    """Return the bytes that are needed in addition to MXNet's plan; see `estimate`."""
     kept = _content_bytes(architecture, terms, size) + (1 + arrays) * 3 * _area(size) * _FLOAT
     scratch = _SCRATCH_COPIES * max(_reached_bytes(architecture, terms, window))
     scratch += _SCRATCH_PLANES * _area(window) * _FLOAT
@@ -186,15 +215,14 @@ def _content_bytes(architecture, terms, size):
 
 
 def _reached_bytes(architecture, terms, size):
-    """Give the bytes of every activation up to the deepest that a term compares."""
-    deepest = max(architecture.layers.index(term.layer) for term in terms)
-    return [_activation_bytes(architecture, layer, size) for layer in architecture.layers[: deepest + 1]]
+    """Return the bytes of every activation up to the deepest that a term compares."""
+    reached = architecture.up_to([term.layer for term in terms])
+    return [_activation_bytes(architecture, layer, size) for layer in reached]
 
 
 def _narrow_bytes(architecture, terms, size):
-    """Give the bytes of what lies between the parts of every convolution of low rank that a term depends on."""
-    deepest = max(architecture.layers.index(term.layer) for term in terms)
-    reached = [layer for layer in architecture.layers[: deepest + 1] if layer.startswith("conv")]
+    """Return the bytes between the parts of every convolution of low rank that a term depends on."""
+    reached = [layer for layer in architecture.up_to([term.layer for term in terms]) if layer.startswith("conv")]
     ranks = {layer: architecture.rank(layer) for layer in reached}
     return [sum(rank) * _position_bytes(architecture, layer, size) for layer, rank in ranks.items() if rank]
 
@@ -204,7 +232,7 @@ def _activation_bytes(architecture, layer, size):
 
 
 def _position_bytes(architecture, layer, size):
-    """Give the bytes of one channel of an activation."""
+    """Return the bytes of one channel of an activation."""
     stride = architecture.stride(layer)
     return (size[0] // stride) * (size[1] // stride) * _FLOAT
 
@@ -213,31 +241,11 @@ def _area(size):
     return size[0] * size[1]
 
 
-def _plan(graph, terms, parameters, tile):
-    """Give the bytes that MXNet plans for a tile's executor.
-
-    An activation of a tile of h x w pixels with a halo has (h + a)(w + a) pixels, so that the plan, a sum of such, is
-    p + q (h + w) + r h w.
-    """
-    align = alignment(graph.network, [term.layer for term in terms])
-    sides = [-(-side // align) * align for side in _TRIAL_SIDES]
-    plans = []
-    for side in sides:
-        spans = []
-        for span in tile.spans:
-            begin = span.own_begin - span.begin
-            spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
-        plans.append(_planned(loss_parts(graph, terms, Tile(*spans)), spans, parameters))
-    r, twice_q, p = np.polyfit(sides, plans, 2)
-    height, width = tile.shape(1, 1)[2:]
-    return p + twice_q / 2 * (height + width) + r * height * width
-
-
-def _planned(symbol, spans, parameters):
+def _read_plan(symbol, spans, parameters):
     names = symbol.list_arguments()
     known = {name: parameters[name].shape for name in names if name in parameters}
     shapes, _, _ = symbol.infer_shape(data=(1, 3) + tuple(span.end for span in spans), **known)
-    # Memory of an empty array is not there before it is written; neither is the executor's, on the CPU.
+    # On the CPU, the memory of an empty array, and of an executor, is not occupied until it is written.
     arguments = {name: mx.nd.empty(shape, ctx=mx.cpu()) for name, shape in zip(names, shapes)}
     gradients = {"data": mx.nd.empty(arguments["data"].shape, ctx=mx.cpu())}
     requests = {name: "write" if name == "data" else "null" for name in names}

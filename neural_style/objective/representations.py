@@ -1,15 +1,15 @@
 """What terms compare, and their losses, as symbols: activations for content, statistics of activations for style.
 
 Gatys, Ecker & Bethge, A Neural Algorithm of Artistic Style, arXiv:1508.06576 (2015), in the form of MXNet's
-neural-style example: a loss is a plain sum of squares. Whatever a source divides or multiplies it by is not part of the
-symbol but of the head gradient that backward starts from. `Moments` are the exception, because each of the two parts of
-their loss has a divisor of its own.
+neural-style example: a loss is a plain sum of squares. Whatever a source divides or multiplies it by belongs not to the
+symbol but to the head gradient from which backward starts. `Moments` are the exception, because each of the two parts
+of their loss has its own divisor.
 """
 
 from .._mxnet import mx
 
-# Added to the sum of squares of a target before it divides. Networks take grey levels and give activations from 1 to
-# 10,000, so that a smaller sum is that of a target of zeros, and a loss over it still is a float32.
+# Added to the sum of squares of a target before dividing by it. From grey levels, networks compute activations from 1
+# to 10,000, so a smaller sum means that the target is zero, and a loss divided by it still fits into float32.
 RELATIVE_GUARD = 1e-12
 
 
@@ -21,7 +21,7 @@ def gram_symbol(activation, channels, batch=1):
     activation : mxnet.symbol.Symbol
         Of shape (N, C, H, W).
     channels : int
-        C. FullyConnected has to know the number of its outputs when it is built.
+        C. FullyConnected must know its number of outputs when it is built.
     batch : int
         N.
 
@@ -36,21 +36,22 @@ def gram_symbol(activation, channels, batch=1):
         return mx.sym.batch_dot(features, features, transpose_b=True)
     # (1, C, H, W) -> (C, H*W)
     features = mx.sym.Reshape(activation, shape=(-3, -3))
-    # (C, H*W), (C, H*W) -> (C, C): FullyConnected multiplies with the transpose of its weight
+    # (C, H*W), (C, H*W) -> (C, C): FullyConnected multiplies by the transpose of its weight
     return mx.sym.FullyConnected(data=features, weight=features, no_bias=True, num_hidden=channels)
 
 
 class Activation:
-    """The activation itself, which the content is compared by.
+    """The activation itself, by which the content is compared.
 
-    Every representation has this one's methods and attributes.
+    Every representation has the methods and attributes of this one.
 
     Attributes
     ----------
     additive : bool
-        Whether the representation of an image is the sum of those of its tiles; otherwise theirs lie side by side.
+        Whether the representation of an image is the sum of those of its tiles; if not, those of its tiles lie side by
+        side.
     normalised : bool
-        Whether the loss is divided by what the target measures already.
+        Whether the loss is already relative to the size of the target.
     """
 
     additive, normalised = False, False
@@ -89,17 +90,17 @@ class Gram:
 class Moments:
     """Mean and covariance of an activation over its positions.
 
-    With F the activation as a (C, M) matrix they are μ = F 1 / M and Σ = F Fᵀ / M − μ μᵀ, and the loss is
+    With F the activation as a (C, M) matrix, they are μ = F 1 / M and Σ = F Fᵀ / M − μ μᵀ, and the loss is
 
         ½ ‖Σ − Σₜ‖² / ‖Σₜ‖² + ½ ‖μ − μₜ‖² / ‖μₜ‖².
 
-    A Gram matrix is the sum M (Σ + μ μᵀ), in which the mean outweighs how channels vary together. Mean and covariance
-    apart are as in K. Crowson's style-transfer-pytorch, whose Gram matrices are of activations less their mean; means
-    and variances as style are those of Huang & Belongie, ICCV 2017 (arXiv:1703.06868), and that style is the
-    distribution of activations is shown by Li et al., IJCAI 2017 (arXiv:1701.01036).
+    A Gram matrix is the sum M (Σ + μ μᵀ), in which the mean outweighs how channels vary together. Separate mean and
+    covariance are used in K. Crowson's style-transfer-pytorch, whose Gram matrices are of activations minus their mean.
+    Means and variances represent style in Huang & Belongie, ICCV 2017 (arXiv:1703.06868), and Li et al., IJCAI 2017
+    (arXiv:1701.01036), show that style is the distribution of activations.
 
-    The representation is F Fᵀ, F 1 and, in every row, M, side by side in a matrix (C, C + 2): all of it is a sum over
-    positions, from which mean and covariance of any number of tiles follow.
+    The representation consists of F Fᵀ, F 1 and, in every row, M, side by side in a matrix (C, C + 2). All of it is a
+    sum over positions, from which mean and covariance follow for any number of tiles.
     """
 
     additive, normalised = True, True
@@ -155,7 +156,7 @@ class Moments:
 
 ACTIVATION = Activation()
 
-# What the style is compared by.
+# By what the style is compared.
 STYLE_STATISTICS = {"gram": Gram(), "moments": Moments()}
 
 
@@ -205,6 +206,6 @@ def _less(target, found, batch):
 
 
 def _sum_of_squares(symbol):
-    # Sums of MXNet go through one thread, which takes twenty times as long as BLAS. The gradient has the same bits.
+    # MXNet's sums run in one thread, which takes twenty times as long as BLAS. The gradient has the same bits.
     flat = mx.sym.Reshape(symbol, shape=(-1,))
     return mx.sym.dot(flat, flat)

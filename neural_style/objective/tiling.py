@@ -1,15 +1,15 @@
-"""Exact tiling: the losses and the gradient of a picture of any size, from windows of bounded size.
+"""Exact tiling: the losses and the gradient of an image of any size, from windows of bounded size.
 
-A Gram matrix and a squared difference are sums over positions, so they can be added up window by window, as long as
-every position is counted once and is computed as in the whole picture. A window is therefore larger than the tile that
-it is responsible for: around the tile's own positions it holds a halo as wide as the network sees, and where it ends at
-the picture's border the network's own zero padding stays. A first pass adds up the Gram matrices and the content
-losses; the gradient of the losses with respect to the *whole* picture's Gram matrices is what a second pass sends back
-through the network in each window, from its own positions alone. What arrives at the window's pixels, halo included, is
-added up to the gradient of the picture.
+A Gram matrix and a squared difference are sums over positions, so they can be accumulated window by window, provided
+that every position is counted once and is computed as in the whole image. A window is therefore larger than the tile
+for which it is responsible: around the tile's own positions it has a halo as wide as the network's view, and where it
+ends at the border of the image the network's own zero padding remains. A first pass accumulates the Gram matrices and
+the content losses. A second pass propagates the gradient of the losses with respect to the *whole* image's Gram
+matrices back through the network in each window, only from the window's own positions. The gradients at the window's
+pixels, halo included, add up to the gradient of the image.
 
-All windows of a picture have one shape, so executors differ in what they crop and in nothing else: there are at most
-nine of them, three per axis (first, inner, last), and they share memory.
+All windows of an image have the same shape, so executors differ only in what they crop: there are at most nine of them,
+three per axis (first, inner, last), and they share memory.
 """
 
 import itertools
@@ -21,20 +21,19 @@ import numpy as np
 from .._mxnet import mx
 from ..errors import SettingsError
 from ..executors import FeatureExecutor, bind
-from ..networks.vgg import alignment, halo
 from .representations import loss_symbol, represent
 
 
 @dataclass(frozen=True)
 class Span:
-    """One window along one axis of the picture, in pixels.
+    """One window along one axis of the image, in pixels.
 
     Attributes
     ----------
     begin, end : int
         What the window covers.
     own_begin, own_end : int
-        What it is responsible for; between 0 and the picture's length.
+        What it is responsible for, between 0 and the image's length.
     """
 
     begin: int
@@ -43,18 +42,18 @@ class Span:
     own_end: int
 
     def own(self, stride, start=0):
-        """Give the own positions of a layer, counted from pixel `start`, as a slice."""
+        """Return the own positions of a layer, counted from pixel `start`, as a slice."""
         return slice((self.own_begin - start) // stride, (self.own_end - start) // stride)
 
     def narrow(self, reach, align):
-        """Give the same span with no more of a halo than own positions depend on, `reach` pixels."""
+        """Return the same span with the smallest halo that its own positions need, `reach` pixels."""
         begin = max(self.begin, self.own_begin - _round_up(reach, align))
         return Span(begin, min(self.end, self.own_end + reach), self.own_begin, self.own_end)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One window of the picture and the positions that are its own.
+    """One window of the image and its own positions.
 
     Attributes
     ----------
@@ -70,24 +69,24 @@ class Tile:
         return self.rows, self.columns
 
     def pixels(self):
-        """Give the index of the window's pixels in a (1, 3, H, W) array."""
+        """Return the index of the window's pixels in a (1, 3, H, W) array."""
         return (slice(None), slice(None)) + tuple(slice(span.begin, span.end) for span in self.spans)
 
     def positions(self, stride):
-        """Give the index of the own positions in the whole (1, C, h, w) activation of a layer."""
+        """Return the index of the own positions in the whole (1, C, h, w) activation of a layer."""
         return (slice(None), slice(None)) + tuple(span.own(stride) for span in self.spans)
 
     def shape(self, channels, stride):
-        """Give the shape (1, C, h, w) of the own positions of a layer."""
+        """Return the shape (1, C, h, w) of the own positions of a layer."""
         return (1, channels) + tuple(own.stop - own.start for own in (span.own(stride) for span in self.spans))
 
     @property
     def crops(self):
-        """Own pixels within the window, per axis: what distinguishes the symbols of two tiles."""
+        """Own pixels within the window, per axis; tiles for which they are equal have the same symbol."""
         return tuple((span.own_begin - span.begin, span.own_end - span.begin) for span in self.spans)
 
     def narrow(self, reach, align):
-        """Give the same tile with a window that has no more of a halo than own positions depend on."""
+        """Return the same tile with the smallest halo that its own positions need."""
         return Tile(*(span.narrow(reach, align) for span in self.spans))
 
     def crop(self, symbol, stride):
@@ -116,14 +115,14 @@ def _round_up(number, align):
 
 @dataclass(frozen=True)
 class Tiling:
-    """A picture cut into tiles; see `cut`.
+    """An image cut into tiles; see `cut`.
 
     Attributes
     ----------
     tiles : tuple of Tile
-        Every position of every layer is the own of exactly one.
+        Every position of every layer belongs to exactly one.
     window : tuple of int
-        (height, width) in pixels that all windows have.
+        (height, width) of every window in pixels.
     """
 
     tiles: Tuple[Tile, ...]
@@ -131,22 +130,22 @@ class Tiling:
 
 
 def cut(architecture, layers, size, tile_size):
-    """Cut a picture into as few tiles of at most a size as possible, the windows being equal and as small as possible.
+    """Cut an image into as few tiles of a limited size as possible, with equal windows that are as small as possible.
 
-    Tiles at the picture's border have no halo there, and are larger by as much.
+    Tiles at the border of the image have no halo there, and are larger by as much.
 
     Parameters
     ----------
     architecture : networks.vgg.Architecture
     layers : sequence of str
-        Activations that losses are taken of.
+        Activations that the losses depend on.
     size : tuple of int
-        (height, width) of the picture in pixels.
+        (height, width) of the image in pixels.
     tile_size : int
-        Side in pixels of what an inner tile is responsible for, without its halo. Rounded down to a multiple of
-        `alignment`. A window exceeds it by `halo` on one side, `halo` rounded up to the alignment on the other, and by
-        less than the alignment, because the last window has to end where the picture ends, for the pooling to leave out
-        the same pixels.
+        Side in pixels of what an inner tile is responsible for, without its halo; it is rounded down to a multiple of
+        the network's alignment. A window is larger by the network's halo on one side, by the halo rounded up to the
+        alignment on the other, and by less than the alignment so that the last window ends where the image ends and
+        pooling drops the same pixels.
 
     Returns
     -------
@@ -155,13 +154,11 @@ def cut(architecture, layers, size, tile_size):
     Raises
     ------
     SettingsError
-        If `tile_size` is less than `alignment`, or it is the network of a checkpoint.
+        If `tile_size` is less than the alignment, or the network is an external one.
     """
-    reach, align = halo(architecture, layers), alignment(architecture, layers)
+    reach, align = architecture.halo(layers), architecture.alignment(layers)
     if tile_size < align:
-        raise SettingsError(
-            f"--tile-size {tile_size} is too small; for these layers it must be at least {align} pixels"
-        )
+        raise SettingsError(f"`tile_size` is {tile_size}; it must be at least {align} pixels for these layers")
     rows, columns = (_cut_axis(length, tile_size // align * align, reach, align) for length in size)
     tiles = tuple(Tile(row, column) for row, column in itertools.product(rows, columns))
     return Tiling(tiles, tuple(spans[0].end - spans[0].begin for spans in (rows, columns)))
@@ -181,7 +178,7 @@ def _cut_axis(length, largest_step, reach, align):
     spans = []
     for i in range(count):
         last = i == count - 1
-        # The last window is moved back to end with the picture, what it is responsible for is not.
+        # The last window is moved back to end with the image, but what it is responsible for is not.
         begin = length - window(step) if last else i * step
         own_begin, own_end = before + i * step, before + (i + 1) * step
         spans.append(Span(begin, begin + window(step), own_begin if i else 0, length if last else own_end))
@@ -189,9 +186,9 @@ def _cut_axis(length, largest_step, reach, align):
 
 
 def represent_own(graph, terms, tile):
-    """Build what each term compares, as `representations.represent`, of a tile's own positions.
+    """Build what each term compares, as `representations.represent` does, from a tile's own positions.
 
-    Poolings halve the strides that are left to come, so less and less of the halo is needed: it is cut off after each.
+    After each pooling fewer pixels of the halo are needed by the layers that follow, so the rest is cut off.
 
     Parameters
     ----------
@@ -203,16 +200,15 @@ def represent_own(graph, terms, tile):
     Returns
     -------
     list of mxnet.symbol.Symbol
-        With the input ``data``, the window (1, 3, h, w): per term, of the shape of its representation.
+        One per term, of the shape of its representation, with the input ``data``, the window (1, 3, h, w).
     """
     architecture, layers = graph.network, list(dict.fromkeys(term.layer for term in terms))
-    align, reach = alignment(architecture, layers), halo(architecture, layers)
-    deepest = max(architecture.layers.index(layer) for layer in layers)
+    align, reach = architecture.alignment(layers), architecture.halo(layers)
     windows, narrowed, window = {}, {}, tile
-    for layer in architecture.layers[: deepest + 1]:
+    for layer in architecture.up_to(layers):
         windows[layer] = window
         if layer.startswith("pool"):
-            window = narrowed[layer] = window.narrow(reach - halo(architecture, [layer]), align)
+            window = narrowed[layer] = window.narrow(reach - architecture.halo([layer]), align)
 
     def trim(layer, symbol):
         if layer not in narrowed:
@@ -225,15 +221,15 @@ def represent_own(graph, terms, tile):
 
 
 def loss_parts(graph, terms, tile):
-    """Build what one tile contributes: per style term a sum over positions, per content term a loss, of its own.
+    """Build what one tile contributes: per style term a sum over its own positions, per content term a loss over them.
 
-    Parameters are those of `represent_own`.
+    The parameters are those of `represent_own`.
 
     Returns
     -------
     mxnet.symbol.Symbol
-        One output per term, of its representation's shape or (1,). The content's target variables are of the own
-        positions.
+        One output per term, of its representation's shape or (1,). The target variables of content terms are those of
+        the own positions.
     """
     own = represent_own(graph, terms, tile)
     return mx.sym.Group(
@@ -241,8 +237,8 @@ def loss_parts(graph, terms, tile):
     )
 
 
-def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
-    """Read the targets of a picture tile by tile.
+def read_tiled(graph, terms, parameters, image, ctx, tile_size):
+    """Read the targets of an image tile by tile.
 
     Parameters
     ----------
@@ -250,8 +246,8 @@ def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
         Of an Architecture.
     terms : sequence of terms.Term
     parameters : mapping of str to mxnet.nd.NDArray
-        The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
-    picture : mxnet.nd.NDArray or numpy.ndarray
+        The arguments of the network besides ``data``, on `ctx`. Extra entries are ignored.
+    image : mxnet.nd.NDArray or numpy.ndarray
         Float32 (1, 3, H, W), on any context.
     ctx : mxnet.Context
     tile_size : int
@@ -261,10 +257,10 @@ def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
     -------
     list of mxnet.nd.NDArray
         Per term, on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from what a
-        FeatureExecutor reads by float32 rounding alone.
+        FeatureExecutor reads only by float32 rounding.
     """
     architecture, layers = graph.network, [term.layer for term in terms]
-    height, width = picture.shape[2:]
+    height, width = image.shape[2:]
     tiling = cut(architecture, layers, (height, width), tile_size)
     targets = []
     for term in terms:
@@ -275,12 +271,12 @@ def read_tiled(graph, terms, parameters, picture, ctx, tile_size):
         symbol = mx.sym.Group(represent_own(graph, terms, tiles[0]))
         reader = FeatureExecutor(symbol, parameters, (1, 3) + tiling.window, ctx)
         for tile in tiles:
-            for term, target, read in zip(terms, targets, reader.read(picture[tile.pixels()])):
+            for term, target, read in zip(terms, targets, reader.read(image[tile.pixels()])):
                 if term.representation.additive:
                     target += read
                 else:
                     target[tile.positions(architecture.stride(term.layer))] = read
-        # Executors of different crops do not share memory here: one has to be done before the next is bound.
+        # Executors of different crops do not share memory here: each must finish before the next is bound.
         mx.nd.waitall()
         del reader
     return targets
@@ -290,7 +286,7 @@ def _by_crops(tiles):
     groups = {}
     for tile in tiles:
         groups.setdefault(tile.crops, []).append(tile)
-    # The largest pool first: the others find their place in it.
+    # The largest pool first, so that the others fit into it.
     return sorted(groups.items(), key=lambda group: -_area(group[0]))
 
 
@@ -302,8 +298,8 @@ def _area(crops):
 class TiledLossExecutor:
     """The losses of an image and the gradient of their weighted sum, as `executors.LossExecutor`, tile by tile.
 
-    Bound on the image itself, which it reads at every `run` and never writes. The computation of every tile happens
-    twice, but for the last tile of the first pass, which is the first of the second.
+    Bound to the image itself, which every `run` reads and never writes. Every tile is computed twice, except for the
+    last of the first pass, which is the first of the second.
 
     Parameters
     ----------
@@ -311,11 +307,11 @@ class TiledLossExecutor:
         Of an Architecture.
     terms : sequence of terms.Term
     parameters : mapping of str to mxnet.nd.NDArray
-        The arguments of the network beside ``data``, on `ctx`; more than those do no harm.
+        The arguments of the network besides ``data``, on `ctx`. Extra entries are ignored.
     targets : mapping of str to mxnet.nd.NDArray
-        By `Term.target`, of the whole picture, each of the shape of its representation.
+        By `Term.target`, of the whole image, each of the shape of its representation.
     weigh : callable
-        From the losses, a list of (1,) NDArrays in the order of `terms`, to their head gradients, the same.
+        Maps the losses, a list of (1,) NDArrays in the order of `terms`, to their head gradients, in the same form.
     image : mxnet.nd.NDArray
         Float32 (1, 3, H, W) on `ctx`.
     ctx : mxnet.Context
@@ -327,7 +323,7 @@ class TiledLossExecutor:
     gradient : mxnet.nd.NDArray
         Of the image's shape: the gradient of Σ factor · loss with respect to the image at the last `run`.
     losses : list of mxnet.nd.NDArray
-        The losses at the last `run`, shape (1,) each, not multiplied by their factors.
+        The losses at the last `run`, of shape (1,) each, not multiplied by their factors.
     """
 
     def __init__(self, graph, terms, parameters, targets, weigh, image, ctx, tile_size):
@@ -343,14 +339,14 @@ class TiledLossExecutor:
         for _, tiles in groups:
             symbol = loss_parts(graph, terms, tiles[0])
             inputs = dict(self._parts.views(tiles[0]), data=self._data)
-            # All share the first one's pool, and not each the one's before: what an executor has to add goes into the
-            # pool that it was given, and its own has no more than it uses.
+            # All share the pool of the first, not each that of the one before: whatever an executor needs in addition
+            # goes into the pool that it was given, and its own contains no more than it uses.
             executor = bind(symbol, inputs, parameters, ctx, {"data": self._data_gradient}, first)
             first = first or executor
             self._windows += [(tile, executor) for tile in tiles]
         self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
 
-        # The style's losses as functions of the whole picture's sums over positions.
+        # The style losses as functions of the whole image's sums over positions.
         self._styles = [i for i, term in enumerate(terms) if term.representation.additive]
         self._style_losses, self._total_gradients = None, []
         if self._styles:
@@ -363,7 +359,7 @@ class TiledLossExecutor:
         self.losses = [mx.nd.zeros((1,), ctx=ctx) for _ in terms]
 
     def run(self):
-        """Compute `losses` and `gradient` for the image as it is now. Does not wait for the device."""
+        """Compute `losses` and `gradient` for the current image, without waiting for the device."""
         for total in self._totals:
             total[:] = 0
         for tile, executor in self._windows:
@@ -395,7 +391,7 @@ class TiledLossExecutor:
 
 
 class _TargetParts:
-    """The content targets of the tile that is computed, in memory that all tiles share."""
+    """The content targets of the current tile, in memory that all tiles share."""
 
     def __init__(self, architecture, terms, targets, tiles, ctx):
         self._items = []
@@ -406,7 +402,7 @@ class _TargetParts:
                 self._items.append((term, channels, stride, targets[term.target], mx.nd.zeros((largest,), ctx=ctx)))
 
     def views(self, tile):
-        """Give the arrays, by the names of the terms' targets, to bind an executor of a tile on."""
+        """Return the arrays, by the names of the terms' targets, to which an executor of a tile is bound."""
         return {item[0].target: self._view(item, tile) for item in self._items}
 
     def fill(self, tile):

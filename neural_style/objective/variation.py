@@ -1,12 +1,10 @@
 """Total variation: its gradient and its value as a symbol, and the executor that computes them.
 
-As in MXNet's neural-style example it has an executor of its own whose output *is* the gradient.
+As in MXNet's neural-style example, it has its own executor, whose output *is* the gradient.
 """
 
-from collections import OrderedDict
-
 from .._mxnet import mx
-from ..errors import SettingsError
+from ..errors import unknown
 from ..executors import bind
 
 # Each pixel times 4 minus its four neighbours; the factor 1/8 is that of MXNet's example.
@@ -44,7 +42,7 @@ def _difference_variation(image, shape, weight, own, below, mean, square=False):
         counted = _crop_rows(difference, 0, below) if axis == 2 else own(difference)
         value = value + mx.sym.sum(mx.sym.square(counted) if square else mx.sym.abs(counted)) * factor
         slope = difference * 2 if square else mx.sym.sign(difference)
-        # A difference pulls at the pixel ahead, and the other way at the one behind. Back to (1, C, H, W).
+        # A difference pulls the pixel ahead one way and the pixel behind the other. Back to (1, C, H, W).
         before, after = [0] * 8, [0] * 8
         before[2 * axis], after[2 * axis + 1] = 1, 1
         for sign, width in ((factor, before), (-factor, after)):
@@ -59,28 +57,26 @@ def _crop_rows(symbol, above, below):
     return mx.sym.slice_axis(symbol, axis=2, begin=above, end=-below if below else None)
 
 
-TV_KINDS = OrderedDict(
-    [
-        ("quadratic", _quadratic_variation),
-        ("absolute", lambda *arguments: _difference_variation(*arguments, mean=False)),
-        ("mean-absolute", lambda *arguments: _difference_variation(*arguments, mean=True)),
-        ("mean-squared", lambda *arguments: _difference_variation(*arguments, mean=True, square=True)),
-    ]
-)
+TV_KINDS = {
+    "quadratic": _quadratic_variation,
+    "absolute": lambda *arguments: _difference_variation(*arguments, mean=False),
+    "mean-absolute": lambda *arguments: _difference_variation(*arguments, mean=True),
+    "mean-squared": lambda *arguments: _difference_variation(*arguments, mean=True, square=True),
+}
 
 
 def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
     """Build the gradient of the total variation, and its value.
 
-    ``quadratic`` is MXNet's example's, a stencil. It is symmetric, zero-padded borders included, so what it gives is
-    the gradient of ``weight/2 · ⟨x, stencil(x)⟩ = weight/16 · (Σ (xᵢ − xⱼ)² + Σ xₖ²)``, the first sum over all pairs of
-    neighbours, the second over the border with zero as the missing neighbour. A flat picture is thus still pulled
-    towards zero, in the network's input space the mean colour, at its border.
+    ``quadratic`` is the stencil of MXNet's example. It is symmetric, zero-padded borders included, so its output is the
+    gradient of ``weight/2 · ⟨x, stencil(x)⟩ = weight/16 · (Σ (xᵢ − xⱼ)² + Σ xₖ²)``. The first sum is over all pairs of
+    neighbours, the second over the border with zero as the missing neighbour. At its border even a flat image is
+    therefore pulled towards zero, which is the mean colour in the network's input space.
 
-    ``absolute`` is ``weight · Σ |xᵢ − xⱼ|`` over all pairs of neighbours; where two are equal, their pull is 0.
-    ``mean-absolute`` has the mean over the vertical pairs plus the mean over the horizontal ones in place of the sum,
-    and ``mean-squared`` has those means of ``(xᵢ − xⱼ)²``, in the square of the image's unit. A flat image is left
-    alone, border included.
+    ``absolute`` is ``weight · Σ |xᵢ − xⱼ|`` over all pairs of neighbours; the gradient of a pair of equal values is 0.
+    ``mean-absolute`` replaces the sum by the mean over vertical pairs plus the mean over horizontal pairs, and
+    ``mean-squared`` uses the same means of ``(xᵢ − xⱼ)²``, in the square of the image's unit. A flat image is not
+    changed, not even at its border.
 
     Parameters
     ----------
@@ -91,15 +87,15 @@ def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
     kind : str
         A name of `TV_KINDS`.
     above, below : int
-        Rows of the input, 0 or 1, that belong to the strips above and below of the same image and are there as
-        neighbours alone; the outputs are those of the other rows. The outputs of an image's strips are the rows of its
-        gradient and the terms of its value.
+        Rows of the input, 0 or 1, that belong to the strips above and below and are present only as neighbours; the
+        outputs are those of the other rows. Over all strips of an image, the outputs are the rows of its gradient and
+        the terms of its value.
 
     Returns
     -------
     mxnet.symbol.Symbol
-        Inputs ``image`` and, if quadratic, ``kernel`` (1, 1, 3, 3); outputs the gradient (1, C, H, W) and the value
-        (1,).
+        The inputs are ``image`` and, if quadratic, ``kernel`` (1, 1, 3, 3); the outputs are the gradient (1, C, H, W)
+        and the value (1,).
 
     Raises
     ------
@@ -107,7 +103,7 @@ def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
         If there is no such kind.
     """
     if kind not in TV_KINDS:
-        raise SettingsError(f"unknown total variation '{kind}'; choose from {', '.join(TV_KINDS)}")
+        raise unknown("total variation", kind, TV_KINDS)
 
     def own(symbol):
         return _crop_rows(symbol, above, below)
@@ -115,16 +111,16 @@ def total_variation_symbol(weight, shape, kind="quadratic", above=0, below=0):
     return mx.sym.Group(TV_KINDS[kind](mx.sym.Variable("image"), shape, weight, own, below))
 
 
-# Pixels up to which total variation is computed whole: more than the recipes' own pictures have.
+# Number of pixels up to which total variation is computed whole: more than the recipes' own images have.
 TV_STRIP = 2**19
 
 
 class TVGradientExecutor:
     """The gradient of total variation, and its value.
 
-    Bound on the image itself, which it reads at every `run` and never writes. See
-    `variation.total_variation_symbol` for the formula. Large images are computed in strips, because convolution and
-    differences hold several times what they are given.
+    Bound to the image itself, which every `run` reads and never writes. See `total_variation_symbol` for the formula.
+    Large images are computed in strips, because convolutions and differences need several times the memory of their
+    input.
 
     Parameters
     ----------
@@ -136,7 +132,7 @@ class TVGradientExecutor:
     kind : str
         A name of `TV_KINDS`.
     strip : int
-        Most pixels of a strip; it has whole rows, at least two.
+        Maximum number of pixels in a strip, which consists of at least two whole rows.
 
     Attributes
     ----------
@@ -168,7 +164,7 @@ class TVGradientExecutor:
             self._strips.append((slice(begin, end), slice(begin - above, end + below)) + executors[key])
 
     def run(self):
-        """Compute `gradient` and `loss` for the image as it is now. Does not wait for the device."""
+        """Compute `gradient` and `loss` for the current image, without waiting for the device."""
         if not self._strips:
             self.gradient, self.loss = self._executor.forward(is_train=False)[:2]
             return

@@ -1,26 +1,27 @@
-"""Optimizers that take one gradient per step: MXNet's own, and normalised descent. The contract is the package's."""
+"""Optimizers that use one gradient per step: MXNet's own, and normalised descent. The package states the contract."""
 
 from .._mxnet import mx
 from .states import ARRAY, COUNT, NUMBER, check_state
 
 
 class MXNetOptimizer:
-    """One of MXNet's optimizers with a stepwise decaying learning rate.
+    """One of MXNet's optimizers with a learning rate that decays in steps.
 
     Parameters
     ----------
     optimizer : callable
         An optimizer class of MXNet.
     image : mxnet.nd.NDArray
-        What will be updated; the state has its shape and context.
+        What will be updated; the state has the same shape and context.
     bounds : tuple of mxnet.nd.NDArray or None
-        Least and greatest values, of a shape that broadcasts to the image's, which is clipped to them after each step.
+        Smallest and largest values, of a shape that broadcasts to the image's. The image is clipped to them after each
+        step.
     learning_rate : float
         The initial rate.
     schedule_delay : int
-        Updates between two changes of the rate.
+        Number of updates between two changes of the rate.
     schedule_factor : float
-        What the rate is multiplied with at each change.
+        Factor by which the rate is multiplied at each change.
     settings : float
         Further settings of the class: ``momentum``, ``wd``, ``beta1``, ...
     """
@@ -35,7 +36,7 @@ class MXNetOptimizer:
 
     @property
     def learning_rate(self):
-        """Rate of the last step, or the initial one before the first."""
+        """Rate of the last step; before the first step, the initial rate."""
         return float(self._optimizer.learning_rate)
 
     def step(self, image, evaluate):
@@ -46,25 +47,25 @@ class MXNetOptimizer:
         return evaluation
 
     def state(self):
-        """Give what `load` needs: moments, the number of updates, and where the schedule is."""
+        """Return what `load` needs: moments, the number of updates, and the position in the schedule."""
         schedule = self._optimizer.lr_scheduler
         state = {f"moment_{i}": moment.asnumpy() for i, moment in enumerate(self._moments())}
         state.update(updates=self._optimizer.num_update, rate=schedule.base_lr, count=schedule.count)
         return state
 
     def load(self, state):
-        """Go on from a `state`, before the first step.
+        """Continue from a `state`; call it before the first step.
 
         Raises
         ------
         SettingsError
-            If it is not that of such an optimizer and image.
+            If it is not the state of such an optimizer for such an image.
         """
         expected = {f"moment_{i}": (ARRAY, moment.shape) for i, moment in enumerate(self._moments())}
         check_state(state, dict(expected, updates=(COUNT, ()), rate=(NUMBER, ()), count=(COUNT, ())))
         for i, moment in enumerate(self._moments()):
             moment[:] = mx.nd.array(state[f"moment_{i}"], ctx=moment.context)
-        # MXNet counts the first update from begin_num_update on.
+        # MXNet counts updates starting from begin_num_update.
         self._optimizer.begin_num_update = self._optimizer.num_update = int(state["updates"])
         self._optimizer.lr_scheduler.base_lr = float(state["rate"])
         self._optimizer.lr_scheduler.count = int(state["count"])
@@ -76,14 +77,14 @@ class MXNetOptimizer:
 
 
 class NormalizedDescent:
-    """Plain gradient descent whose step is the learning rate in standard deviations of the gradient.
+    """Plain gradient descent with a gradient that is divided by its standard deviation.
 
     The rule of M. E. H. Pedersen's TensorFlow tutorial 15 (2016): ``x -= rate / (std(g) + 1e-8) · g``.
 
     Parameters
     ----------
     image, bounds
-        As `MXNetOptimizer` takes them.
+        As for `MXNetOptimizer`.
     learning_rate : float
         Standard deviation of a step, in the image's unit.
     """
@@ -98,7 +99,7 @@ class NormalizedDescent:
         """Move `image` (1, 3, H, W) against its gradient, without waiting for the device."""
         evaluation = evaluate()
         gradient = evaluation.gradient
-        # Scaled by its greatest value first, because squares of a small gradient would leave the range of float32.
+        # Scaled by its largest value first, because squares of a small gradient would leave the range of float32.
         greatest = mx.nd.maximum(mx.nd.max(mx.nd.abs(gradient)), _TINY)
         scaled = mx.nd.broadcast_div(gradient, greatest)
         deviation = mx.nd.sqrt(mx.nd.mean(mx.nd.square(mx.nd.broadcast_sub(scaled, mx.nd.mean(scaled)))))
@@ -107,20 +108,20 @@ class NormalizedDescent:
         return evaluation
 
     def state(self):
-        """Give what `load` needs: nothing, as every step starts anew."""
+        """Return what `load` needs: nothing, because steps do not depend on earlier ones."""
         return {}
 
     def load(self, state):
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         check_state(state, {})
 
 
-# The least normal number of float32.
+# The smallest normal number of float32.
 _TINY = 1.1754944e-38
 
 
 def clip(image, bounds):
-    """Clip an image to bounds that broadcast to its shape, in place; None for none."""
+    """Clip an image in place to bounds that broadcast to its shape, if there are any."""
     if bounds is not None:
         mx.nd.broadcast_maximum(image, bounds[0], out=image)
         mx.nd.broadcast_minimum(image, bounds[1], out=image)

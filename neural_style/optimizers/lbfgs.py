@@ -1,13 +1,13 @@
 """Limited-memory BFGS on MXNet's arrays.
 
 The inverse Hessian has the compact form of Byrd, Nocedal & Schnabel, Math. Program. 63 (1994) 129: two operations on
-all pairs together, where the usual recursion takes four on each. The line search is that of Nocedal & Wright, Numerical
+all pairs together, where the usual recursion needs four on each. The line search is that of Nocedal & Wright, Numerical
 Optimization, 2nd ed. (2006), algorithms 3.5 and 3.6 with cubic interpolation; its constants are those of the program
-L-BFGS-B (Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others run. Bounds are kept
-by projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
+L-BFGS-B (Zhu, Byrd, Lu & Nocedal, ACM Trans. Math. Softw. 23 (1997) 550), which SciPy and others use. Bounds are
+enforced by projection (Bertsekas, SIAM J. Control Optim. 20 (1982) 221).
 
-Images and what is computed of them stay on the device in float32. The host reads a few numbers per evaluation, because
-the next step length depends on them.
+Images and everything computed from them stay on the device in float32. The host reads a few numbers per evaluation,
+because the next step length depends on them.
 """
 
 import math
@@ -19,29 +19,29 @@ import numpy as np
 from .._mxnet import mx
 from ..errors import SettingsError
 
-# Of L-BFGS-B, subroutine lnsrlb: sufficient decrease, curvature, the relative width of a bracket that is not worth
-# dividing, and evaluations per line search.
+# Of L-BFGS-B, subroutine lnsrlb: sufficient decrease, curvature, the relative width below which a bracket is not
+# divided further, and the maximum number of evaluations per line search.
 _DECREASE = 1e-3
 _CURVATURE = 0.9
 _WIDTH = 0.1
 _MOST_EVALUATIONS = 20
 
-# Of Moré & Thuente, ACM Trans. Math. Softw. 20 (1994) 286: how far beyond the last two points a minimum is looked for,
-# in distances between them, and what part of itself a bracket must shrink to in two trials.
+# Of Moré & Thuente, ACM Trans. Math. Softw. 20 (1994) 286: how far beyond the last two points to search for a minimum,
+# in units of their distance, and the fraction of its width to which a bracket must shrink in two trials.
 _NEAREST, _FARTHEST = 1.1, 4.0
 _SHRINKAGE = 0.66
 
-# Part of the loss that the first step without a history would take away, had the objective no curvature. It knows no
-# unit, neither of the image nor of the loss, and can be seen in float32. L-BFGS-B's way of length 1 takes three to six
-# evaluations more on a small picture, and the more the larger the picture is.
+# Fraction of the loss that the first step without a history would remove if the objective had no curvature. It depends
+# neither on the unit of the image nor on that of the loss, and is large enough for float32. L-BFGS-B starts with a
+# displacement of length 1, which costs three to six more evaluations on a small image, and more on larger images.
 _FIRST = 0.1
 
-# Part of the way that is kept when a trial is not finite.
+# Fraction of the step that is kept when a trial is not finite.
 _RETREAT = 0.1
 
 _EPS = float(np.finfo(np.float32).eps)
 
-# Elements of one array; MXNet's usual builds count them in 32 bits.
+# Maximum number of elements in an array; MXNet's usual builds count them in 32 bits.
 _MOST_ELEMENTS = 2**31 - 1
 
 
@@ -51,26 +51,26 @@ class LBFGS:
     Parameters
     ----------
     image : mxnet.nd.NDArray
-        Float32, of any shape: what `step` will be given, or one of its shape and context.
+        Float32, of any shape: the image that `step` will receive, or another one of the same shape and context.
     history : int
-        Pairs of displacement and change of gradient to keep; the default is SciPy's. Memory is that of 2 · history + 4
-        images, and of a few more for a moment where there are bounds.
+        Number of pairs of displacement and gradient change to keep; the default is SciPy's. They need the memory of
+        2 · history + 4 images, and temporarily of a few more if there are bounds.
     bounds : tuple of mxnet.nd.NDArray, optional
-        Least and greatest values, of a shape that broadcasts to the image's.
+        Smallest and largest values, of a shape that broadcasts to the image's.
 
     Attributes
     ----------
     learning_rate : float
-        Length of the last step in units of the quasi-Newton step, or of the gradient where there was no history; 0
-        before the first step and after one that found nothing.
+        Length of the last step in units of the quasi-Newton step, or of the gradient if there was no history; 0 before
+        the first step and after a step that found no lower point.
     stalled : bool
-        Whether the last step found no lower point, not even along the steepest descent: the image is at a minimum as
-        far as float32 can tell, or the objective is not finite. The image is then as it was before.
+        Whether the last step found no lower point, not even along the steepest descent: the image is at a minimum to
+        the precision of float32, or the objective is not finite. The image is then as it was before the step.
 
     Raises
     ------
     SettingsError
-        If the history has no room for a pair, or the bounds none for an image.
+        If the history has no room for a pair, or a lower bound is not less than the upper one.
     """
 
     def __init__(self, image, history=10, bounds=None):
@@ -83,14 +83,14 @@ class LBFGS:
             self._width = float(width.mean().asscalar())
         self._bounds = bounds
         self._shape, self._size, self._ctx = image.shape, image.size, image.context
-        # Where the step under way, or the next one, starts.
+        # The start of the current or next step.
         self._origin, self._gradient = self._new_array(), self._new_array()
         self._direction = self._new_array()
         self._pairs = _Pairs(history, image.shape, image.context)
         self.reset()
 
     def reset(self):
-        """Start anew: for when the image or the objective was changed by other hands."""
+        """Forget everything; call it after the image or the objective was changed from outside."""
         self._evaluation = None
         self._pairs.clear()
         self.learning_rate = 0.0
@@ -102,17 +102,17 @@ class LBFGS:
         Parameters
         ----------
         image : mxnet.nd.NDArray
-            Changed in place, to trial points and in the end to the accepted one. The first step also projects it
-            between the bounds, before anything is evaluated.
+            Changed in place to trial points, and finally to the accepted one. The first step also projects it between
+            the bounds, before anything is evaluated.
         evaluate : callable
-            Computes the objective of `image` as it is now. What it returns has ``gradient``, of the image's shape, an
-            NDArray that the next call may overwrite, and ``loss``, a float. Mostly called once per step, once more in
-            the first after the start, `reset` or `load`, and at most 41 times.
+            Computes the objective of the current `image`. The result has ``gradient``, an NDArray of the image's shape
+            that the next call may overwrite, and ``loss``, a float. It is usually called once per step, once more in
+            the first step after the start, `reset` or `load`, and at most 41 times.
 
         Returns
         -------
         object
-            What `evaluate` returned for the image before the step. Its loss has been read, its gradient may have been
+            The result of `evaluate` for the image before the step. Its loss has been read; its gradient may have been
             overwritten.
         """
         image = image.reshape((-1,))
@@ -134,23 +134,23 @@ class LBFGS:
         return before
 
     def state(self):
-        """Give what `load` needs, with the image as it is now, to go on bit for bit.
+        """Return what `load` needs, together with the current image, to continue bit for bit.
 
         Returns
         -------
         dict of str to numpy.ndarray
-            Loss and gradient are not in it: the step after `load` evaluates the image once more.
+            It does not contain loss and gradient: the step after `load` evaluates the image once more.
         """
         state = {"learning_rate": np.float64(self.learning_rate), "stalled": np.bool_(self.stalled)}
         return dict(state, **self._pairs.state())
 
     def load(self, state):
-        """Go on from a `state`; the image must be as it was when the state was taken.
+        """Continue from a `state`; the image must be as it was when the state was saved.
 
         Raises
         ------
         SettingsError
-            If the state is that of an image with another number of elements, or of a longer history.
+            If the state belongs to an image with another number of elements, or has a longer history.
         """
         self.reset()
         self.learning_rate, self.stalled = float(state["learning_rate"]), bool(state["stalled"])
@@ -165,7 +165,7 @@ class LBFGS:
         evaluation.gradient.reshape((-1,)).copyto(self._gradient)
 
     def _descend(self, image, evaluate, length=None):
-        """Search along the quasi-Newton direction; where there is no lower point, put the image back and give False."""
+        """Search along the quasi-Newton direction; if there is no lower point, restore the image and return False."""
         self._aim()
         (slope,) = _read(mx.nd.dot(self._gradient, self._direction))
         if not (math.isfinite(self._loss) and -math.inf < slope < 0):
@@ -173,7 +173,7 @@ class LBFGS:
         if length is None:
             length = _FIRST * abs(self._loss) / -slope or 1.0
             if self._bounds is not None:
-                # Not so far either that most elements are at a bound, where the path tells nothing any more.
+                # Nor so far that most elements are at a bound, where the path carries no information.
                 length = min(length, _FIRST * self._width * math.sqrt(self._size / -slope))
         start = _Trial(0.0, self._loss, slope, 0.0, self._evaluation)
         found = _search(start, length, lambda trial_length: self._try(image, evaluate, trial_length, slope))
@@ -186,12 +186,12 @@ class LBFGS:
         return True
 
     def _aim(self):
-        """Set the direction: minus the gradient times the inverse Hessian, as far as the pairs know it."""
+        """Set the direction to minus the gradient times the inverse Hessian that the pairs represent."""
         direction = self._direction
         self._gradient.copyto(direction)
         direction *= -1
         if self._bounds is not None:
-            # What the gradient pushes against a bound is held there, and the others are a problem of their own.
+            # Elements that the gradient pushes against a bound stay there; the others form their own problem.
             free = self._free(self._origin, direction)
             direction *= free
         if self._pairs:
@@ -201,7 +201,7 @@ class LBFGS:
             direction *= self._free(self._origin, direction)
 
     def _try(self, image, evaluate, length, slope):
-        """Move the image this far along the direction, which starts with `slope`, and evaluate it there."""
+        """Move the image by `length` along the direction, whose initial slope is `slope`, and evaluate it there."""
         self._direction.copyto(image)
         image *= length
         image += self._origin
@@ -219,16 +219,16 @@ class LBFGS:
         return _Trial(length, float(evaluation.loss), slope, promise, evaluation)
 
     def _remember_way_to(self, image, evaluation):
-        """Make a pair of the way from the origin, in the origin's arrays."""
+        """Add the pair of the step from the origin, computed in the origin's arrays."""
         displacement = mx.nd.elemwise_sub(image, self._origin, out=self._origin)
         change = mx.nd.elemwise_sub(evaluation.gradient.reshape((-1,)), self._gradient, out=self._gradient)
         if self._bounds is not None:
-            # Elements that a bound held tell nothing of the curvature among the others.
+            # Elements held by a bound carry no information on the curvature among the others.
             change *= displacement != 0
         products = ((displacement, change), (change, change), (displacement, displacement))
         curvature, change_square, way_square = _read(*(mx.nd.dot(a, b) for a, b in products))
         # Dennis & Schnabel, Numerical Methods for Unconstrained Optimization (1983), section 9.4, skip the update below
-        # √ε ‖s‖ ‖y‖; in float32 that would be most of what an ill-conditioned objective gives, so here it is ε.
+        # √ε ‖s‖ ‖y‖. In float32 that would skip most updates of an ill-conditioned objective, so here it is ε.
         if _EPS * math.sqrt(way_square * change_square) < curvature < math.inf:
             self._pairs.add(displacement, change)
 
@@ -239,7 +239,7 @@ class LBFGS:
             mx.nd.broadcast_minimum(image, self._bounds[1], out=image)
 
     def _free(self, image, direction):
-        """Give 0 for elements that are at a bound and directed out of the box, 1 for the others."""
+        """Return 0 for elements that are at a bound and directed out of the box, 1 for the others."""
         image = image.reshape(self._shape)
         held = mx.nd.broadcast_lesser_equal(image, self._bounds[0]).reshape((-1,)) * (direction < 0)
         held += mx.nd.broadcast_greater_equal(image, self._bounds[1]).reshape((-1,)) * (direction > 0)
@@ -247,10 +247,10 @@ class LBFGS:
 
 
 class _Pairs:
-    """What the last steps told of the curvature: pairs of a displacement s and a change of gradient y.
+    """The curvature seen by the last steps: pairs of a displacement s and a change of gradient y.
 
-    Their arrays are the rows of a few matrices, s and y in turn, so that one operation goes through all of them. The
-    products of each with each, of which the inverse Hessian is made, stay on the host in float64.
+    Their arrays are the rows of a few matrices, s and y in turn, so that one operation processes all of them. The
+    pairwise products, from which the inverse Hessian is made, stay on the host in float64.
     """
 
     def __init__(self, most, shape, ctx):
@@ -279,7 +279,7 @@ class _Pairs:
         return self._products[s, y] / self._products[y, y]
 
     def add(self, displacement, change):
-        """Copy a pair, in place of the oldest if there is no room."""
+        """Copy a pair, replacing the oldest if there is no room."""
         self._newest = (self._newest + 1) % self._most
         self._count = max(self._count, self._newest + 1)
         self._put(self._newest, displacement, change)
@@ -290,10 +290,10 @@ class _Pairs:
     def turn(self, vector):
         """Multiply a vector by the inverse Hessian, in place.
 
-        That is Byrd, Nocedal & Schnabel (1994), theorem 2.2, from a multiple of the identity, in the terms
+        This is theorem 2.2 of Byrd, Nocedal & Schnabel (1994), starting from a multiple of the identity, in the form
         u = R⁻¹ Sᵀv and H v = γ v + S R⁻ᵀ ((D + γ YᵀY) u − γ Yᵀv) − γ Y u.
         """
-        order = (self._newest + 1 + np.arange(self._count)) % self._count  # from the oldest on
+        order = (self._newest + 1 + np.arange(self._count)) % self._count  # oldest first
         ways, changes = 2 * order, 2 * order + 1
         products, scale = self._multiply(vector), self.scale
         curvatures = np.triu(self._products[np.ix_(ways, changes)])  # R, with the diagonal D
@@ -305,7 +305,7 @@ class _Pairs:
         weights[changes] = -scale * u
         vector *= scale
         for begin, rows in self._rows():
-            # A convolution whose channels are the rows: it reads each once, in a quarter of the time of a dot product.
+            # A convolution whose channels are the rows reads each row once, in a quarter of the time of a dot product.
             part = mx.nd.array(weights[begin : begin + len(rows)].reshape((1, -1, 1, 1)), ctx=self._ctx)
             rows = rows.reshape((1, len(rows)) + self._plane)
             vector += mx.nd.Convolution(rows, part, kernel=(1, 1), num_filter=1, no_bias=True).reshape((-1,))
@@ -334,7 +334,7 @@ class _Pairs:
             if displacement.size != self._size:
                 raise SettingsError(
                     f"the state of L-BFGS is that of an image with {displacement.size} elements, not {self._size}; "
-                    "resume with pictures of the same size"
+                    "resume with images of the same size"
                 )
             self._put(pair, displacement, change)
         self._products[: len(products), : len(products)] = products
@@ -345,16 +345,16 @@ class _Pairs:
         block[row], block[row + 1] = displacement, change
 
     def _rows(self):
-        """Give the number of the first row in each matrix, and the rows that are filled."""
+        """Yield, for each matrix, the number of its first row, and its filled rows."""
         for i, block in enumerate(self._blocks):
             begin = 2 * i * self._together
             if begin < 2 * self._count:
                 yield begin, block[: min(len(block), 2 * self._count - begin)]
 
     def _multiply(self, vector):
-        """Give the products of all rows with a vector, waiting for the device."""
+        """Return the products of all rows with a vector, waiting for the device."""
         vector = vector.reshape((1, -1))
-        # Not training, MXNet may bring what it takes for weights into another layout for good.
+        # Outside training, MXNet may permanently convert what it considers weights to another layout.
         with mx.autograd.train_mode():
             products = [
                 mx.nd.FullyConnected(vector, rows, num_hidden=len(rows), no_bias=True).reshape((-1,))
@@ -370,11 +370,11 @@ class _Trial:
     Attributes
     ----------
     length : float
-        Where, in units of the direction.
+        Position along the path, in units of the direction.
     loss, slope : float
-        The objective and its derivative along the path there.
+        The objective and its derivative along the path at that point.
     promise : float
-        The change of the objective had it gone on with the slope at the start.
+        The change of the objective if the slope had remained that of the start.
     evaluation : object
     """
 
@@ -397,19 +397,19 @@ def _search(start, length, attempt):
     start : _Trial
         At length 0, with a negative slope.
     length : float
-        The first one to try.
+        The first length to try.
     attempt : callable
-        Gives the `_Trial` at a length.
+        Returns the `_Trial` at a length.
 
     Returns
     -------
     _Trial or None
-        Always the last that was made. None if no point with sufficient decrease was found.
+        Always the last one attempted. None if no point with sufficient decrease was found.
     """
-    # A minimum lies between `low`, the best point so far, and `high`; beyond `low` while there is no `high`.
+    # A minimum lies between `low`, the best point so far, and `high`, or beyond `low` while there is no `high`.
     low, high = start, None
     widths = deque([math.inf, math.inf], maxlen=2)
-    for _ in range(_MOST_EVALUATIONS - 1):  # the last is left for going back to the best
+    for _ in range(_MOST_EVALUATIONS - 1):  # the last one is reserved for returning to the best
         trial = attempt(length)
         if not trial.finite or trial.loss > start.loss + _DECREASE * trial.promise or trial.loss >= low.loss:
             high = trial
@@ -428,7 +428,7 @@ def _search(start, length, attempt):
         length = _interpolate(low, high, halve=width > _SHRINKAGE * widths[0])
         widths.append(width)
         if low is start and -length * start.slope < _EPS * abs(start.loss):
-            break  # what is promised there is less than float32 can tell
+            break  # the promised decrease is below the precision of float32
     if low is start:
         return None
     return low if low is trial else _finite(attempt(low.length))
@@ -457,7 +457,7 @@ def _interpolate(low, high, halve):
 
 
 def _cubic_minimum(a, b):
-    """Give where the cubic through two losses with their slopes has its minimum, NaN if nowhere.
+    """Return the position of the minimum of the cubic through two losses with their slopes, NaN if there is none.
 
     Nocedal & Wright (2006), equation 3.59.
     """

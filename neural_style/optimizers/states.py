@@ -1,26 +1,26 @@
-"""What an optimizer goes on from, checked before it is used: it may come from a file."""
+"""The state of an optimizer, checked before use because it may come from a file."""
 
 from ..errors import SettingsError
 
-# Kinds of NumPy's types that a state is made of.
+# Kinds of NumPy's types of which a state consists.
 ARRAY, NUMBER, COUNT, FLAG = "f", "f", "iu", "b"
 
 
 def check_state(state, expected):
-    """Make sure that a state is as it must be.
+    """Check that a state is complete and sound.
 
     Parameters
     ----------
     state : mapping of str to (numpy.ndarray or number)
     expected : mapping of str to (str, tuple of int)
-        The kind of each value and its shape, () for a number.
+        The kind and the shape of each value, () for a number.
 
     Raises
     ------
     SettingsError
-        If something is missing, left over, of another kind or shape, or not finite; or a count is negative.
+        If a value is missing, unexpected, of another kind or shape, or not finite, or a count is negative.
     """
-    import numpy as np  # late: who lists the names of optimizers need not wait for it
+    import numpy as np  # imported late: listing the names of optimizers must not wait for it
 
     odd = sorted(set(state) ^ set(expected))
     if odd:

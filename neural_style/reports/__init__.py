@@ -1,1 +1,1 @@
-"""HTML pages about a run, or about two pictures."""
+"""HTML pages about a run, or about two images."""

@@ -1,7 +1,7 @@
-"""Pages that show a run, or two pictures side by side: one HTML file each, which needs nothing else and no network.
+"""Pages that show a run, or two images side by side: one HTML file each, which needs no other file and no network.
 
-Pictures are in the page as JPEG of bounded size, plots as SVG. The templates are in templates/. matplotlib and Jinja2
-are imported when a page is made; they come with the extra ``report``.
+A page contains images as JPEG of bounded size, and plots as SVG. The templates are in templates/. matplotlib and Jinja2
+are imported when a page is made; the extra ``report`` installs them.
 """
 
 import base64
@@ -17,17 +17,17 @@ from ..files import output_error, write_whole
 from ..images.reading import read_image
 from .plots import draw_plots, level_begins
 
-# With these a page stays below about 6 MB, however long the run and however large its pictures.
+# These keep a page below about 6 MB, however long the run and however large its images.
 _MOST_ITERATES = 24
 _ITERATE_EDGE, _INPUT_EDGE, _JPEG_QUALITY = 720, 480, 82
 
 
 def require_packages():
-    """Raise DependencyError if a package that pages are made with is missing."""
+    """Raise DependencyError if a package is missing that is needed to make pages."""
     missing = [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]
     if missing:
         raise DependencyError(
-            f"a report needs {' and '.join(missing)}; install what it takes with: pip install 'neural-style[report]'"
+            f"a report needs {' and '.join(missing)}; install with: pip install 'neural-style[report]'"
         )
 
 
@@ -38,8 +38,7 @@ def write_run_report(path, trace):
     ----------
     path : str or path-like
     trace : dict
-        Of a `jobs.trace.Trace`, or read from its file. Pictures are read from where it says; those that are gone since
-        are left out.
+        Of a `jobs.trace.Trace`, or read from its file. Images are read from the paths in it; missing ones are left out.
 
     Raises
     ------
@@ -64,16 +63,16 @@ def write_run_report(path, trace):
     )
 
 
-def write_comparison_report(path, told, first, second, comparison):
-    """Write a page about two pictures.
+def write_comparison_report(path, record, first, second, comparison):
+    """Write a page about two images.
 
     Parameters
     ----------
     path : str or path-like
-    told : dict
-        What ``neural-style compare --json`` prints.
+    record : dict
+        The output of ``neural-style compare --json``.
     first, second : numpy.ndarray
-        Float64 (H, W, 3) in [0, 1], of one size.
+        float64 (H, W, 3) in [0, 1], of the same size.
     comparison : metrics.similarity.Comparison
 
     Raises
@@ -88,14 +87,14 @@ def write_comparison_report(path, told, first, second, comparison):
     _write_page(
         path,
         "comparison.html",
-        told=told,
-        name_a=_name(told["a"]["file"]),
-        name_b=_name(told["b"]["file"]),
-        picture_a=_jpeg(first, _ITERATE_EDGE),
-        picture_b=_jpeg(second, _ITERATE_EDGE),
+        record=record,
+        name_a=_name(record["a"]["file"]),
+        name_b=_name(record["b"]["file"]),
+        image_a=_jpeg(first, _ITERATE_EDGE),
+        image_b=_jpeg(second, _ITERATE_EDGE),
         maps=[
             ("Difference", "mean over the channels, in grey levels", "inferno", 0, greatest, comparison.difference),
-            ("Structural similarity", "SSIM at every pixel, 1 is equal", "viridis", 0, 1, comparison.similarity),
+            ("Structural similarity", "SSIM at every pixel, 1 means equal", "viridis", 0, 1, comparison.similarity),
         ],
     )
 
@@ -109,14 +108,14 @@ def _write_page(path, template, **values):
     environment.filters.update(number=_number, colour_map=_colour_map, ramp=_ramp)
     page = environment.get_template(template).render(version=__version__, **values)
     try:
-        # Names of files may hold bytes that are no text.
+        # File names may contain bytes that are not text.
         write_whole(path, page.encode("utf-8", "replace"))
     except OSError as error:
         raise output_error(path, error) from error
 
 
 def _embed(file, edge):
-    """Give a picture's file as the address of an embedded JPEG, None if there is no such picture."""
+    """Return an image file as the address of an embedded JPEG, or None if it cannot be read."""
     if file is None:
         return None
     try:
@@ -125,13 +124,13 @@ def _embed(file, edge):
         return None
 
 
-def _jpeg(picture, edge):
-    """Give a picture, uint8 or float in [0, 1], as the address of an embedded JPEG with at most that long edge."""
+def _jpeg(image, edge):
+    """Return an image, uint8 or float in [0, 1], as the address of an embedded JPEG with at most this long edge."""
     from PIL import Image
 
-    if picture.dtype != np.uint8:
-        picture = np.rint(picture * 255).astype(np.uint8)
-    small = Image.fromarray(picture)
+    if image.dtype != np.uint8:
+        image = np.rint(image * 255).astype(np.uint8)
+    small = Image.fromarray(image)
     small.thumbnail((edge, edge), Image.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, "JPEG", quality=_JPEG_QUALITY)
@@ -139,7 +138,7 @@ def _jpeg(picture, edge):
 
 
 def _colour_map(values, name, low, high):
-    """Give a map (H, W) in false colours as the address of an embedded PNG."""
+    """Return a map (H, W) in false colours as the address of an embedded PNG."""
     import matplotlib
     from PIL import Image
 
@@ -152,7 +151,7 @@ def _colour_map(values, name, low, high):
 
 
 def _ramp(name):
-    """Give a colour map as colours of a CSS gradient."""
+    """Return a colour map as the colours of a CSS gradient."""
     import matplotlib
 
     colours = matplotlib.colormaps[name](np.linspace(0, 1, 9))[:, :3]
@@ -160,16 +159,16 @@ def _ramp(name):
 
 
 def _iterates(trace):
-    """Give the saved pictures, at most `_MOST_ITERATES` of them and the result always."""
-    saved = [(picture["step"], picture["file"]) for picture in trace["pictures"]]
+    """Return the saved images: at most `_MOST_ITERATES`, the result always among them."""
+    saved = [(entry["step"], entry["file"]) for entry in trace["pictures"]]
     if trace["result"]:
         saved.append((len(trace["steps"]), trace["result"]))
     chosen = np.unique(np.linspace(0, len(saved) - 1, min(len(saved), _MOST_ITERATES)).round().astype(int))
     steps = {step["number"]: step for step in trace["steps"]}
     iterates = []
     for step, file in (saved[i] for i in chosen):
-        picture = _embed(file, _ITERATE_EDGE)
-        if picture is None:
+        image = _embed(file, _ITERATE_EDGE)
+        if image is None:
             continue
         text = f"step {step}"
         if file == trace["result"]:
@@ -177,7 +176,7 @@ def _iterates(trace):
         if step in steps:
             known = steps[step]
             text += f" · loss {known['loss']:.4g} · relative change {known['relative_change']:.2g}"
-        iterates.append({"text": text, "picture": picture})
+        iterates.append({"text": text, "image": image})
     return iterates
 
 
@@ -195,7 +194,7 @@ def _summary(trace):
 
 
 def _facts(trace):
-    """Give the rows of the table about the run: pairs of name and value."""
+    """Return the rows of the table about the run: pairs of name and value."""
     machine, rows = trace["machine"], []
     rows.append(("started", trace["started"].replace("T", " ").replace("+00:00", " UTC")))
     rows.append(("time", _duration(trace["seconds"])))
@@ -210,7 +209,7 @@ def _facts(trace):
             rows.append((f"{kind}, SHA-256", file["sha256"]))
     rows.append(("neural-style", trace["program"]))
     rows += [(name, version) for name, version in trace["versions"].items() if version]
-    rows.append(("device", machine["device"] or "none was used"))
+    rows.append(("device", machine["device"] or "none used"))
     rows.append(("processor", f"{machine['processor']}, {machine['processors']} visible"))
     rows.append(("system", machine["system"]))
     return rows
@@ -225,7 +224,7 @@ def _duration(seconds):
 
 
 def _number(value):
-    """Write a value for a reader."""
+    """Format a value for the reader."""
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_number, value))
     if isinstance(value, bool):

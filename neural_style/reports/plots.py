@@ -1,32 +1,35 @@
 """The plots of a page about a run, drawn by matplotlib as SVG.
 
-Their colours are variables of the page's style sheet, so that they follow the reader's light or dark scheme. matplotlib
-is imported when a plot is drawn.
+Their colours are variables of the page's style sheet, so they follow the reader's light or dark scheme. matplotlib is
+imported when a plot is drawn.
 """
 
 import io
 import math
 import re
-from collections import OrderedDict
 
 import numpy as np
 
-# Colours in a plot that stand for variables of templates/page.css. No one else uses them: matplotlib is given nothing
-# else.
+# Colours in a plot that stand for variables of templates/page.css. matplotlib receives only these colours, so no other
+# part of a plot has them.
 _INK, _SOFT, _LINE = "#010101", "#010102", "#010103"
 _STYLE, _CONTENT, _VARIATION, _LIMIT = ["#01020%d" % i for i in range(6)], "#010301", "#010302", "#010303"
-_VARIABLES = OrderedDict(
-    [(_INK, "ink"), (_SOFT, "soft"), (_LINE, "line"), (_CONTENT, "content"), (_VARIATION, "variation")]
-    + [(_LIMIT, "limit")]
-    + [(colour, f"style-{i}") for i, colour in enumerate(_STYLE)]
-)
+_VARIABLES = {
+    _INK: "ink",
+    _SOFT: "soft",
+    _LINE: "line",
+    _CONTENT: "content",
+    _VARIATION: "variation",
+    _LIMIT: "limit",
+    **{colour: f"style-{i}" for i, colour in enumerate(_STYLE)},
+}
 
-# In inches of 72 units; at the width of a phone the page shows it at 3/4 of that, with text of 10 pixels.
+# In inches of 72 units. At the width of a phone, the page shows plots at 3/4 of this size, with text of 10 pixels.
 _PLOT_SIZE, _PLOT_FONT = (6.6, 3.9), 13.5
 
 
 def draw_plots(trace):
-    """Draw the plots of a run from its trace; none if it has no step."""
+    """Return the plots of a run, drawn from its trace; none if it has no steps."""
     steps = trace["steps"]
     if not steps:
         return []
@@ -36,7 +39,7 @@ def draw_plots(trace):
     def column(key):
         return [step[key] for step in steps]
 
-    losses = OrderedDict()
+    losses = {}
     for step in steps:
         for name in step["losses"]:
             losses.setdefault(name, [one["losses"].get(name) for one in steps])
@@ -57,7 +60,7 @@ def draw_plots(trace):
         _Line("gradient norm", column("gradient_norm"), _STYLE[2]),
         _Line("clipping bound", column("clip_norm"), _LIMIT, dashes=(5, 2)),
     ]
-    # Of L-BFGS it is the length of the step along the direction.
+    # For L-BFGS it is the length of the step along the direction.
     rate = "step length" if trace["settings"]["optimizer"]["value"] == "lbfgs" else "learning rate"
     levels = level_begins(trace)
     return [
@@ -69,7 +72,7 @@ def draw_plots(trace):
 
 
 def level_begins(trace):
-    """Give the numbers of the steps at which a larger picture of the pyramid begins."""
+    """Return the numbers of the steps at which the pyramid continues with a larger image."""
     steps = trace["steps"]
     return [step["number"] for before, step in zip(steps, steps[1:]) if step["level"] != before["level"]]
 
@@ -84,13 +87,13 @@ class _Line:
         self.variable = _VARIABLES[colour]
 
     def ends(self, numbers):
-        """Give step and value where the line begins and where it ends; a part may be missing from some steps."""
+        """Return step and value of the first and last point of the line; a part may be missing from some steps."""
         known = [(number, value) for number, value in zip(numbers, self.values) if math.isfinite(value)]
         return known[0], known[-1]
 
 
 def _plot(key, title, numbers, lines, levels, log):
-    """Draw lines over the steps, dotted verticals at `levels`; give what the template shows of a plot."""
+    """Draw lines over the steps, and dotted verticals at `levels`; return what the template shows of a plot."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -141,7 +144,7 @@ def _plot(key, title, numbers, lines, levels, log):
 
 
 def _label_log_axis(axes):
-    """Label every power of ten, or, where the axis spans fewer than two, round values between."""
+    """Label every power of ten, or round values in between if the axis spans less than two."""
     from matplotlib import ticker
 
     low, high = axes.get_ylim()
@@ -152,7 +155,7 @@ def _label_log_axis(axes):
 
 
 def _inline(svg, key, alternative):
-    """Make matplotlib's SVG a part of a page: no headers, names of its own, colours and font of the page."""
+    """Make matplotlib's SVG part of a page: without headers, with unique ids, and with the page's colours and font."""
     import html
 
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)

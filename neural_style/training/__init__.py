@@ -1,1 +1,1 @@
-"""Networks that this project trains."""
+"""Training of networks."""

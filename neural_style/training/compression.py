@@ -1,20 +1,20 @@
 """Compress a VGG network: convolutions of low rank, trained towards the activations of the full network.
 
-First `low_rank` factorises the network for the images there are. Then all convolutions but the first are trained on
-crops of photographs, of paintings, and of images on their way from one to the other, after a few steps of an
-optimisation: those are what the network is used on, and an optimiser finds every direction in which a network was never
+First `low_rank` factorises the network for the given images. Then all convolutions but the first are trained on crops
+of photographs, of paintings, and of intermediate images after a few steps of an optimisation from one to the other.
+Intermediate images are what the network is used on, and an optimizer finds every direction in which a network was never
 trained. The errors of a layer, after the ReLU, with T of the full network and S of the compressed one, are::
 
     E = mean((T - S)^2) / (variance of T over images)    G = |G(T) - G(S)|^2 / |G(T)|^2,    G(F) = F F' / M
 
-with M positions and a guard against a division by next to nothing, and what is minimised is the mean over layers of
-(E + `GRAM_SHARE` G) / (E before the training): shallow layers, whose errors are small, count as much as deep ones.
+with M positions and a guard against division by very small numbers. The mean over layers of (E + `GRAM_SHARE` G) / (E
+before the training) is minimised: shallow layers, whose errors are small, count as much as deep ones.
 """
 
 import contextlib
 import logging
 import os
-from collections import OrderedDict
+from dataclasses import asdict
 
 import numpy as np
 
@@ -31,29 +31,32 @@ from ..transfer.stylize import stylize
 from ..weights.checks import fitting_models
 from ..weights.params_file import read_index, read_parameters, save_weights
 from . import low_rank
-from .crops import NOISY, Pictures, read_pictures
+from .crops import NOISY, Crops, read_images
 from .loop import Schedule, Task, own_parameters, own_state, read_state, train
+from .settings import CompressionSettings
 
 log = logging.getLogger(__name__)
 
 # Weight of the error of Gram matrices in the loss.
 GRAM_SHARE = 0.3
-# Crops that the factorisation is fitted to, and those that are held out.
+# Number of crops to which the factorisation is fitted, and number of held-out crops.
 _FITTED, _HELD_OUT = 104, 24
-# Pairs of a photograph and a painting that are optimised for some steps, and after how many steps the image is kept.
+# Pairs of a photograph and a painting that are optimised, and the steps after which the intermediate image is kept.
 _PAIRS, _KEPT_AFTER = 16, (3, 8, 20)
-# Share of the crops to train on that are such images.
+# Share of such images among the crops to train on.
 _ON_THE_WAY = 1 / 3
-# Distance between the numbers of batches for different uses, so that none is used twice.
+# Distance between the batch numbers of different uses, so that no batch is used twice.
 _APART = 10**6
-# What is added to the squared Gram matrix that an error is divided by, relative to the mean over images.
+# Added to the squared Gram matrix by which an error is divided, relative to the mean over images.
 _GUARD = 0.1
 # Scale of a bias, relative to the standard deviation of its layer.
 _BIAS_SCALE = 0.2
 
+_DEFAULTS = CompressionSettings()
+
 
 class Compression:
-    """The compression of a network: everything that comes before the training is done when it is made.
+    """The compression of a network; creating it does everything that precedes the training.
 
     Parameters
     ----------
@@ -64,26 +67,14 @@ class Compression:
     output : str
         The ``.params`` file to write.
     model : str, optional
-        The network that `weights` holds; by default the one that fits.
+        The network in `weights`; by default the one that fits.
     start : str, optional
         A compressed network to train further, instead of factorising the full one.
-    time : float
-        Of a step, relative to ranks of a third of the channels everywhere; see `low_rank.choose_ranks`.
-    numbers : int
-        The most parameters of the convolutions that are factorised.
-    batches : int
-        Crops to train on, one at a time.
-    rate : float
-        Learning rate at its highest, relative to the values of each parameter.
-    crop : int
-        Side of the square crops in pixels, a multiple of 16 and at least 64.
-    seed : int
+    settings : CompressionSettings
     state_file : str, optional
-        Where the state of the training is kept; beside `output` if not given.
+        Where the state of the training is saved; by default beside `output`.
     resume : bool
-        Continue from the state, bit for bit.
-    evaluate_every : int
-        Batches between evaluations on images that are held out, each followed by writing the state.
+        Whether to continue from the state, bit for bit.
     gpu : int, optional
         See `transfer.compute.choose_device`.
 
@@ -96,7 +87,7 @@ class Compression:
     CheckpointError
         If the state cannot be used.
     OutputError
-        If `output` or the state could not be written, or would replace what is read.
+        If `output` or the state cannot be written, or would replace an input.
     SettingsError, DeviceError
     """
 
@@ -107,49 +98,36 @@ class Compression:
         output,
         model=None,
         start=None,
-        time=1.06,
-        numbers=2800000,
-        batches=2000,
-        rate=0.001,
-        crop=192,
-        seed=0,
+        settings=_DEFAULTS,
         state_file=None,
         resume=False,
-        evaluate_every=100,
         gpu=None,
     ):
-        if crop < 64 or crop % 16:
-            raise SettingsError(f"the crop is {crop}; it must be a multiple of 16 and at least 64 pixels")
-        if not 0 <= seed < 2**31:
-            raise SettingsError(f"the seed is {seed}; it must be 0 or more and below 2147483648")
-        self._schedule = Schedule(batches, rate, evaluate_every=evaluate_every)
+        crop, seed, limits = settings.crop, settings.seed, (settings.time, settings.numbers)
+        self._schedule = Schedule(settings.batches, settings.rate, evaluate_every=settings.evaluate_every)
         self._output = output
         self._state_file = state_file or os.path.splitext(output)[0] + ".state.npz"
         full, parameters = _read_full(weights, model)
-        low_rank.check_limits(full, time, numbers)
+        low_rank.check_limits(full, *limits)
         network = ARCHITECTURES[f"{full.name}-lowrank"]
         self._settings = {
             "weights": os.path.basename(weights),
             "start": os.path.basename(start) if start else None,
             "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
-            "time": time,
-            "numbers": numbers,
-            "batches": batches,
-            "rate": rate,
-            "crop": crop,
-            "seed": seed,
         }
+        # How often the state is written has no influence on the result.
+        self._settings.update((name, value) for name, value in asdict(settings).items() if name != "evaluate_every")
         self._saved = read_state(self._state_file, self._settings) if resume else None
         compressed = _read_start(start, network, full) if start and not resume else None
         _check_outputs(output, self._state_file, [weights, start])
         ctx = choose_device(gpu)
-        training, held_out = _read_pictures(folders, crop)
+        training, held_out = _read_images(folders, crop)
         kept = {}
         if self._saved is not None:
             compressed, kept = _read_saved(self._saved, network, full, crop, self._state_file)
         elif compressed is None:
-            compressed = _factorise(full, parameters, (time, numbers), training, crop, seed, ctx)
-        # The first convolution is the full network's own, which files round to float16.
+            compressed = _factorise(full, parameters, limits, training, crop, seed, ctx)
+        # The first convolution is that of the full network, which is rounded to float16 in files.
         first = full.convolutions[0]
         compressed.update((name, parameters[name]) for name in (f"{first}_weight", f"{first}_bias"))
         if self._saved is None:
@@ -157,12 +135,12 @@ class Compression:
         self._task = _Task(network, full, parameters, compressed, training, held_out, crop, seed, ctx, **kept)
 
     def run(self, interrupt=None):
-        """Train the compressed network, and write the best one in float16, also if the training was interrupted.
+        """Train the compressed network and write the best one in float16, even if the training was interrupted.
 
         Parameters
         ----------
         interrupt : threading.Event, optional
-            Set it to finish the batch, keep the state, write the network and return.
+            Set it to finish the batch, save the state, write the network and return.
 
         Returns
         -------
@@ -173,7 +151,7 @@ class Compression:
         Raises
         ------
         SettingsError
-            If the training comes to values that are not finite.
+            If the training reaches values that are not finite.
         CheckpointError, OutputError, WeightsError
             If the state to resume is damaged, a file cannot be written, or a value is too large for float16.
         """
@@ -182,7 +160,7 @@ class Compression:
         save_weights(self._output, dict(task.fixed, **trained.parameters), dtype="float16")
         task.set(trained.parameters)
         before, after = task.first_errors, task.held_out_errors()
-        errors = OrderedDict((layer, (before[i], after[i])) for i, layer in enumerate(task.layers))
+        errors = {layer: (before[i], after[i]) for i, layer in enumerate(task.layers)}
         return {"batch": trained.batch, "loss": trained.loss, "complete": trained.complete, "errors": errors}
 
 
@@ -196,7 +174,7 @@ def _read_full(weights, model):
         raise WeightsError(
             f"{weights} does not hold the weights of a full network; choose those of {' or '.join(full)}"
         )
-    # If several fit, the file ends before they differ, and reading it says what is missing.
+    # If several fit, the file ends before they differ, and reading it reports what is missing.
     network = ARCHITECTURES[fitting[0]]
     return network, read_parameters(weights, network.parameter_shapes([network.layers[-1]]))
 
@@ -207,7 +185,7 @@ def _read_start(start, network, full):
 
 
 def _check_outputs(output, state_file, inputs):
-    """Find out whether the output and the state can be written, before there is anything to write."""
+    """Check that the output and the state can be written, before there is anything to write."""
     places = [os.path.realpath(path) for path in (output, state_file, *filter(None, inputs))]
     for number, path in enumerate((output, state_file)):
         if places.count(places[number]) > 1:
@@ -215,17 +193,17 @@ def _check_outputs(output, state_file, inputs):
         check_writable(path)
 
 
-def _read_pictures(folders, crop):
-    training, held_out = read_pictures(folders, 2 * crop)
-    for folder, pictures in ((folders[0], training[0]), (folders[-1], training[-1])):
-        if not pictures:
+def _read_images(folders, crop):
+    training, held_out = read_images(folders, 2 * crop)
+    for folder, images in ((folders[0], training[0]), (folders[-1], training[-1])):
+        if not images:
             raise ImageError(f"{folder}: all of its images are held out, none is left to train on; add more")
     return training, held_out
 
 
 def _factorise(full, parameters, limits, training, crop, seed, ctx):
-    pictures = Pictures(training)
-    crops = [mx.nd.array(pictures.batch(seed, _APART + i, 4, crop), ctx=ctx) for i in range(_FITTED // 4)]
+    source = Crops(training)
+    crops = [mx.nd.array(source.batch(seed, _APART + i, 4, crop), ctx=ctx) for i in range(_FITTED // 4)]
     log.info("measuring %d convolutions on %d crops", len(full.convolutions), _FITTED)
     ranks = low_rank.choose_ranks(full, low_rank.spectra(full, parameters, crops), *limits)
     log.info("factorising them")
@@ -233,7 +211,7 @@ def _factorise(full, parameters, limits, training, crop, seed, ctx):
 
 
 def _read_saved(saved, network, full, crop, state_file):
-    """Return the compressed network's parameters in a state, and what else `_Task` remembers."""
+    """Return the compressed network's parameters from a state, and whatever else `_Task` remembers."""
     compressed = own_parameters(saved)
     shapes = network.fitted(compressed).parameter_shapes([full.layers[-1]])
     shapes = {name: shape for name, shape in shapes.items() if not _is_fixed(name)}
@@ -245,7 +223,7 @@ def _read_saved(saved, network, full, crop, state_file):
     }
     if not (_is_sound(compressed, shapes) and _is_sound(kept, kept_shapes)):
         raise CheckpointError(f"{state_file}: the state of the training is damaged; begin anew")
-    return OrderedDict((name, compressed[name]) for name in shapes), {name: kept[name] for name in kept_shapes}
+    return {name: compressed[name] for name in shapes}, {name: kept[name] for name in kept_shapes}
 
 
 def _is_sound(arrays, shapes):
@@ -256,7 +234,7 @@ def _is_sound(arrays, shapes):
 
 
 def _layers(full):
-    """Return the activations that are compared: all that depend on a factorised convolution, after the ReLU."""
+    """Return the activations to compare: all that depend on a factorised convolution, after the ReLU."""
     return [layer for layer in full.layers if layer.startswith("relu")][1:]
 
 
@@ -265,8 +243,8 @@ def _is_fixed(name):
 
 
 def _images_on_their_way(network, compressed, training, crop, seed, gpu):
-    """Return images after some steps from noise, content and recoloured content, float16 (K, 3, crop, crop)."""
-    contents, styles = Pictures(training[:1]), Pictures(training[-1:])
+    """Return intermediate images of runs from noise, content and recoloured content, float16 (K, 3, crop, crop)."""
+    contents, styles = Crops(training[:1]), Crops(training[-1:])
     weights, kept = {name: mx.nd.array(value) for name, value in compressed.items()}, []
     recipe = get_recipe("fast").override(
         model=network.name, max_long_edge=crop, max_steps=max(_KEPT_AFTER), stop_eps=0.0, noise_range=20.0, save_every=0
@@ -280,7 +258,7 @@ def _images_on_their_way(network, compressed, training, crop, seed, gpu):
     with _quiet("neural_style.transfer"), _quiet("neural_style.objective"):
         for number in range(_PAIRS):
             crops = (group.batch(seed, 2 * _APART + number, 1, crop, 0) for group in (contents, styles))
-            content, style = map(_to_picture, crops)
+            content, style = map(_to_image, crops)
             start = recipe.override(initial=("noise", "recoloured", "content")[number % 3])
             stylize(content, style, start, weights=weights, gpu=gpu, seed=number + 1, callback=keep)
     return np.stack(kept)
@@ -288,7 +266,7 @@ def _images_on_their_way(network, compressed, training, crop, seed, gpu):
 
 @contextlib.contextmanager
 def _quiet(name):
-    """Leave out a package's messages, but for warnings."""
+    """Suppress a package's messages, except warnings."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -298,7 +276,7 @@ def _quiet(name):
         logger.setLevel(level)
 
 
-def _to_picture(batch):
+def _to_image(batch):
     levels = batch[0].transpose(1, 2, 0) + np.array(RGB_MEANS, "float32")
     return np.clip(np.rint(levels), 0, 255).astype("uint8")
 
@@ -323,11 +301,11 @@ class _Task(Task):
     ):
         self._full, self._crop, self._seed, self._ctx = full, crop, seed, ctx
         self.layers = _layers(full)
-        arrays = OrderedDict((name, mx.nd.array(value, ctx=ctx)) for name, value in compressed.items())
-        self.fixed = OrderedDict((name, array) for name, array in arrays.items() if _is_fixed(name))
-        self.parameters = OrderedDict((name, array) for name, array in arrays.items() if not _is_fixed(name))
+        arrays = {name: mx.nd.array(value, ctx=ctx) for name, value in compressed.items()}
+        self.fixed = {name: array for name, array in arrays.items() if _is_fixed(name)}
+        self.parameters = {name: array for name, array in arrays.items() if not _is_fixed(name)}
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
-        self._pictures, self._on_their_way = Pictures(training), on_their_way
+        self._crops, self._on_their_way = Crops(training), on_their_way
         shape = (1, 3, crop, crop)
         teacher = {name: mx.nd.array(value, ctx=ctx) for name, value in teacher.items()}
         self._teacher = FeatureExecutor(build_symbol(full, self.layers), teacher, shape, ctx)
@@ -338,8 +316,8 @@ class _Task(Task):
         symbol = _error_symbol(network.fitted(compressed), self.layers, crop, self._variances)
         self._inputs = {name: mx.nd.zeros(s, ctx=ctx) for name, s in self._input_shapes(shape).items()}
         self._executor = bind(symbol, self._inputs, arrays, ctx, gradients=self._gradients)
-        pictures = Pictures(held_out)
-        self._questions = [self._ask(pictures.batch(seed + 1, number, 1, crop, 0)) for number in range(_HELD_OUT)]
+        crops = Crops(held_out)
+        self._held_out = [self._prepare(crops.batch(seed + 1, number, 1, crop, 0)) for number in range(_HELD_OUT)]
         self.first_errors = self.held_out_errors() if first_errors is None else first_errors
         weights = 1 / np.maximum(self.first_errors[:, 0], 1e-6)
         self._weights = np.stack([weights, GRAM_SHARE * weights], axis=1) / len(weights)
@@ -347,7 +325,7 @@ class _Task(Task):
 
     def gradients(self, number):
         """See `loop.Task`."""
-        errors = self._errors(self._ask(self._batch(number)), train=True)
+        errors = self._errors(self._prepare(self._batch(number)), train=True)
         self._executor.backward(self._heads)
         return float((errors * self._weights).sum()), self._gradients
 
@@ -364,16 +342,16 @@ class _Task(Task):
         return {"first_errors": self.first_errors, "on_their_way": self._on_their_way, "scales": scales}
 
     def set(self, parameters):
-        """Give the compressed network other parameters, NumPy arrays by name."""
+        """Set parameters of the compressed network, NumPy arrays by name."""
         for name, value in parameters.items():
             self.parameters[name][:] = mx.nd.array(value, ctx=self._ctx)
 
     def held_out_errors(self):
-        """Return E and G of every layer on held-out pictures, (layers, 2), their means."""
-        return np.mean([self._errors(question, train=False) for question in self._questions], axis=0)
+        """Return the means of E and G of every layer over held-out crops, (layers, 2)."""
+        return np.mean([self._errors(inputs, train=False) for inputs in self._held_out], axis=0)
 
     def _batch(self, number):
-        data = self._pictures.batch(self._seed, number, 1, self._crop, NOISY)
+        data = self._crops.batch(self._seed, number, 1, self._crop, NOISY)
         random = np.random.RandomState([self._seed, number, 1])
         if random.uniform() < _ON_THE_WAY:
             data[0] = self._on_their_way[random.randint(len(self._on_their_way))]
@@ -383,7 +361,7 @@ class _Task(Task):
         """Measure the variance of every layer of the full network over images, and its Gram matrix's mean square."""
         means, squares, grams = ([[] for _ in self.layers] for _ in range(3))
         for number in range(12):
-            data = self._pictures.batch(self._seed, 3 * _APART + number, 1, self._crop, 0)
+            data = self._crops.batch(self._seed, 3 * _APART + number, 1, self._crop, 0)
             for i, target in enumerate(self._teacher.read(data)):
                 gram = _gram(target).asnumpy()
                 grams[i].append(float(np.vdot(gram, gram)))
@@ -410,18 +388,18 @@ class _Task(Task):
             shapes[f"{layer}_share"] = (1,)
         return shapes
 
-    def _ask(self, data):
+    def _prepare(self, data):
         """Return the inputs of `_error_symbol` for a crop, from the full network's activations."""
-        question = {"data": mx.nd.array(data, ctx=self._ctx)}
+        inputs = {"data": mx.nd.array(data, ctx=self._ctx)}
         for layer, usual, target in zip(self.layers, self._usual, self._teacher.read(data)):
             gram = _gram(target)
             flat = gram.reshape((-1,))
-            question[f"{layer}_target"], question[f"{layer}_gram"] = target, gram
-            question[f"{layer}_share"] = 1 / (mx.nd.dot(flat, flat).reshape((1,)) + _GUARD * usual)
-        return question
+            inputs[f"{layer}_target"], inputs[f"{layer}_gram"] = target, gram
+            inputs[f"{layer}_share"] = 1 / (mx.nd.dot(flat, flat).reshape((1,)) + _GUARD * usual)
+        return inputs
 
-    def _errors(self, question, train):
-        for name, value in question.items():
+    def _errors(self, inputs, train):
+        for name, value in inputs.items():
             value.copyto(self._inputs[name])
         outputs = self._executor.forward(is_train=train)
         return np.array([output.asscalar() for output in outputs]).reshape((-1, 2)).astype("float64")
@@ -430,7 +408,7 @@ class _Task(Task):
 def _error_symbol(network, layers, crop, variances):
     """Build E and G of every layer, (1,) each, for one crop.
 
-    Inputs besides ``data`` (1, 3, crop, crop) and the parameters are, per layer, ``<layer>_target`` (1, C, h, w),
+    The inputs besides ``data`` (1, 3, crop, crop) and the parameters are, per layer, ``<layer>_target`` (1, C, h, w),
     ``<layer>_gram`` (1, C, C) and ``<layer>_share`` (1,), by which the squared difference of Gram matrices is
     multiplied.
     """
@@ -438,7 +416,7 @@ def _error_symbol(network, layers, crop, variances):
     for i, (layer, variance) in enumerate(zip(layers, variances)):
         numbers = network.channels(layer) * (crop // network.stride(layer)) ** 2
         difference = mx.sym.reshape(symbol[i] - mx.sym.Variable(f"{layer}_target"), shape=(-1,))
-        # Inner products, because MXNet's sums go through one thread.
+        # Inner products, because MXNet's sums run in one thread.
         outputs.append(mx.sym.dot(difference, difference) * (1 / (numbers * variance)))
         gram = _gram(symbol[i], mx.sym, crop // network.stride(layer))
         difference = mx.sym.reshape(gram - mx.sym.Variable(f"{layer}_gram"), shape=(-1,))

@@ -1,15 +1,14 @@
-"""The loop of every training: one schedule, one optimizer, evaluations on what is held out, and a state that resumes.
+"""The loop of every training: one schedule, one optimizer, evaluations on held-out data, and a state to resume from.
 
-What is trained is a task: it knows its parameters and gives their gradients for the batch of a number; the loop knows
-nothing of networks. A training that is interrupted and resumed takes the same steps as one that is not, bit for bit,
-because a batch depends on its number only and the state on disk holds everything else.
+What is trained is a task, which knows its parameters and computes their gradients for the batch of a given number; the
+loop knows nothing about networks. A training that is interrupted and resumed takes the same steps as an uninterrupted
+one, bit for bit, because a batch depends only on its number and the state on disk contains everything else.
 """
 
 import json
 import logging
 import math
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Dict, Mapping
 
@@ -21,27 +20,27 @@ from ..files import output_error, replacing
 
 log = logging.getLogger(__name__)
 
-# Adam, Kingma & Ba, ICLR 2015, with the published decay rates. Epsilon, which keeps it from dividing by zero, is less
-# than the published one, because gradients are of any scale.
+# Adam, Kingma & Ba, ICLR 2015, with the published decay rates. Epsilon, which prevents division by zero, is smaller
+# than the published one, because gradients may have any scale.
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
-# Batches between two lines of the log.
+# Number of batches between two log lines.
 _LOG_EVERY = 20
 
 
 class Task:
-    """What the loop needs of something that is to be trained.
+    """The interface of something that the loop can train.
 
     Attributes
     ----------
     parameters : mapping of str to mxnet.nd.NDArray
         What is trained; the loop changes the arrays in place.
     scales : mapping of str to float
-        By parameter, what the learning rate is multiplied by: the size of its usual values, so that a rate means the
-        same relative change of every parameter. A task that resumes must have the same scales as before.
+        By parameter, the factor of the learning rate: the typical size of its values, so that a rate means the same
+        relative change of every parameter. A task that resumes must have the same scales as before.
     """
 
     def gradients(self, number):
-        """Compute the loss of the batch of a number and the gradients of the parameters.
+        """Compute the loss of batch `number` and the gradients of the parameters.
 
         Returns
         -------
@@ -51,11 +50,11 @@ class Task:
         raise NotImplementedError
 
     def evaluate(self):
-        """Return the loss on what is held out, a float, and one line that describes it."""
+        """Return the loss on held-out data, a float, and one line that describes it."""
         raise NotImplementedError
 
     def state(self):
-        """Return what the task must remember to resume, besides its parameters: a mapping of str to numpy.ndarray."""
+        """Return what the task needs to resume besides its parameters, a mapping of str to numpy.ndarray."""
         return {}
 
 
@@ -67,12 +66,12 @@ class Schedule:
     ----------
     batches : int
     rate : float
-        Learning rate at its highest, as a share of `Task.scales`: it falls to nothing along half a cosine (Loshchilov &
+        Learning rate at its highest, relative to `Task.scales`. It falls to zero along half a cosine (Loshchilov &
         Hutter, SGDR, ICLR 2017).
     warm_up : int
-        Batches at the beginning during which it also rises linearly.
+        Number of batches at the beginning during which it also rises linearly.
     evaluate_every : int
-        Batches between two evaluations, each followed by writing the state.
+        Number of batches between two evaluations, each followed by writing the state.
     """
 
     batches: int
@@ -100,12 +99,12 @@ class Trained:
     Attributes
     ----------
     loss : float
-        On what is held out.
+        On held-out data.
     batch : int
-        The number of batches taken before that evaluation.
+        Number of batches before that evaluation.
     parameters : dict of str to numpy.ndarray
     complete : bool
-        Whether all batches were taken; if not, the training was interrupted.
+        Whether the training was complete; if not, it was interrupted.
     """
 
     loss: float
@@ -122,13 +121,13 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     task : Task
     schedule : Schedule
     state_file : str
-        Where the state is kept, at every evaluation and when the training is interrupted.
+        Where the state is saved, at every evaluation and when the training is interrupted.
     settings : dict
-        What the training depends on, as JSON can hold it; written into the state for `read_state` to compare.
+        What the training depends on, as values of JSON; written to the state for `read_state` to compare.
     resume : mapping of str to numpy.ndarray, optional
-        What `read_state` returned, to continue from there.
+        The result of `read_state`, to continue from it.
     interrupt : threading.Event, optional
-        Set it to finish the batch, keep the state and return.
+        Set it to finish the batch, save the state and return.
 
     Returns
     -------
@@ -137,7 +136,7 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     Raises
     ------
     CheckpointError
-        If the state to resume is damaged or of another task.
+        If the state to resume is damaged or belongs to another task.
     SettingsError
         If a loss is not finite.
     OutputError
@@ -153,7 +152,7 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
         loss, gradients = task.gradients(number)
         if not math.isfinite(loss):
             raise SettingsError(f"the loss of batch {number + 1} is not finite; use a lower learning rate")
-        # Kingma & Ba's corrections for the first steps are in the rate.
+        # The rate includes Kingma & Ba's corrections for the first steps.
         rate = schedule.at(number) * math.sqrt(1 - _BETA2 ** (number + 1)) / (1 - _BETA1 ** (number + 1))
         number += 1
         for name, array in task.parameters.items():
@@ -180,7 +179,7 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
 
 
 def read_state(path, settings, may_differ=("batches",)):
-    """Read the state of a training that was begun with the same settings.
+    """Read the state of a training that was started with the same settings.
 
     Parameters
     ----------
@@ -197,7 +196,7 @@ def read_state(path, settings, may_differ=("batches",)):
     Raises
     ------
     CheckpointError
-        If the file cannot be read, is not the state of a training, or of one with other settings.
+        If the file cannot be read, or is not the state of a training with these settings.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -207,7 +206,7 @@ def read_state(path, settings, may_differ=("batches",)):
         raise CheckpointError(
             f"{path}: the state of the training cannot be read ({error.strerror or error})"
         ) from error
-    except Exception as error:  # a damaged archive fails with almost any class of error
+    except Exception as error:  # a damaged archive can raise almost any class of error
         raise CheckpointError(f"{path}: not the state of a training of this program") from error
     changed = [name for name, value in settings.items() if name not in may_differ and before.get(name) != value]
     if changed:
@@ -217,12 +216,12 @@ def read_state(path, settings, may_differ=("batches",)):
 
 
 def own_parameters(arrays):
-    """Return from what `read_state` returned the parameters when it was written, by name."""
+    """Return the parameters by name from the result of `read_state`."""
     return _part(arrays, "now")
 
 
 def own_state(arrays):
-    """Return from what `read_state` returned what `Task.state` did when it was written."""
+    """Return the result of `Task.state` from the result of `read_state`."""
     return _part(arrays, "task")
 
 
@@ -233,7 +232,7 @@ def _evaluate(task, number, best):
         raise SettingsError(f"the held-out loss after {number} batches is not finite; use a lower learning rate")
     if best is not None and best["loss"] <= loss:
         return best
-    parameters = OrderedDict((name, array.asnumpy()) for name, array in task.parameters.items())
+    parameters = {name: array.asnumpy() for name, array in task.parameters.items()}
     return {"loss": loss, "batch": number, "parameters": parameters}
 
 
@@ -260,7 +259,7 @@ def _restore(task, moments, arrays, path):
                 place[:] = mx.nd.array(_sound(arrays[f"{kept}:{name}"], array.shape))
         best = {"loss": float(_sound(arrays["best_loss"], ())), "batch": int(_sound(arrays["best_batch"], ()))}
         parameters = ((name, _sound(arrays[f"best:{name}"], array.shape)) for name, array in task.parameters.items())
-        return int(_sound(arrays["number"], ())), dict(best, parameters=OrderedDict(parameters))
+        return int(_sound(arrays["number"], ())), dict(best, parameters=dict(parameters))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the state of the training is damaged ({error}); begin anew") from error
 
@@ -272,4 +271,4 @@ def _sound(value, shape):
 
 
 def _part(arrays: Mapping[str, np.ndarray], kind: str):
-    return OrderedDict((name[len(kind) + 1 :], value) for name, value in arrays.items() if name.startswith(kind + ":"))
+    return {name[len(kind) + 1 :]: value for name, value in arrays.items() if name.startswith(kind + ":")}

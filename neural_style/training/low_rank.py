@@ -1,22 +1,21 @@
-"""Factorise the convolutions of a network for the pictures it will see, without training.
+"""Factorise the convolutions of a network for the images it will see, without training.
 
-Every convolution after the first, C_in to C_out channels, becomes a 1x1 to r channels, a 3x3 from r to q, and a 1x1 to
-C_out. The convolutions are taken from shallow to deep. With the outputs y that the full network has, and the inputs x
-that the network has that is factorised so far:
+Every convolution after the first, from C_in to C_out channels, becomes a 1x1 to r channels, a 3x3 from r to q, and a
+1x1 to C_out. Convolutions are processed from shallow to deep. Given the outputs y of the full network, and the inputs x
+of the network factorised so far:
 
 1. Reduced-rank regression of y on z = W * x, the full convolution of those inputs: the best linear map, followed by the
    leading q eigenvectors of the covariance of what it predicts (Izenman, Reduced-Rank Regression for the Multivariate
-   Linear Model, 1975). Its right half is folded into a 3x3 to q channels, its left half is the last 1x1. Errors of the
-   convolutions before are made good here as far as a linear map can (Zhang, Zou, He & Sun, Accelerating Very Deep
-   Convolutional Networks for Classification and Detection, TPAMI 2016).
+   Linear Model, 1975). Its right half is folded into a 3x3 to q channels; its left half is the last 1x1. This corrects
+   errors of earlier convolutions as far as a linear map can (Zhang, Zou, He & Sun, Accelerating Very Deep Convolutional
+   Networks for Classification and Detection, TPAMI 2016).
 2. The inputs of that 3x3 are reduced to r channels by the singular vectors of its kernel, weighted with the square root
    of the inputs' second moments: the first 1x1.
 
-All of it is linear algebra of moments that are summed over pictures, in float64.
+All of it is linear algebra on moments that are summed over images, in float64.
 """
 
 import logging
-from collections import OrderedDict
 
 import numpy as np
 
@@ -25,23 +24,23 @@ from ..errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-# Positions of an activation from which moments are taken: some forty for each of the most channels there are.
+# Number of positions of an activation used for moments: some forty per channel of the widest layer.
 _POSITIONS = 20000
-# Part of the mean variance that is added to every variance before a matrix is inverted.
+# Fraction of the mean variance that is added to every variance before a matrix is inverted.
 _RIDGE = 1e-3
-# Ranks are multiples of this, since convolutions with other numbers of channels take as long as with the next one, or
-# longer: oneDNN's blocks of channels have 8 or 16.
+# Ranks are multiples of this, because oneDNN's blocks have 8 or 16 channels: convolutions with other numbers of
+# channels take as long as with the next multiple, or longer.
 _MULTIPLE = 8
-# What a number of an activation costs beside a multiplication of a convolution, for the step forward and back: a fit to
-# times of MXNet 1.9.1 for convolutions of 64 channels at full size to 512 at an eighth, on a processor with AVX2.
+# Cost of one value of an activation, in multiplications of a convolution, for the step forward and back: a fit to times
+# of MXNet 1.9.1 for convolutions from 64 channels at full size to 512 at an eighth, on a processor with AVX2.
 _COST_OF_A_NUMBER = 37
-# Even ranks, by which others are measured, are this share of the channels.
+# Even ranks, to which others are compared, are this share of the channels.
 _EVEN_SHARE = 1 / 3
-# Errors of layers, as parts of their variance, are not told from 0 below this.
+# Errors of layers, as fractions of their variance, count as at least this.
 _LEAST_ERROR = 1e-9
 
 
-def spectra(network, parameters, pictures, pooling="avg"):
+def spectra(network, parameters, images, pooling="avg"):
     """Measure how much of each convolution's outputs and inputs lies in how many directions.
 
     Parameters
@@ -49,18 +48,18 @@ def spectra(network, parameters, pictures, pooling="avg"):
     network : networks.vgg.Architecture
         A full one.
     parameters : mapping of str to numpy.ndarray
-    pictures : sequence of mxnet.nd.NDArray
+    images : sequence of mxnet.nd.NDArray
         Each (N, 3, H, W) in network space.
     pooling : {"avg", "max"}
 
     Returns
     -------
-    OrderedDict of str to (numpy.ndarray, numpy.ndarray)
-        For every convolution but the first: the shares of the variance of its outputs in their principal directions,
-        (C_out,), and those of its inputs' energy as the kernel sees it, (C_in,), both falling.
+    dict of str to (numpy.ndarray, numpy.ndarray)
+        For every convolution but the first: the shares of its outputs' variance in their principal directions,
+        (C_out,), and the shares of its inputs' energy as weighted by the kernel, (C_in,), both in descending order.
     """
-    found = OrderedDict()
-    for layer, weight, bias, inputs in _layers(network, parameters, pictures, pooling):
+    found = {}
+    for layer, weight, bias, inputs in _layers(network, parameters, images, pooling):
         if layer != network.convolutions[0]:
             outputs = [_convolve(x, weight, bias) for x in inputs]
             own = _eigenvalues(_covariance(outputs)[0])
@@ -71,29 +70,29 @@ def spectra(network, parameters, pictures, pooling="avg"):
 
 
 def choose_ranks(network, found, time, numbers=None):
-    """Choose ranks for the least error at a given time of a step.
+    """Choose the ranks with the smallest error for a given time of a step.
 
-    The error of an activation is taken to be the sum of what every convolution up to it leaves out, by `spectra`. What
-    is minimised is the sum over all activations of that error relative to the one with even ranks, a third of the
-    channels everywhere; so no layer is sacrificed to another one whose errors are larger by nature. Time has a price,
-    the same for all convolutions, for which each has its best ranks on its own; the lowest price that keeps the limits
-    is taken. No other ranks that take as long or less have a smaller error. The number of parameters has no price of
-    its own.
+    The error of an activation is estimated as the sum of what every convolution up to it leaves out, according to
+    `spectra`. The sum over all activations of that error, relative to the one with even ranks of a third of the
+    channels everywhere, is minimised, so that no layer is sacrificed for another one whose errors are larger by nature.
+    Time has a price, the same for all convolutions, and for a given price each convolution has its own best ranks. The
+    lowest price that satisfies the limits is used. No other ranks that take at most as long have a smaller error. The
+    number of parameters has no price of its own.
 
     Parameters
     ----------
     network : networks.vgg.Architecture
         A full one.
     found : mapping of str to (numpy.ndarray, numpy.ndarray)
-        Of `spectra`.
+        Result of `spectra`.
     time : float
-        Of a step, relative to that with even ranks of a third of the channels, by `step_cost`.
+        Time of a step, relative to that with even ranks of a third of the channels, by `step_cost`.
     numbers : int, optional
-        The most parameters.
+        Maximum number of parameters.
 
     Returns
     -------
-    OrderedDict of str to (int, int)
+    dict of str to (int, int)
         By convolution, the channels before and after the 3x3.
 
     Raises
@@ -103,20 +102,20 @@ def choose_ranks(network, found, time, numbers=None):
     """
     check_limits(network, time, numbers)
     shapes = _shapes(network)
-    even = OrderedDict((layer, even_ranks(shape)) for layer, shape in shapes.items())
+    even = {layer: even_ranks(shape) for layer, shape in shapes.items()}
     errors = np.maximum(np.cumsum([_left_out(found[layer], *even[layer]) for layer in found]), _LEAST_ERROR)
-    # A convolution's own error is in every activation from it on.
+    # A convolution's own error affects its activation and all deeper ones.
     urgency = dict(zip(found, np.cumsum(1 / errors[::-1])[::-1]))
     allowed = time * _cost(network, shapes, even)
     tables = {layer: _table(network, layer, shapes[layer], found[layer], urgency[layer]) for layer in found}
 
     def choose(price):
-        return OrderedDict((layer, _cheapest(tables[layer], price)) for layer in found)
+        return {layer: _cheapest(tables[layer], price) for layer in found}
 
     def fits(ranks):
         return _cost(network, shapes, ranks) <= allowed and (numbers is None or _size(shapes, ranks) <= numbers)
 
-    # Prices of time: the first is too low to keep any limit, with the second all ranks are the smallest.
+    # Prices of time: the first is too low to satisfy any limit; with the second, all ranks are the smallest.
     low, high = 1e-12, 1e6
     for _ in range(60):
         middle = np.sqrt(low * high)
@@ -125,10 +124,10 @@ def choose_ranks(network, found, time, numbers=None):
 
 
 def check_limits(network, time, numbers=None):
-    """Raise SettingsError if not even the smallest ranks keep the limits of `choose_ranks`."""
+    """Raise SettingsError if not even the smallest ranks satisfy the limits of `choose_ranks`."""
     shapes = _shapes(network)
-    smallest = OrderedDict((layer, (_MULTIPLE, _MULTIPLE)) for layer in shapes)
-    even = OrderedDict((layer, even_ranks(shape)) for layer, shape in shapes.items())
+    smallest = {layer: (_MULTIPLE, _MULTIPLE) for layer in shapes}
+    even = {layer: even_ranks(shape) for layer, shape in shapes.items()}
     least = _cost(network, shapes, smallest) / _cost(network, shapes, even)
     if not time >= least:
         raise SettingsError(
@@ -147,29 +146,29 @@ def even_ranks(shape):
 
 
 def step_cost(network, layer, shape, before, after):
-    """Return what a step through a factorised convolution costs, per pixel of the image, in multiplications."""
+    """Return the cost of a step through a factorised convolution, in multiplications per pixel of the image."""
     outputs, inputs = shape[:2]
     multiplications = inputs * before + 9 * before * after + after * outputs
     return (multiplications + _COST_OF_A_NUMBER * (inputs + before + after + outputs)) / network.stride(layer) ** 2
 
 
-def decompose(network, parameters, pictures, ranks, pooling="avg"):
+def decompose(network, parameters, images, ranks, pooling="avg"):
     """Factorise every convolution but the first.
 
     Parameters
     ----------
-    network, parameters, pictures, pooling
-        As `spectra` takes them.
+    network, parameters, images, pooling
+        As for `spectra`.
     ranks : mapping of str to (int, int)
-        Of `choose_ranks`.
+        Result of `choose_ranks`.
 
     Returns
     -------
-    OrderedDict of str to numpy.ndarray
-        float32, named as `networks.vgg.Architecture.parameter_shapes` names those of the low-rank network.
+    dict of str to numpy.ndarray
+        float32, with the names that `networks.vgg.Architecture.parameter_shapes` has for the low-rank network.
     """
-    result, approximate = OrderedDict(), list(pictures)
-    for layer, weight, bias, inputs in _layers(network, parameters, pictures, pooling):
+    result, approximate = {}, list(images)
+    for layer, weight, bias, inputs in _layers(network, parameters, images, pooling):
         if layer == network.convolutions[0]:
             result[f"{layer}_weight"], result[f"{layer}_bias"] = weight, bias
             approximate = [_convolve(x, weight, bias) for x in approximate]
@@ -178,16 +177,16 @@ def decompose(network, parameters, pictures, ranks, pooling="avg"):
             parts = _factorise(weight, bias, inputs, approximate, before, after)
             result.update((f"{layer}_{name}", value.astype("float32")) for name, value in parts.items())
             approximate = [_through(x, *(result[f"{layer}_{name}"] for name in parts)) for x in approximate]
-            log.info("%s: %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
+            log.info("%s: using %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
         approximate = [mx.nd.relu(x) for x in approximate]
         if network.layers[network.layers.index(layer) + 2].startswith("pool"):
             approximate = [_pool(x, pooling) for x in approximate]
     return result
 
 
-def _layers(network, parameters, pictures, pooling):
+def _layers(network, parameters, images, pooling):
     """Walk through a full network; yield the name, weight, bias and inputs of every convolution."""
-    inputs = list(pictures)
+    inputs = list(images)
     for layer in network.layers:
         if layer.startswith("conv"):
             weight, bias = parameters[f"{layer}_weight"], parameters[f"{layer}_bias"]
@@ -199,20 +198,20 @@ def _layers(network, parameters, pictures, pooling):
 
 def _factorise(weight, bias, inputs, approximate, before, after):
     outputs, channels = weight.shape[:2]
-    # y, what the full network has, and z, the same convolution of what the factorised one has so far.
+    # y is from the full network, z is the same convolution applied to the network factorised so far.
     wanted = [_convolve(x, weight, bias) for x in inputs]
     there = [_convolve(x, weight, np.zeros_like(bias)) for x in approximate]
     joint, means = _covariance([mx.nd.concat(y, z, dim=1) for y, z in zip(wanted, there)])
     cross, own = joint[:outputs, outputs:], joint[outputs:, outputs:]
     best = np.linalg.solve(own + _RIDGE * np.trace(own) / outputs * np.eye(outputs), cross.T).T
-    # eigh gives the largest last: (C_out, C_out) -> (C_out, q)
+    # eigh returns the largest last: (C_out, C_out) -> (C_out, q)
     left = np.linalg.eigh(best.dot(own).dot(best.T))[1][:, : -after - 1 : -1]
     right = left.T.dot(best)
     # (q, C_out) (C_out, C_in, 3, 3) -> (q, C_in, 3, 3)
     small = np.tensordot(right, weight.astype("float64"), axes=1)
     root, inverse = _roots(_second_moment(approximate))
     directions = np.linalg.svd(root.dot(_unfold(small)), full_matrices=False)[0][:, :before]
-    return OrderedDict(
+    return dict(
         in_weight=directions.T.dot(inverse).reshape(before, channels, 1, 1),
         core_weight=np.einsum("qiyx,ir->qryx", small, root.dot(directions)),
         out_weight=left.reshape(outputs, after, 1, 1),
@@ -244,7 +243,7 @@ def _unfold(weight):
 def _samples(activations):
     """Return channels by positions, float64, one activation (N, C, h, w) after the other, evenly thinned."""
     positions = sum(x.shape[0] * x.shape[2] * x.shape[3] for x in activations)
-    # Odd, so that no column of an even width is left out.
+    # Odd, so that no column of an even width is skipped.
     step = max(1, positions // _POSITIONS) | 1
     for x in activations:
         yield x.asnumpy().transpose(1, 0, 2, 3).reshape(x.shape[1], -1)[:, ::step].astype("float64")
@@ -275,14 +274,14 @@ def _eigenvalues(matrix):
 
 
 def _roots(matrix):
-    """Return the square root of a positive matrix and its inverse; directions without energy are kept away from 0."""
+    """Return the square root of a positive matrix and its inverse, with eigenvalues kept away from 0."""
     values, vectors = np.linalg.eigh(matrix)
     values = np.sqrt(np.maximum(values, 0) + 1e-6 * values.max())
     return (vectors * values).dot(vectors.T), (vectors / values).dot(vectors.T)
 
 
 def _left_out(shares, before, after):
-    """Return the part of the variance of a convolution's outputs that ranks leave out, from its `spectra`."""
+    """Return the fraction of the variance of a convolution's outputs that ranks leave out, from its `spectra`."""
     return shares[0][after:].sum() + shares[1][before:].sum()
 
 
@@ -293,7 +292,7 @@ def _shares(energies):
 def _shapes(network):
     """Return the shapes of the kernels of a full network's convolutions after the first, by convolution."""
     shapes = network.parameter_shapes([network.layers[-1]])
-    return OrderedDict((layer, shapes[f"{layer}_weight"]) for layer in network.convolutions[1:])
+    return {layer: shapes[f"{layer}_weight"] for layer in network.convolutions[1:]}
 
 
 def _cost(network, shapes, ranks):

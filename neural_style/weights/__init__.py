@@ -1,1 +1,1 @@
-"""Network parameters in files: read, check, find, fetch and import them."""
+"""Files of network parameters: read, check, find, fetch and import them."""

@@ -1,14 +1,13 @@
-"""The known files: published weights, and the pictures of the original program; their digests and the cache folder.
+"""The known files: published weights and the original program's images, with their digests; and the cache folder.
 
 Two environment variables change where files come from:
 
-- ``NEURAL_STYLE_MIRROR``: an address under which every file has the path that it has in `KNOWN_FILES`;
-- ``MXNET_GLUON_REPO``: MXNet's own variable, for the files of Gluon's model zoo alone.
+- ``NEURAL_STYLE_MIRROR``: an address under which every file has its path of `KNOWN_FILES`;
+- ``MXNET_GLUON_REPO``: MXNet's own variable, only for the files of Gluon's model zoo.
 """
 
 import hashlib
 import os
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -26,7 +25,7 @@ _GLUON = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A file that somebody publishes.
+    """A published file.
 
     Attributes
     ----------
@@ -35,15 +34,15 @@ class KnownFile:
     filename : str
         Its name in the folder, after any import.
     path : str
-        Its path below the base address.
+        Its path relative to the base address.
     digest : str
         Git blob id (`git_blob_id`); for Gluon's files, from MXNet's model_store, SHA-1 of the ``.params`` in the zip.
     description : str
         One line.
     model : str or None
-        The network that it fits; None for a picture.
+        The network that it fits; None for an image.
     gluon : bool
-        Whether it is a zip of Gluon's, to be imported into this project's layout.
+        Whether it is one of Gluon's zip files, to be imported into this project's layout.
     """
 
     name: str
@@ -56,15 +55,15 @@ class KnownFile:
 
     @property
     def url(self):
-        """The address, with the environment's mirrors considered."""
+        """The address, taking mirrors in the environment into account."""
         base = os.environ.get(MIRROR_VARIABLE)
         if not base and self.gluon:
             base = os.environ.get(GLUON_VARIABLE) or _GLUON
         return (base or _WEB_DATA).rstrip("/") + "/" + self.path
 
 
-KNOWN_FILES = OrderedDict(
-    (known.name, known)
+KNOWN_FILES = {
+    known.name: known
     for known in (
         KnownFile(
             "vgg19",
@@ -88,7 +87,7 @@ KNOWN_FILES = OrderedDict(
             "gluon-vgg19.params",
             "gluon/models/vgg19-ad2f660d.zip",
             "ad2f660d101905472b83590b59708b71ea22b2e5",
-            "VGG-19 of Gluon's model zoo, for --weights gluon-vgg19",
+            "VGG-19 of Gluon's model zoo",
             "vgg19",
             gluon=True,
         ),
@@ -97,14 +96,14 @@ KNOWN_FILES = OrderedDict(
             "IMG_4343.jpg",
             "mxnet/neural-style/input/IMG_4343.jpg",
             "eeb9f8c4c55c3c2095397ff82417ad23f2201834",
-            "the original program's content picture",
+            "the original program's content image",
         ),
         KnownFile(
             "starry_night.jpg",
             "starry_night.jpg",
             "mxnet/neural-style/input/starry_night.jpg",
             "d4db3c8e88f1bc85c7ca9c7f669da82ae51a402b",
-            "the original program's style picture",
+            "the original program's style image",
         ),
         KnownFile(
             "4343_starry_night.jpg",
@@ -114,18 +113,18 @@ KNOWN_FILES = OrderedDict(
             "the result that the original program's authors published",
         ),
     )
-)
+}
 
 
 def cache_folder():
-    """Give the user's cache folder, where files are fetched to; it need not exist."""
-    import pooch  # with requests it takes a third of a second, which --help must not wait for
+    """Return the user's cache folder, into which files are fetched; it need not exist."""
+    import pooch  # with requests this takes a third of a second, for which --help must not wait
 
     return Path(pooch.os_cache("neural-style"))
 
 
 def digest(path):
-    """Give the SHA-256 of a file, 64 hexadecimal digits."""
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
     try:
         return sha256(path)
     except OSError as error:
@@ -133,7 +132,7 @@ def digest(path):
 
 
 def git_blob_id(path):
-    """Give git's name for a file's content: SHA-1 over "blob", the size, a zero byte and the content."""
+    """Return git's name for a file's content: SHA-1 over "blob", the size, a zero byte and the content."""
     sha = hashlib.sha1(b"blob %d\0" % os.path.getsize(path))
     with open(path, "rb") as file:
         feed(sha, file)

@@ -1,7 +1,6 @@
-"""Check parameters before they are used: names, shapes, types, finite values, and which networks they fit."""
+"""Checks of parameters before use: names, shapes, types, finite values, and which networks they fit."""
 
 import re
-from collections import OrderedDict
 
 import numpy as np
 
@@ -15,9 +14,9 @@ def check_shapes(found, shapes, source):
     Parameters
     ----------
     found : mapping of str to Entry, numpy.ndarray or mxnet.nd.NDArray
-        What `source` holds: things with a shape and a dtype.
+        The content of `source`: objects with a shape and a dtype.
     shapes : dict of str to tuple of int
-        What is needed; None, the rank of a layer that `found` does not have, fits nothing.
+        What is needed. None, the rank of a layer that is missing from `found`, matches nothing.
     source : str or path-like
         For the message.
 
@@ -28,14 +27,14 @@ def check_shapes(found, shapes, source):
     """
     for name, shape in shapes.items():
         if name not in found:
-            # A full convolution and one of low rank have the same place and other parameters.
+            # A full convolution and one of low rank have the same place but different parameters.
             instead = [
                 other for other in found if other not in shapes and _place(other) and _place(other) == _place(name)
             ]
             remedy = "choose weights that go deeper, or shallower layers"
             if instead:
                 remedy = (
-                    f"it has {instead[0]} instead: these are the weights of another network, choose it with --model"
+                    f"it has {instead[0]} instead: these are the weights of another network, choose it with `model`"
                 )
             raise WeightsError(
                 f"{source} has no parameter {name}, which must be {_format(shape)}{_extent(found)}; {remedy}"
@@ -50,18 +49,18 @@ def check_shapes(found, shapes, source):
                 f"{source}: parameter {name} {tuple(shape)} is of type {_type_name(found[name].dtype)}, which is not a "
                 "floating-point type that can be read; save it as float32"
             )
-    # The layers of VGG-16 that VGG-19 has too have the same shapes, so only what lies between them tells the two apart.
+    # Layers that VGG-16 and VGG-19 share have the same shapes, so only those in between distinguish the two.
     needed = [place for place in map(_place, shapes) if place]
     for name in found:
         if name not in shapes and _place(name) and needed and _place(name) < max(needed):
             raise WeightsError(
                 f"{source} also has the parameter {name} {tuple(found[name].shape)}, a layer that the chosen network "
-                "does not have; these are the weights of another network, choose it with --model"
+                "does not have; these are the weights of another network, choose it with `model`"
             )
 
 
 def check_finite(arrays, source):
-    """Raise WeightsError, naming the first, if one of `arrays` (name to numpy.ndarray) has NaN or infinity in it."""
+    """Raise WeightsError about the first of `arrays` (name to numpy.ndarray) that contains NaN or infinity."""
     for name, array in arrays.items():
         broken = array.size - np.count_nonzero(np.isfinite(array))
         if broken:
@@ -72,15 +71,15 @@ def check_finite(arrays, source):
 
 
 def fitting_models(found):
-    """Tell from names and shapes which networks parameters are good for, and how deep they go.
+    """Return which networks parameters fit, by names and shapes, and how deep they go.
 
-    A network fits if the parameters are its own from the first convolution to some last one, without a gap and without
-    convolutions between that it has not: VGG-16's names and shapes are all in VGG-19 too.
+    A network fits if the parameters are its own from the first convolution to some last one, without a gap, and without
+    convolutions in between that it does not have: all names and shapes of VGG-16 also occur in VGG-19.
 
     Parameters
     ----------
     found : dict of str to Entry or numpy.ndarray
-        Things with a shape and a dtype.
+        Objects with a shape and a dtype.
 
     Returns
     -------
@@ -90,7 +89,7 @@ def fitting_models(found):
         The last convolution, such as ``conv5_1``.
     """
     depths = ((model, _depth(found, architecture)) for model, architecture in ARCHITECTURES.items())
-    depths = OrderedDict((model, depth) for model, depth in depths if depth)
+    depths = {model: depth for model, depth in depths if depth}
     return tuple(depths), next(iter(depths.values()), None)
 
 
@@ -99,7 +98,7 @@ def _format(shape):
 
 
 def _place(name):
-    """Give (block, convolution) of a parameter name such as conv3_1_weight, or None."""
+    """Return (block, convolution) of a parameter name such as conv3_1_weight, or None."""
     match = re.fullmatch(r"conv(\d+)_(\d+)_(?:(?:in_|core_|out_)?weight|bias)", name)
     return tuple(map(int, match.groups())) if match else None
 
@@ -116,10 +115,10 @@ def _type_name(dtype):
 def _depth(index, architecture):
     architecture = architecture.fitted(index)
     if architecture.low_rank and None in architecture.ranks[0]:
-        return None  # the first convolution, which is full, does not make a network of low rank
+        return None  # the first convolution, which is full, is not enough for a network of low rank
     shapes = architecture.parameter_shapes([architecture.layers[-1]])
     own = [name for name in index if _place(name)]
-    whole = OrderedDict()
+    whole = {}
     for name, shape in shapes.items():
         if name not in index:
             break

@@ -1,7 +1,7 @@
 """Fetch the known files of the `catalogue`.
 
-A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to
-where it is searched for; a broken or wrong download is never found there. `requests` honours the usual proxy variables.
+A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to its
+place, so a broken or wrong download is never used. `requests` respects the usual proxy variables.
 """
 
 import hashlib
@@ -16,59 +16,61 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ..errors import DownloadError
+from ..errors import DownloadError, first_line, unknown
 from ..files import feed
 from .catalogue import KNOWN_FILES, cache_folder, git_blob_id
 from .importers import import_weights
 from .lookup import is_complete
 from .params_file import save_weights
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-# Left behind only by a process that was killed; a download does not take this long.
+# Older scratch folders were left behind by a process that was killed; no download takes this long.
 _SCRATCH_PREFIX, _SCRATCH_SECONDS = ".fetch-", 24 * 3600
 
 
 def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=False):
-    """Fetch a known file, unless it is there already.
+    """Fetch a known file, unless it is already installed.
 
     Parameters
     ----------
     name : str
         A key of `KNOWN_FILES`.
     folder : str or path-like, optional
-        Where to put it, made if need be; the user's cache by default.
+        Where to put it, created if necessary; by default the user's cache.
     timeout : float
-        Seconds without an answer, or without another byte of it, after which an attempt has failed.
+        Seconds without a response, or without another byte of it, after which an attempt has failed.
     retries : int
         Further attempts, after a pause of 1 s, 2 s, ...
     progress : bool, optional
-        Whether to draw a progress bar on stderr; by default if that is a terminal.
+        Whether to draw a progress bar on stderr; by default, if it is a terminal.
     replace : bool
         Whether to overwrite another file of the same name.
 
     Returns
     -------
     pathlib.Path
-        The file, whole and checked.
+        The file, complete and checked.
 
     Raises
     ------
+    SettingsError
+        If there is no such name.
     DownloadError
-        If there is no such name, another file is in the way, the folder cannot be written, or every attempt failed; the
-        message says how to do it by hand.
+        If another file is in the way, the folder cannot be written to, or every attempt failed; the message says how to
+        do it by hand.
     """
     if name not in KNOWN_FILES:
-        raise DownloadError(f"unknown file '{name}'; the known ones are {', '.join(KNOWN_FILES)}")
+        raise unknown("file", name, KNOWN_FILES)
     known = KNOWN_FILES[name]
     folder = Path(folder).expanduser() if folder else cache_folder()
     target = folder / known.filename
     if target.exists() and not replace:
         if _is_present(known, target):
-            _log.info("%s is already there: %s", name, target)
+            log.info("%s is already there: %s", name, target)
             return target
-        raise DownloadError(f"{target} is already there and is not {known.description}; move it away or replace it")
-    _log.info("fetching %s from %s", name, known.url)
+        raise DownloadError(f"{target} is already there and is not {known.description}; move it away or use `replace`")
+    log.info("fetching %s from %s", name, known.url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -81,9 +83,9 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
                 os.replace(came, target)
     except OSError as error:
         raise DownloadError(
-            f"{name} cannot be stored in {folder} ({error.strerror or error}); choose another folder with --models-dir"
+            f"{name} cannot be stored in {folder} ({error.strerror or error}); choose another folder with `models_dir`"
         ) from error
-    _log.info("%s is complete: %s", name, target)
+    log.info("%s is complete: %s", name, target)
     return target
 
 
@@ -97,10 +99,10 @@ def _download(known, scratch, timeout, retries, progress, target):
 
     def get(url, output_file, _):
         http(url, output_file, None)
-        # Here and not by pooch, which knows neither git's blobs nor the inside of a zip; it retries on a ValueError.
+        # Checked here because pooch knows neither git's blobs nor the contents of a zip. It retries on a ValueError.
         found = _digest_of_download(known, output_file)
         if found != known.digest:
-            raise ValueError(f"what came is not the known file (digest {found}, expected {known.digest})")
+            raise ValueError(f"the download is not the known file (digest {found}, expected {known.digest})")
 
     url, filename = known.url, PurePosixPath(known.path).name
     store = pooch.create(
@@ -110,7 +112,7 @@ def _download(known, scratch, timeout, retries, progress, target):
         with _silent(pooch.get_logger()):
             return Path(store.fetch(filename, downloader=get))
     except (requests.exceptions.RequestException, ValueError) as error:
-        # No OSError may be caught here that is not of requests: a full disk is not a bad connection.
+        # Other kinds of OSError must not be caught here: a full disk is not a bad connection.
         raise DownloadError(
             f"{known.name} could not be fetched from {url}: {_reason(error, timeout)}. "
             f"Without a network: {_by_hand(known, url, target)}"
@@ -128,7 +130,7 @@ def _is_present(known, target):
     if not target.is_file():
         return False
     if known.gluon:
-        # What was imported has no published digest.
+        # An imported file has no published digest.
         return is_complete(target, known.model)
     return git_blob_id(target) == known.digest
 
@@ -146,7 +148,7 @@ def _digest_of_download(known, path):
 
 
 def _reason(error, timeout):
-    """Say in a few words why a download failed; requests wraps the same cause in several classes."""
+    """Return in a few words why a download failed; requests wraps the same cause in several classes."""
     import requests
 
     if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
@@ -157,7 +159,7 @@ def _reason(error, timeout):
         return "the connection broke off in the middle"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "no connection to the server"
-    return " ".join(str(error).split())
+    return first_line(error)
 
 
 def _by_hand(known, url, target):
@@ -170,7 +172,7 @@ def _by_hand(known, url, target):
 
 
 def _share(path):
-    """Give a file the permissions of any new one; those of temporary files keep everybody else out."""
+    """Set a file's permissions to those of any new file; temporary files are readable only by their owner."""
     plain = path.with_name("plain")
     plain.touch()
     shutil.copymode(str(plain), str(path))

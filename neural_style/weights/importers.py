@@ -1,18 +1,18 @@
 """Import the convolutions of VGG from other programs' files into this project's layout.
 
-Every source is brought to the same input, RGB from 0 to 255 minus the means 123.68, 116.779, 103.939, by folding its
-own channel order, scaling and means into conv1_1. With ``rgb`` the picture from 0 to 255, ``g`` a source's gain and
-``m`` its mean per channel, ``M`` our means and ``x = rgb - M`` our input, the source computes::
+Every source is converted to the same input, RGB from 0 to 255 minus the means 123.68, 116.779, 103.939, by folding its
+own channel order, scaling and means into conv1_1. With ``rgb`` the image from 0 to 255, ``g`` a source's gain and ``m``
+its mean per channel, ``M`` our means and ``x = rgb - M`` our input, the source computes::
 
     sum(w * g * (rgb - m)) + b  =  sum((w * g) * x) + (b + sum(w * g * (M - m)))
 
-so ``w * g`` becomes the weight and the last bracket the bias. Both are exact, but for one thing: the border is padded
-with zeros, which to the source means its mean colour and to us ours. Where the means differ (torchvision and Gluon: by
-0.005, 0.499 and 0.409 of 255) the outermost pixels of conv1_1 see a padding that is at most half a grey level off. Not
-folding the means would be exact there and off by as much everywhere else.
+so ``w * g`` becomes the weight and the last bracket the bias. Both are exact, with one exception: the border is padded
+with zeros, which means the source's mean colour to the source and our mean colour to us. If the means differ
+(torchvision and Gluon: by 0.005, 0.499 and 0.409 of 255), the outermost pixels of conv1_1 see a padding that is at most
+half a grey level off. Without folding, it would be exact there and off by as much everywhere else.
 
-The fully connected layers are dropped. A network of low rank, which only this program writes, is checked and passes as
-it is.
+The fully connected layers are dropped. A network of low rank, which only this program writes, is checked and left
+unchanged.
 """
 
 import inspect
@@ -21,28 +21,26 @@ import pickle
 import re
 import tarfile
 import zipfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Tuple
 
 import numpy as np
 
-from ..errors import DependencyError, SettingsError, WeightsError
+from ..errors import DependencyError, WeightsError, first_line, unknown
+from ..images.units import RGB_MEANS
 from ..networks.vgg import ARCHITECTURES
 from .catalogue import digest
 from .checks import check_finite, check_shapes
-from .params_file import read_arrays, read_index
+from .params_file import open_weights, read_arrays, read_index
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-# What VGG was trained with (Simonyan & Zisserman 2015, the authors' released models), RGB.
-MEANS = (123.68, 116.779, 103.939)
 # ImageNet's in [0, 1], as torchvision and Gluon's model zoo document them.
 _IMAGENET_MEANS, _IMAGENET_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# First digits of the SHA-256 of published files whose names do not tell how they want their input; by the custom of
-# torch.hub these digits are part of the files' names as well.
+# First digits of the SHA-256 of published files whose content does not show which input they need. By the convention of
+# torch.hub these digits are also part of the files' names.
 KNOWN_SOURCES = {
     "dcbb9e9d": "torchvision",  # vgg19-dcbb9e9d.pth
     "397923af": "torchvision",  # vgg16-397923af.pth
@@ -57,26 +55,26 @@ _MXNET = b"\x12\x01" + 14 * b"\0"
 
 @dataclass(frozen=True)
 class Layout:
-    """How one program stores VGG, and what input it wants.
+    """How a program stores VGG, and which input it needs.
 
     Attributes
     ----------
     name, description : str
     read : callable
         path -> (convolutions, means or None). Convolutions: stem (as in `_stems`) -> {"weight": (C_out, C_in, 3, 3),
-        "bias": (C_out,)}; means are given if the file itself tells them, RGB, 0 to 255.
+        "bias": (C_out,)}. The means, RGB from 0 to 255, are those that the file itself contains, if any.
     order : {"RGB", "BGR"}
     means : tuple of float
-        Subtracted from the picture; RGB, 0 to 255.
+        Subtracted from the image; RGB, 0 to 255.
     gains : tuple of float
-        What is multiplied after that; RGB.
+        Factors applied after that; RGB.
     """
 
     name: str
     description: str
     read: Callable
     order: str = "RGB"
-    means: Tuple[float, ...] = MEANS
+    means: Tuple[float, ...] = RGB_MEANS
     gains: Tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
@@ -90,18 +88,18 @@ def import_weights(source, model=None, layout=None):
     model : str, optional
         Network; by default the first one that the names and shapes in the file fit.
     layout : str, optional
-        A key of `LAYOUTS`; by default told from the file's content.
+        A key of `LAYOUTS`; by default detected from the file's content.
 
     Returns
     -------
-    OrderedDict of str to numpy.ndarray
+    dict of str to numpy.ndarray
         ``conv1_1_weight`` (C_out, C_in, 3, 3), ``conv1_1_bias`` (C_out,), ... as deep as the file goes, float32.
 
     Raises
     ------
     WeightsError
-        If the layout cannot be told, the file is not of that layout, holds anything but tensors, or has not the names,
-        shapes and finite values of a network down to its deepest layer.
+        If the layout cannot be detected, or the file is not of that layout, contains anything but tensors, or does not
+        have the names, shapes and finite values of a network down to its deepest layer.
     SettingsError
         If there is no such model or layout.
     DependencyError
@@ -109,29 +107,29 @@ def import_weights(source, model=None, layout=None):
     """
     source = Path(source)
     if model is not None and model not in ARCHITECTURES:
-        raise SettingsError(f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}")
+        raise unknown("model", model, ARCHITECTURES)
     if layout is not None and layout not in LAYOUTS:
-        raise SettingsError(f"unknown layout '{layout}'; choose from {', '.join(LAYOUTS)}")
+        raise unknown("layout", layout, LAYOUTS)
     layout = LAYOUTS[layout or detect_layout(source)]
-    _head(source)  # a missing or empty file is the same line for every format
+    _head(source)  # so that a missing or empty file gives the same message for every format
     convolutions, means = layout.read(source)
     architecture, params = _arrange(convolutions, model, source)
     weight, bias = _fold(params["conv1_1_weight"], params["conv1_1_bias"], layout, means or layout.means)
     params["conv1_1_weight"], params["conv1_1_bias"] = weight, bias
     with np.errstate(over="ignore"):
-        params = OrderedDict((name, value.astype(np.float32)) for name, value in params.items())
+        params = {name: value.astype(np.float32) for name, value in params.items()}
     check_finite(params, source)
-    _log.info("%s: %s from layout %s, %d parameters", source, architecture.name, layout.name, len(params))
+    log.info("%s: importing %s from layout %s, %d parameters", source, architecture.name, layout.name, len(params))
     return params
 
 
 def detect_layout(source):
-    """Tell the layout of a file from its content, its names, or the digest of a published file.
+    """Return the layout of a file, judging by its content, its names, or the digest of a published file.
 
     Raises
     ------
     WeightsError
-        If it cannot be told for certain. How a ``.pth`` wants its input cannot be seen in it.
+        If it is not certain. A ``.pth`` file does not show which input its network needs.
     """
     source = Path(source)
     head = _head(source)
@@ -147,20 +145,15 @@ def detect_layout(source):
         if layout:
             return layout
         raise WeightsError(
-            f"{source} does not tell which input it wants; add --layout torchvision (RGB in [0, 1], mean and standard "
-            "deviation) or --layout caffe-torch (BGR from 0 to 255 minus means)"
+            f"{source} does not show which input it needs; use `layout` torchvision (RGB in [0, 1], mean and standard "
+            "deviation) or `layout` caffe-torch (BGR from 0 to 255 minus means)"
         )
     raise WeightsError(f"{source} is not a weights file of a known layout; the known ones are {', '.join(LAYOUTS)}")
 
 
 def _head(source):
-    try:
-        with open(source, "rb") as file:
-            head = file.read(128)
-    except FileNotFoundError as error:
-        raise WeightsError(f"weights file {source} does not exist") from error
-    except OSError as error:
-        raise WeightsError(f"weights file {source} cannot be read ({error.strerror})") from error
+    with open_weights(source) as file:
+        head = file.read(128)
     if not head:
         raise WeightsError(f"weights file {source} is empty; get it again")
     return head
@@ -174,12 +167,12 @@ def _is_torch_zip(source):
 
 
 def _stems(architecture):
-    """Give every convolution's possible names, from shallow to deep.
+    """Return the possible names of every convolution, from shallow to deep.
 
-    They are the Caffe authors' (conv3_2), torch's and Gluon's with the position among all layers (features.12), those
-    of frameworks that count convolutions (conv5), and Keras' (block3_conv2).
+    They are the names of the Caffe authors (conv3_2), of torch and Gluon with the position among all layers
+    (features.12), of frameworks that count convolutions (conv5), and of Keras (block3_conv2).
     """
-    stems, count = OrderedDict(), 0
+    stems, count = {}, 0
     for position, layer in enumerate(architecture.layers):
         if layer.startswith("conv"):
             block, number = layer[len("conv") :].split("_")
@@ -189,11 +182,11 @@ def _stems(architecture):
 
 
 def _arrange(convolutions, model, source):
-    """Name the convolutions as an architecture does; of several, the first that fits, else the error of the nearest."""
+    """Name the convolutions as the first architecture that fits, or raise the error about the nearest one."""
     errors = []
     for architecture in [ARCHITECTURES[model]] if model else ARCHITECTURES.values():
         names = {stem: layer for layer, stems in _stems(architecture).items() for stem in stems}
-        params = OrderedDict()
+        params = {}
         for stem, parts in convolutions.items():
             for part, value in parts.items():
                 params[f"{names.get(stem, stem)}_{part}"] = value
@@ -211,25 +204,25 @@ def _checked(params, architecture, convolutions, names, source):
     present = [layer for layer in architecture.convolutions if layer in own]
     foreign = [stem for stem in convolutions if stem not in names]
     if not present:
-        raise WeightsError(f"{source} has no convolutions named as in this layout; check --layout")
+        raise WeightsError(f"{source} has no convolutions named as in this layout; check `layout`")
     if foreign:
         shape = np.shape(convolutions[foreign[0]].get("weight"))
         raise WeightsError(
             f"{source} has the parameter {foreign[0]} {shape}, which is no convolution of {architecture.name}; "
-            "check --model and --layout"
+            "check `model` and `layout`"
         )
     shapes = architecture.parameter_shapes([present[-1]])
     check_shapes(params, shapes, source)
-    return OrderedDict((name, np.asarray(params[name])) for name in shapes)
+    return {name: np.asarray(params[name]) for name in shapes}
 
 
 def _fold(weight, bias, layout, means):
-    """Fold channel order, gains and means into conv1_1; (64, 3, 3, 3) and (64,), float64. See the module's text."""
+    """Fold channel order, gains and means into conv1_1, (64, 3, 3, 3) and (64,) in float64; see the module's text."""
     weight = weight.astype(np.float64)
     if layout.order == "BGR":
         weight = weight[:, ::-1]
     weight = weight * np.reshape(layout.gains, (1, 3, 1, 1))
-    shift = np.reshape(MEANS, 3) - np.reshape(means, 3)
+    shift = np.reshape(RGB_MEANS, 3) - np.reshape(means, 3)
     return weight, bias.astype(np.float64) + np.einsum("ocyx,c->o", weight, shift)
 
 
@@ -247,13 +240,13 @@ def _refuse_normalization(names, source):
     for name in names:
         if re.search(r"running_mean|moving_mean|gamma|batch_?norm", name):
             raise WeightsError(
-                f"{source} has batch normalisation ({name}), which these networks have not; use the plain VGG"
+                f"{source} has batch normalisation ({name}), which these networks do not have; use the plain VGG"
             )
 
 
 def _collect(found):
     """Group (stem, part, array) into stem -> {part: array}."""
-    convolutions = OrderedDict()
+    convolutions = {}
     for stem, part, value in found:
         convolutions.setdefault(stem, {})[part] = value
     return convolutions
@@ -264,15 +257,15 @@ def _read_original(source):
 
 
 def _read_gluon(source):
-    # As save_parameters names them now, and as it did at first and export still does: vgg0_conv3_weight, where the
-    # first number counts the networks that were made before.
+    # As save_parameters names them now, and as it did at first and export still does: vgg0_conv3_weight, in which the
+    # first number counts the networks created before.
     return _read_params(source, r"(?:vgg\d+_)?(features\.\d+|conv\d+)[._](weight|bias)")
 
 
 def _read_params(source, pattern):
     index = read_index(source)
     _refuse_normalization(index, source)
-    wanted = OrderedDict()
+    wanted = {}
     for name in index:
         match = re.fullmatch(pattern, name)
         if match and len(index[name].shape) in (1, 4):
@@ -287,9 +280,9 @@ def _read_torch(source):
     torch = _require("torch", "torch")
     if "weights_only" not in inspect.signature(torch.load).parameters:
         raise DependencyError(
-            f"torch {torch.__version__} cannot load tensors alone; install a newer one: pip install 'torch>=1.13'"
+            f"torch {torch.__version__} cannot load only tensors; install a newer one: pip install 'torch>=1.13'"
         )
-    refused = f"{source} is not a PyTorch file of tensors alone and is not opened"
+    refused = f"{source} is not a PyTorch file of only tensors and is not opened"
     # Before torch 2.6 weights_only did not hold for files in this old format (CVE-2025-32434).
     if tarfile.is_tarfile(source):
         raise WeightsError(f"{refused}: it is a tar archive; save it with a newer torch")
@@ -298,7 +291,7 @@ def _read_torch(source):
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{refused}; save its state_dict") from error
     except Exception as error:  # a damaged file fails anywhere in torch, with any class of error
-        raise WeightsError(f"{source} cannot be read as a PyTorch file ({_one_line(error)}); get it again") from error
+        raise WeightsError(f"{source} cannot be read as a PyTorch file ({first_line(error)}); get it again") from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -347,28 +340,28 @@ def _read_keras(source):
         with h5py.File(str(source), "r") as file:
             file.visititems(visit)
     except (OSError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{source} cannot be read as an HDF5 file ({_one_line(error)}); get it again") from error
+        raise WeightsError(f"{source} cannot be read as an HDF5 file ({first_line(error)}); get it again") from error
     _refuse_normalization(names, source)
     return _collect(found), None
 
 
 def _read_matconvnet(source):
-    from scipy.io import loadmat  # it comes with scikit-image, and takes a third of a second
+    from scipy.io import loadmat  # comes with scikit-image; the import takes a third of a second
 
     if digest(source) == MATCONVNET_VGG19_SHA256:
-        _log.info("%s is the published imagenet-vgg-verydeep-19.mat", source)
+        log.info("%s is the published imagenet-vgg-verydeep-19.mat", source)
     try:
         content = loadmat(str(source), squeeze_me=True, struct_as_record=False)
     except Exception as error:  # a damaged file fails anywhere in SciPy, with any class of error
-        raise WeightsError(f"{source} cannot be read as a MATLAB file ({_one_line(error)}); get it again") from error
+        raise WeightsError(f"{source} cannot be read as a MATLAB file ({first_line(error)}); get it again") from error
     if hasattr(content.get("net"), "layers"):
         content = vars(content["net"])
     if "layers" not in content:
-        raise WeightsError(f"{source} has no 'layers' and so is no MatConvNet network; check --layout")
+        raise WeightsError(f"{source} has no 'layers', so it is not a MatConvNet network; check `layout`")
     found = []
     for layer in np.atleast_1d(content["layers"]):
         name = str(getattr(layer, "name", ""))
-        # Of the fully connected layers MatConvNet makes convolutions too: fc6 has (7, 7, 512, 4096).
+        # MatConvNet stores fully connected layers as convolutions, too: fc6 has (7, 7, 512, 4096).
         if not re.fullmatch(r"conv\d+_\d+", name):
             continue
         pair = [getattr(layer, field, None) for field in ("filters", "biases")]  # its first versions
@@ -383,23 +376,19 @@ def _read_matconvnet(source):
 
 
 def _average_colour(content, source):
-    """Read the mean colour (RGB, 0 to 255) of a MatConvNet network, or None if it names none."""
+    """Return the mean colour (RGB, 0 to 255) of a MatConvNet network, or None if it does not contain one."""
     normalization = content.get("normalization", getattr(content.get("meta"), "normalization", None))
     average = np.asarray(getattr(normalization, "averageImage", ()))
     if average.ndim == 0 or average.shape[-1] != 3 or average.dtype.kind not in "fiu":
         return None
     average = average.reshape(-1, 3).astype(np.float64)
     if np.ptp(average, axis=0).max() > 0.01:
-        raise WeightsError(f"{source} subtracts a picture, not a colour, from its input; that cannot be folded in")
+        raise WeightsError(f"{source} subtracts an image, not a colour, from its input; that cannot be folded in")
     return tuple(average.mean(axis=0))
 
 
-def _one_line(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-LAYOUTS = OrderedDict(
-    (layout.name, layout)
+LAYOUTS = {
+    layout.name: layout
     for layout in (
         Layout("original", ".params of the original program: RGB from 0 to 255 minus means", _read_original),
         Layout(
@@ -420,4 +409,4 @@ LAYOUTS = OrderedDict(
         Layout("keras", ".h5 of Keras, with or without top: BGR from 0 to 255 minus means", _read_keras, "BGR"),
         Layout("matconvnet", ".mat of MatConvNet: RGB from 0 to 255 minus the file's mean colour", _read_matconvnet),
     )
-)
+}

@@ -3,12 +3,11 @@
 import logging
 import os
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Tuple
 
-from ..errors import SettingsError, WeightsError
+from ..errors import WeightsError, unknown
 from ..networks.external import SYMBOL_SUFFIX, checkpoint_prefix, is_checkpoint
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from .catalogue import KNOWN_FILES, cache_folder, digest, git_blob_id
@@ -26,14 +25,14 @@ COMPLETE_TO = "relu5_1"
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """What is known of one weights file, present or to be had.
+    """What is known about one weights file, installed or not.
 
     Attributes
     ----------
     name : str
-        What ``--weights`` or ``weights fetch`` calls it: the file's name without its suffix.
+        What `find_weights` and ``weights fetch`` call it: the file's name without its suffix.
     path : pathlib.Path or None
-        None if it is not on this machine.
+        None if it is not installed.
     size : int or None
         In bytes.
     models : tuple of str
@@ -41,9 +40,9 @@ class WeightsRecord:
     deepest : str or None
         The last convolution in it, such as ``conv5_1``.
     sha256 : str or None
-        Only where it was asked for.
+        Only if it was requested.
     note : str
-        One line for a reader.
+        One line for the reader.
     """
 
     name: str
@@ -56,19 +55,19 @@ class WeightsRecord:
 
 
 def search_folders(models_dir=None):
-    """Give the folders in which weights are looked for, first to last; they need not exist.
+    """Return the folders that are searched for weights, in order; they need not exist.
 
-    They are `models_dir`, the environment's NEURAL_STYLE_MODELS, the project's own ``models/`` (beside the package in a
-    source checkout, inside it once installed), and the user's cache.
+    They are `models_dir`, NEURAL_STYLE_MODELS of the environment, the project's own ``models/`` (beside the package in
+    a source checkout, inside it once installed), and the user's cache.
     """
     folders = [models_dir, os.environ.get(FOLDER_VARIABLE)]
     package = Path(__file__).resolve().parent.parent
-    if (package.parent / "setup.py").is_file():  # beside an installed package, models/ would be somebody else's
+    if (package.parent / "setup.py").is_file():  # beside an installed package, models/ would belong to another project
         folders.append(package.parent / "models")
     elif (package / "models").is_dir():
         folders.append(package / "models")
     folders.append(cache_folder())
-    return list(OrderedDict.fromkeys(Path(folder).expanduser() for folder in folders if folder))
+    return list(dict.fromkeys(Path(folder).expanduser() for folder in folders if folder))
 
 
 def find_weights(model, weights=None, models_dir=None):
@@ -77,23 +76,24 @@ def find_weights(model, weights=None, models_dir=None):
     Parameters
     ----------
     model : str
-        Name of a network; ``<model>.params`` is looked for. Or the prefix of a checkpoint, which has its own.
+        Name of a network, whose ``<model>.params`` is searched for, or the prefix of an external network, which has its
+        own parameters.
     weights : str or path-like, optional
-        A file, which then is taken, or the bare name of another one in the same folders: ``gluon-vgg19``.
+        A file to use, or the bare name of another one in the same folders, such as ``gluon-vgg19``.
     models_dir : str or path-like, optional
-        Folder to look in before the others.
+        Folder to search before the others.
 
     Raises
     ------
     WeightsError
-        If there is no such file; the message says where it was looked for and how to get it.
+        If there is no such file; the message says where it was searched for and how to get it.
     """
     if weights is not None:
         path = Path(weights).expanduser()
         if path.is_file():
             return path
         if path.name != str(weights) or path.suffix:
-            raise WeightsError(f"weights file {path} does not exist; check --weights")
+            raise WeightsError(f"weights file {path} does not exist; check `weights`")
     if weights is None and is_checkpoint(model):
         return find_checkpoint_weights(model)
     name = model if weights is None else str(weights)
@@ -106,12 +106,12 @@ def find_weights(model, weights=None, models_dir=None):
         remedy = "neural-style compress"
     raise WeightsError(
         f"no weights '{name}': {name}{SUFFIX} is not in {', '.join(map(str, folders))}; get them with "
-        f"'{remedy}', or name a file with --weights"
+        f"'{remedy}', or name a file with `weights`"
     )
 
 
 def find_checkpoint_weights(model):
-    """Find the parameters of a checkpoint: those of the epoch that is named, else of the last one.
+    """Find the parameters of an external network: those of the epoch that is named, else of the last one.
 
     Raises
     ------
@@ -121,14 +121,14 @@ def find_checkpoint_weights(model):
     if model.endswith(".params"):
         if os.path.isfile(model):
             return Path(model)
-        raise WeightsError(f"{model} does not exist; check --model")
+        raise WeightsError(f"{model} does not exist; check `model`")
     prefix = Path(checkpoint_prefix(model))
     pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
     found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
     if not found:
         raise WeightsError(
             f"there are no parameters beside {prefix}{SYMBOL_SUFFIX}; put {prefix.name}-0000.params there, or name a "
-            "file with --weights"
+            "file with `weights`"
         )
     return found[-1]
 
@@ -141,9 +141,8 @@ def _look_for(name, models_dir):
 def find_network(preferred, model=None, weights=None, models_dir=None):
     """Choose the network to run, and find the file with its parameters.
 
-    A network that is named is the one that runs, or it is an error. Where none is named, a file that is named decides;
-    where no file is named either, it is the preferred one if its weights are here, else its stand-in, and a line of the
-    log says so.
+    A network that is named is used, or an error is raised. If only a file is named, the file decides. If neither is
+    named, the preferred network is used if its weights are installed, else its stand-in, which is logged.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def find_network(preferred, model=None, weights=None, models_dir=None):
     model : str, optional
         The network that was named.
     weights, models_dir : str or path-like, optional
-        As `find_weights` takes them.
+        As for `find_weights`.
 
     Returns
     -------
@@ -162,14 +161,14 @@ def find_network(preferred, model=None, weights=None, models_dir=None):
     Raises
     ------
     WeightsError
-        As `find_weights`, about the network that is named or preferred; if a file that decides cannot be read.
+        As `find_weights`, about the network that is named or preferred, or if a file that decides cannot be read.
     """
     if model is not None:
         return model, find_weights(model, weights, models_dir)
     if weights is not None:
         path = find_weights(preferred, weights, models_dir)
         fitting, _ = describe_weights(path)
-        # What fits none is not the preferred network's either; loading it says which parameter is wrong.
+        # A file that fits no network does not fit the preferred one; loading it says which parameter is wrong.
         return preferred if preferred in fitting or not fitting else fitting[0], path
     stand_in = STAND_INS.get(preferred)
     if stand_in and not _look_for(preferred, models_dir) and _look_for(stand_in, models_dir):
@@ -180,12 +179,12 @@ def find_network(preferred, model=None, weights=None, models_dir=None):
 
 
 def describe_weights(path):
-    """Tell, as `fitting_models`, what a file is good for; no value is read.
+    """Return which networks a file fits, as `fitting_models` does, without reading any values.
 
     Returns
     -------
     models : tuple of str
-        The one the file is named after comes alone, if it fits.
+        If the network after which the file is named fits, only that one.
     deepest : str or None
     """
     models, deepest = fitting_models(read_index(path))
@@ -194,12 +193,13 @@ def describe_weights(path):
 
 
 def list_weights(models_dir=None):
-    """List the weights in all folders, in the order of the search, then those that could be fetched.
+    """Return the weights in all folders, in search order, then those that can be fetched.
 
     Returns
     -------
     list of WeightsRecord
-        A file that cannot be used is in it, with the reason as its note; `path` is None for what is not here.
+        A file that cannot be used is included, with the reason as its note. `path` is None for weights that are not
+        installed.
     """
     records = []
     for folder in search_folders(models_dir):
@@ -219,10 +219,10 @@ def list_weights(models_dir=None):
 
 
 def verify_weights(path, model):
-    """Check every parameter of a network, up to relu5_1, which is all that the original program needs.
+    """Check every parameter of a network up to relu5_1, which is as deep as the original program needs.
 
-    A file that is complete and sound passes also if it is not one of the published ones (it may have been imported);
-    the note says which of the two it is.
+    A file that is complete and sound also passes if it is not one of the published ones, because it may have been
+    imported. The note says which of the two it is.
 
     Raises
     ------
@@ -232,7 +232,7 @@ def verify_weights(path, model):
         As `load_weights`.
     """
     if model not in ARCHITECTURES:
-        raise SettingsError(f"unknown model '{model}'; choose from {', '.join(ARCHITECTURES)}")
+        raise unknown("model", model, ARCHITECTURES)
     path = Path(path)
     architecture = ARCHITECTURES[model].fitted(read_index(path))
     arrays = read_parameters(path, architecture.parameter_shapes([_complete(architecture)]))
@@ -245,7 +245,7 @@ def verify_weights(path, model):
 
 
 def is_complete(path, model):
-    """Say whether a file has, by names and shapes, every parameter of a network up to relu5_1."""
+    """Return whether a file has, by names and shapes, every parameter of a network up to relu5_1."""
     try:
         index = read_index(path)
         architecture = ARCHITECTURES[model].fitted(index)

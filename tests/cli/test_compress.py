@@ -1,5 +1,6 @@
 """``neural-style compress``: its flags, its table, and how it ends."""
 
+import dataclasses
 import inspect
 import os
 import signal
@@ -15,7 +16,8 @@ from numpy_vgg import random_parameters
 
 from neural_style.cli.main import main
 from neural_style.networks.vgg import ARCHITECTURES
-from neural_style.training import compression
+from neural_style.training.compression import Compression
+from neural_style.training.settings import CompressionSettings
 from neural_style.weights.params_file import save_weights
 
 REQUIRED = "compress --weights w.params --images photos --images paintings --output a.params".split()
@@ -29,21 +31,21 @@ def calls(monkeypatch):
     class Recorded:
         complete = True
 
-        def __init__(self, **settings):
-            found.append(settings)
+        def __init__(self, *arguments, **keywords):
+            found.append(inspect.signature(Compression).bind(*arguments, **keywords).arguments)
 
         def run(self, interrupt):
             errors = {"relu1_2": (np.array([0.5, 0.25]), np.array([0.125, 0.0625]))}
             return {"batch": 100, "loss": 0.5, "complete": Recorded.complete, "errors": errors}
 
-    monkeypatch.setattr("neural_style.cli.compress.Compression", Recorded)
+    monkeypatch.setattr("neural_style.training.compression.Compression", Recorded)
     found.append(Recorded)
     return found
 
 
 def test_the_defaults_are_those_of_the_class(calls):
     assert main(REQUIRED) == 0
-    defaults = {name: p.default for name, p in inspect.signature(compression.Compression).parameters.items()}
+    defaults = {name: p.default for name, p in inspect.signature(Compression).parameters.items()}
     given = dict(weights="w.params", folders=["photos", "paintings"], output="a.params")
     assert calls[1] == dict(defaults, **given)
 
@@ -58,13 +60,7 @@ def test_every_setting_has_a_flag(calls):
         output="a.params",
         model="vgg16",
         start="s.params",
-        time=1.5,
-        numbers=7,
-        batches=8,
-        rate=0.5,
-        crop=64,
-        seed=9,
-        evaluate_every=10,
+        settings=CompressionSettings(time=1.5, numbers=7, batches=8, rate=0.5, crop=64, seed=9, evaluate_every=10),
         state_file="s.npz",
         resume=True,
         gpu=-1,
@@ -89,10 +85,19 @@ def test_help_names_every_flag_and_its_default(capfd):
         main(["compress", "--help"])
     out = " ".join(capfd.readouterr().out.split())
     assert raised.value.code == 0
-    for name, parameter in inspect.signature(compression.Compression).parameters.items():
+    for name in set(inspect.signature(Compression).parameters) - {"settings"}:
         assert ("--images" if name == "folders" else "--" + name.replace("_", "-")) in out
-        if isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool):
-            assert f"(default: {parameter.default})" in out
+    for setting in dataclasses.fields(CompressionSettings):
+        assert "--" + setting.name.replace("_", "-") in out and f"(default: {setting.default})" in out
+
+
+def test_help_imports_nothing_that_takes_long():
+    code = (
+        "import sys\nfrom neural_style.cli.main import main\ntry:\n    main(['compress', '--help'])\n"
+        "except SystemExit:\n    print(sorted({'numpy', 'mxnet', 'skimage', 'PIL'} & set(sys.modules)))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    assert subprocess.check_output([sys.executable, "-c", code], cwd=root).decode().splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("argv", [REQUIRED[:3], REQUIRED[:-2], [*REQUIRED, "--crop", "many"], [*REQUIRED, "--teacher"]])

@@ -88,8 +88,8 @@ def test_a_convolution_that_a_block_lacks_is_replaced_by_its_last(caplog):
     with caplog.at_level("INFO", "neural_style"):
         assert TINY.resolve(["relu1_1", "relu3_2", "conv2_4"]) == ("relu1_1", "relu3_1", "conv2_3")
     assert [record.getMessage() for record in caplog.records] == [
-        "tiny has no relu3_2; relu3_1 takes its place",
-        "tiny has no conv2_4; conv2_3 takes its place",
+        "tiny has no relu3_2; using relu3_1",
+        "tiny has no conv2_4; using conv2_3",
     ]
 
 
@@ -182,9 +182,9 @@ def test_ranks_are_those_of_the_parameters():
     assert network.fitted(arrays).parameter_shapes(["conv2_2"])["conv2_2_core_weight"] == (None, 3, 3, 3)
     assert TINY.fitted(arrays) is TINY
     assert network.rank("conv1_1") is None and TINY.rank("conv2_1") is None
-    with pytest.raises(SettingsError, match="the ranks of tiny are those of its parameters"):
+    with pytest.raises(SettingsError, match="the ranks of tiny depend on its parameters"):
         network.parameter_shapes(["relu1_2"])
-    with pytest.raises(SettingsError, match="the ranks of tiny are those of its parameters"):
+    with pytest.raises(SettingsError, match="the ranks of tiny depend on its parameters"):
         graph.build_symbol(network, ["relu1_2"])
 
 
@@ -193,5 +193,5 @@ def test_low_rank_changes_neither_halo_nor_alignment():
         lowrank, full = vgg.ARCHITECTURES[lowrank], vgg.ARCHITECTURES[full]
         assert lowrank.layers == full.layers
         for layer in full.layers:
-            assert vgg.halo(lowrank, [layer]) == vgg.halo(full, [layer])
-            assert vgg.alignment(lowrank, [layer]) == vgg.alignment(full, [layer])
+            assert lowrank.halo([layer]) == full.halo([layer])
+            assert lowrank.alignment([layer]) == full.alignment([layer])

@@ -75,7 +75,9 @@ def test_the_plan_is_that_of_the_executor_at_full_size(parameters, size, tile_si
     requests = {name: "write" if name == "data" else "null" for name in arguments}
     executor = symbol.bind(mx.cpu(), arguments, {"data": mx.nd.empty((1, 3) + window)}, requests)
     (planned,) = [int(line.split()[1]) for line in executor.debug_str().splitlines() if line.endswith("MB allocated")]
-    assert memory._plan(Graph(LOWRANK), terms, parameters, tile) == pytest.approx(planned * MB, rel=0.03, abs=4 * MB)
+    assert memory.planned_bytes(Graph(LOWRANK), terms, parameters, tile) == pytest.approx(
+        planned * MB, rel=0.03, abs=4 * MB
+    )
 
 
 MEASURE = """
@@ -181,4 +183,4 @@ def test_too_little_for_any_tile(parameters):
         memory.choose_tile(Graph(LOWRANK), TERMS, parameters, (2731, 4096), 50 * 10**6)
     message = str(error.value)
     assert "4096 x 2731 pixels needs at least" in message and "50 MB may be used" in message
-    assert "--memory" in message and "--max-long-edge" in message and "\n" not in message
+    assert "`memory`" in message and "`max_long_edge`" in message and "\n" not in message

@@ -8,7 +8,7 @@ from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.executors import FeatureExecutor
 from neural_style.networks import graph
-from neural_style.networks.vgg import ARCHITECTURES, Architecture, alignment, halo
+from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.representations import STYLE_STATISTICS, loss_symbol, represent
 from neural_style.objective.terms import Term
 from neural_style.objective.tiling import TiledLossExecutor, cut, read_tiled
@@ -97,15 +97,15 @@ def relative(actual, expected):
 
 def test_halo_and_alignment_of_vgg19():
     # relu5_1 sees 156 pixels: its own 16 and 70 on either side.
-    assert halo(VGG19, STYLES) == 70 and alignment(VGG19, STYLES) == 16
-    assert halo(VGG19, ["relu1_1"]) == 1 and alignment(VGG19, ["relu1_1"]) == 1
-    assert halo(VGG19, ["pool1"]) == 2 and alignment(VGG19, ["pool1"]) == 2
+    assert VGG19.halo(STYLES) == 70 and VGG19.alignment(STYLES) == 16
+    assert VGG19.halo(["relu1_1"]) == 1 and VGG19.alignment(["relu1_1"]) == 1
+    assert VGG19.halo(["pool1"]) == 2 and VGG19.alignment(["pool1"]) == 2
 
 
 @pytest.mark.parametrize("layer", ["relu1_1", "pool1", "relu3_3", "conv4_2", "pool4", "relu5_1"])
 def test_the_halo_is_what_a_position_depends_on(layer):
     # By the support of a backward pass: with positive weights and biases and no negative input nothing cancels.
-    reach, stride = halo(THIN19, [layer]), THIN19.stride(layer)
+    reach, stride = THIN19.halo([layer]), THIN19.stride(layer)
     shapes = THIN19.parameter_shapes([layer])
     vgg = NumpyVGG(THIN19.blocks, {name: np.full(shape, 0.1) for name, shape in shapes.items()})
     side = 2 * (reach // stride + 2) * stride + stride
@@ -121,7 +121,7 @@ def test_the_halo_is_what_a_position_depends_on(layer):
 @pytest.mark.parametrize("length", [16, 33, 150, 166, 203, 331, 1024, 1031])
 @pytest.mark.parametrize("tile_size", [16, 31, 96, 200, 5000])
 def test_every_position_is_owned_once_by_a_window_that_can_compute_it(length, tile_size):
-    align, reach = alignment(VGG19, STYLES), halo(VGG19, STYLES)
+    align, reach = VGG19.alignment(STYLES), VGG19.halo(STYLES)
     tiling = cut(VGG19, STYLES, (length, 160), tile_size)
     spans = [tile.rows for tile in tiling.tiles]
     for layer in STYLES:
@@ -147,7 +147,7 @@ def test_tiles_are_as_few_as_the_size_allows_and_alike():
 
 
 def test_a_tile_must_hold_a_position_of_every_layer():
-    with pytest.raises(SettingsError, match="--tile-size 15 is too small.*16"):
+    with pytest.raises(SettingsError, match="`tile_size` is 15; it must be at least 16 pixels for these layers"):
         cut(VGG19, STYLES, (300, 300), 15)
     assert cut(VGG19, STYLES, (300, 300), 16).tiles
 
@@ -156,7 +156,7 @@ def test_the_network_of_a_checkpoint_is_computed_whole(tmp_path):
     x = mx.sym.Convolution(mx.sym.Variable("data"), num_filter=4, kernel=(5, 5), name="first")
     x.save(str(tmp_path / "other-symbol.json"))
     network = graph.get_network(str(tmp_path / "other"))
-    with pytest.raises(SettingsError, match="other cannot be computed in tiles.*--tile-size"):
+    with pytest.raises(SettingsError, match="other cannot be computed in tiles.*`tile_size`"):
         cut(network, ["first"], (300, 300), 96)
 
 

@@ -403,7 +403,7 @@ def test_what_makes_no_sense_is_refused():
         LBFGS(image, bounds=box((1, -1), image))
     objective = Objective(rosenbrock, [-1.2, 1.0])
     state = descend(objective, 5).state()
-    with pytest.raises(SettingsError, match="an image with 2 elements, not 12; resume with pictures of the same size"):
+    with pytest.raises(SettingsError, match="an image with 2 elements, not 12; resume with images of the same size"):
         LBFGS(image).load(state)
     with pytest.raises(SettingsError, match="the state of L-BFGS has 3 pairs, more than the history of 2"):
         LBFGS(objective.image, history=2).load(state)

@@ -151,7 +151,7 @@ def test_the_slider_moves_the_picture(make, browse, tmp_path):
     slider.send_keys(Keys.ARROW_RIGHT)
     assert brightness(driver, "#iterate") == pytest.approx(100, abs=1)
     assert slider.get_attribute("aria-valuetext") == caption.text
-    assert driver.find_element("id", "iterate").get_attribute("alt") == "The picture at " + caption.text
+    assert driver.find_element("id", "iterate").get_attribute("alt") == "The image at " + caption.text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -218,7 +218,7 @@ def test_a_pyramid_and_lbfgs(make, browse, tmp_path, monkeypatch):
     trace = make(steps=8, every=4, change=lambda number: dict(level=(0, 0, 0, 1, 1, 2, 2, 2)[number - 1]))
     pages.write_run_report(tmp_path / "r.html", trace)
     driver = browse(tmp_path / "r.html")
-    assert "a larger picture of the pyramid begins" in driver.find_element("css selector", "main").text
+    assert "the pyramid continues with a larger image" in driver.find_element("css selector", "main").text
     count = (
         "return [...document.querySelectorAll('svg')].map(s => s.querySelectorAll('path[style*=\"--soft\"]').length)"
     )
@@ -299,7 +299,7 @@ def test_pictures_that_are_gone_are_left_out(make, browse, tmp_path):
     pages.write_run_report(tmp_path / "r.html", trace)
     driver = browse(tmp_path / "r.html")
     assert driver.find_element("id", "slider").get_attribute("max") == "3"
-    assert "This picture could not be read." in driver.find_element("css selector", ".three").text
+    assert "This image could not be read." in driver.find_element("css selector", ".three").text
 
 
 # ------------------------------------------------------------------------------------------------------ comparison
@@ -416,7 +416,7 @@ def test_without_the_packages_it_is_said_before_any_work(missing, pictures, vgg1
     report_path, output = str(tmp_path / "r.html"), str(tmp_path / "o.png")
     given = ["--content-image", str(pictures / "content.png"), "--style-image", str(pictures / "style.png")]
     assert main(given + ["--weights", str(vgg19_file), "--report", report_path, "--output", output]) == 1
-    line = f"a report needs {' and '.join(missing)}; install what it takes with: pip install 'neural-style[report]'"
+    line = f"a report needs {' and '.join(missing)}; install with: pip install 'neural-style[report]'"
     assert capfd.readouterr().err == f"neural-style: error: {line}\n"
     assert main(["compare", str(pictures / "content.png"), str(pictures / "style.png"), "--report", report_path]) == 1
     assert capfd.readouterr().err == f"neural-style: error: {line}\n"

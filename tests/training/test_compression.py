@@ -2,7 +2,7 @@
 
 import os
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from neural_style._mxnet import mx
 from neural_style.errors import CheckpointError, ImageError, OutputError, SettingsError, WeightsError
 from neural_style.networks import vgg
 from neural_style.training import compression, crops
+from neural_style.training.settings import CompressionSettings
 from neural_style.weights.params_file import read_index, read_parameters, save_weights
 
 THIN = vgg.Architecture("thin", ((2, 16), (1, 16), (2, 24), (2, 24), (1, 16)))
@@ -60,7 +61,9 @@ def folders(tmp_path_factory):
 
 
 def make(weights, folders, output, **settings):
-    return compression.Compression(weights, folders, str(output), **dict(SETTINGS, **settings))
+    settings = dict(SETTINGS, **settings)
+    own = {field.name: settings.pop(field.name) for field in fields(CompressionSettings)}
+    return compression.Compression(weights, folders, str(output), settings=CompressionSettings(**own), **settings)
 
 
 def test_what_is_written_is_half_precision_of_the_network_and_better_than_the_start(weights, folders, tmp_path, caplog):
@@ -86,8 +89,8 @@ def test_what_is_written_is_half_precision_of_the_network_and_better_than_the_st
 def test_the_errors_are_those_of_the_formula(weights, folders, tmp_path, arrays):
     task = make(weights, folders, tmp_path / "a.params")._task
     lowrank = {name: array.asnumpy() for name, array in (*task.parameters.items(), *task.fixed.items())}
-    crop = crops.Pictures(crops.read_pictures(folders, 128)[0]).batch(9, 9, 1, 64)
-    found = task._errors(task._ask(crop), train=False)
+    crop = crops.Crops(crops.read_images(folders, 128)[0]).batch(9, 9, 1, 64)
+    found = task._errors(task._prepare(crop), train=False)
     full, near = (NumpyVGG(THIN.blocks, one).forward(crop[0]) for one in (arrays, lowrank))
     for i, layer in enumerate(task.layers):
         mean_square = np.square(full[layer] - near[layer]).mean()
@@ -159,12 +162,12 @@ def test_a_training_from_a_start_is_resumed_bit_for_bit_too(weights, folders, tm
 def test_images_held_out_are_never_trained_on(weights, folders, tmp_path, monkeypatch):
     seen = []
 
-    class Recorded(crops.Pictures):
+    class Recorded(crops.Crops):
         def __init__(self, groups):
             seen.append({os.path.basename(path) for group in groups for path in group})
             super().__init__(groups)
 
-    monkeypatch.setattr(compression, "Pictures", Recorded)
+    monkeypatch.setattr(compression, "Crops", Recorded)
     make(weights, folders, tmp_path / "a.params").run()
     # The factorisation; contents and styles of the images on their way; the training; the evaluations.
     *trained, evaluated = seen
@@ -194,7 +197,7 @@ def failing(error, match, *arguments, **settings):
 @pytest.fixture
 def quick(monkeypatch):
     """Fail if anything that takes long is begun."""
-    monkeypatch.setattr(compression, "read_pictures", None)
+    monkeypatch.setattr(compression, "read_images", None)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def _names(groups):
 
 
 def test_the_held_out_part_is_disjoint_and_does_not_depend_on_the_folder(folders):
-    train, held_out = crops.read_pictures(folders, 64)
+    train, held_out = crops.read_images(folders, 64)
     assert [len(a) + len(b) for a, b in zip(train, held_out)] == [40, 10]
     assert not _names(train) & _names(held_out)
     names = _names(train) | _names(held_out)
@@ -37,7 +37,7 @@ def test_the_held_out_part_is_disjoint_and_does_not_depend_on_the_folder(folders
 
 
 def test_copies_of_a_picture_held_out_are_held_out_too(folders, tmp_path):
-    _, held_out = crops.read_pictures(folders, 64)
+    _, held_out = crops.read_images(folders, 64)
     path, picture = next(iter(held_out[0].items()))
     free = [name for name in ("copy0.png", "copy1.png", "copy2.png", "copy3.png") if not crops.is_held_out(name)]
     smaller = crops.resample(picture.astype("float32"), 40, 50)
@@ -45,7 +45,7 @@ def test_copies_of_a_picture_held_out_are_held_out_too(folders, tmp_path):
     copies = smaller, 0.7 * crops.resample(smaller, 64, 48), np.full((50, 50, 3), picture.mean())
     for name, copy in zip(free, copies):
         skimage.io.imsave(str(tmp_path / name), np.rint(copy).clip(0, 255).astype("uint8"), check_contrast=False)
-    train, held_out = crops.read_pictures(folders + [str(tmp_path)], 64)
+    train, held_out = crops.read_images(folders + [str(tmp_path)], 64)
     assert set(free[:2]) <= _names(held_out) and free[2] in _names(train)
 
 
@@ -61,7 +61,7 @@ def test_likeness_is_passed_on():
 
 
 def test_pictures_are_shrunk_to_what_is_of_use(folders):
-    train, _ = crops.read_pictures(folders, 48)
+    train, _ = crops.read_images(folders, 48)
     assert {picture.shape for group in train for picture in group.values()} == {(48, 56, 3)}
 
 
@@ -73,15 +73,15 @@ def test_one_picture_in_twenty_or_so_is_held_out_and_stays_so():
 
 
 def test_a_batch_depends_on_seed_and_number_alone(folders):
-    train, _ = crops.read_pictures(folders, 64)
-    pictures = crops.Pictures(train)
-    first = pictures.batch(5, 7, 4, 32)
+    train, _ = crops.read_images(folders, 64)
+    source = crops.Crops(train)
+    first = source.batch(5, 7, 4, 32)
     assert first.shape == (4, 3, 32, 32) and first.dtype == np.float32
     assert abs(first).max() <= 255
-    pictures.batch(5, 8, 4, 32)
-    np.testing.assert_array_equal(pictures.batch(5, 7, 4, 32), first)
-    assert abs(pictures.batch(6, 7, 4, 32) - first).max() > 1
-    assert abs(pictures.batch(5, 7, 4, 32)[0] - first[1]).max() > 1
+    source.batch(5, 8, 4, 32)
+    np.testing.assert_array_equal(source.batch(5, 7, 4, 32), first)
+    assert abs(source.batch(6, 7, 4, 32) - first).max() > 1
+    assert abs(source.batch(5, 7, 4, 32)[0] - first[1]).max() > 1
 
 
 def test_resampling_keeps_flat_pictures_flat_and_means_nearly():
@@ -96,9 +96,9 @@ def test_resampling_keeps_flat_pictures_flat_and_means_nearly():
 
 def test_folders_without_enough_pictures(tmp_path):
     with pytest.raises(ImageError, match="cannot be read"):
-        crops.read_pictures([str(tmp_path / "missing")], 64)
-    with pytest.raises(ImageError, match="no pictures in it"):
-        crops.read_pictures([str(tmp_path)], 64)
+        crops.read_images([str(tmp_path / "missing")], 64)
+    with pytest.raises(ImageError, match="no images in it"):
+        crops.read_images([str(tmp_path)], 64)
     skimage.io.imsave(str(tmp_path / "one.png"), np.zeros((40, 40, 3), "uint8"), check_contrast=False)
-    with pytest.raises(ImageError, match="too few different pictures"):
-        crops.read_pictures([str(tmp_path)], 64)
+    with pytest.raises(ImageError, match="too few different images"):
+        crops.read_images([str(tmp_path)], 64)

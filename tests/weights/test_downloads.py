@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from neural_style._mxnet import mx
-from neural_style.errors import DownloadError, WeightsError
+from neural_style.errors import DownloadError, SettingsError, WeightsError
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import catalogue
 from neural_style.weights.catalogue import KNOWN_FILES, git_blob_id
@@ -222,12 +222,12 @@ def test_another_file_is_not_overwritten(server, tmp_path):
 
 def test_folder_cannot_be_made(server, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DownloadError, match="--models-dir"):
+    with pytest.raises(DownloadError, match="`models_dir`"):
         fetch("vgg19", tmp_path / "file" / "folder")
 
 
 def test_unknown_name():
-    with pytest.raises(DownloadError, match="'vgg11'.*gluon-vgg19"):
+    with pytest.raises(SettingsError, match="unknown file 'vgg11'; choose from .*gluon-vgg19"):
         fetch("vgg11")
 
 

@@ -199,7 +199,7 @@ def test_weights_of_the_other_vgg_are_refused(tmp_path):
     save_weights(tmp_path / "a.params", make(VGG19.parameter_shapes(["relu4_1"])))
     with pytest.raises(WeightsError) as raised:
         load_weights(tmp_path / "a.params", VGG16.parameter_shapes(["relu4_1"]))
-    assert "conv3_4_weight" in message(raised) and "--model" in str(raised.value)
+    assert "conv3_4_weight" in message(raised) and "`model`" in str(raised.value)
     load_weights(tmp_path / "a.params", VGG16.parameter_shapes(["relu3_3"]))
 
 
@@ -216,11 +216,11 @@ def test_full_weights_and_weights_of_low_rank_are_told_apart(tmp_path):
         load(full, "vgg16-lowrank")
     assert message(raised) == (
         f"{full} has no parameter conv1_2_in_weight, which must be (?, 64, 1, 1) (it goes to conv3_1); it has "
-        "conv1_2_weight instead: these are the weights of another network, choose it with --model"
+        "conv1_2_weight instead: these are the weights of another network, choose it with `model`"
     )
     with pytest.raises(WeightsError) as raised:
         load(lowrank, "vgg16")
-    assert "no parameter conv1_2_weight" in message(raised) and "choose it with --model" in str(raised.value)
+    assert "no parameter conv1_2_weight" in message(raised) and "choose it with `model`" in str(raised.value)
     assert set(load(lowrank, "vgg16-lowrank")) == set(LOWRANK.parameter_shapes(["relu5_1"]))
     with pytest.raises(WeightsError, match="also has the parameter conv3_4|no parameter conv3_4_in_weight"):
         load(lowrank, "vgg19-lowrank")

@@ -2,10 +2,10 @@
 const iterates = JSON.parse(document.getElementById("iterates").textContent);
 const slider = document.getElementById("slider");
 const show = () => {
-  const { text, picture } = iterates[slider.value];
+  const { text, image: source } = iterates[slider.value];
   const image = document.getElementById("iterate");
-  image.src = picture;
-  image.alt = "The picture at " + text;
+  image.src = source;
+  image.alt = "The image at " + text;
   document.getElementById("caption").textContent = text;
   slider.setAttribute("aria-valuetext", text);
 };
