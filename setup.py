@@ -91,7 +91,11 @@ if __name__ == "__main__":
         packages=find_packages(str(HERE), include=["neural_style", "neural_style.*"])
         + (["neural_style.models"] if SHIPPED_MODELS else []),
         package_dir={"neural_style.models": "models"} if SHIPPED_MODELS else {},
-        package_data={"neural_style": ["py.typed", "*.pyi"], "neural_style.reports": ["templates/*"], "neural_style.models": SHIPPED_MODELS},
+        package_data={
+            "neural_style": ["py.typed", "*.pyi"],
+            "neural_style.reports": ["templates/*"],
+            "neural_style.models": SHIPPED_MODELS,
+        },
         install_requires=INSTALL_REQUIRES,
         extras_require=EXTRAS_REQUIRE,
         entry_points={"console_scripts": ["neural-style = neural_style.cli.main:main"]},

@@ -68,8 +68,13 @@ def test_no_message_of_a_library_module_names_a_flag():
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
             and ast.get_docstring(node, clean=False) is not None
         }
+        parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
-                words = node.value.replace("neural-style weights import", "").split()
-                flags = [word for word in words if word.startswith("--") and word.strip("-")]
-                assert not flags or "neural-style " in node.value, f"{path.name}: {node.value}"
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings | parts:
+                text = node.value
+            else:
+                continue
+            flags = [word for word in text.split() if word.startswith("--") and word.strip("-")]
+            assert not flags or "neural-style " in text, f"{path.name}: {text}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
 from ..images.units import UNITS
-from ..networks.external import is_checkpoint
+from ..networks.external import is_external
 from ..networks.graph import POOLINGS
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.representations import STYLE_STATISTICS
@@ -70,7 +70,7 @@ class Flag:
 
 
 def _model(word):
-    if word in ARCHITECTURES or is_checkpoint(word):
+    if word in ARCHITECTURES or is_external(word):
         return word
     raise argparse.ArgumentTypeError(
         f"invalid choice: '{word}' (choose from {', '.join(ARCHITECTURES)}, or the prefix of an external network: "

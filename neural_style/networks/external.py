@@ -18,12 +18,12 @@ SYMBOL_SUFFIX = "-symbol.json"
 _LARGEST = 1024
 
 
-def is_checkpoint(model):
+def is_external(model):
     """Return whether `model` is the prefix or a file of a checkpoint whose symbol exists."""
-    return os.path.isfile(checkpoint_prefix(model) + SYMBOL_SUFFIX)
+    return os.path.isfile(external_prefix(model) + SYMBOL_SUFFIX)
 
 
-def checkpoint_prefix(model):
+def external_prefix(model):
     """Return the prefix of a checkpoint, given the prefix or one of its files."""
     model = os.fspath(model)
     if model.endswith(SYMBOL_SUFFIX):
@@ -31,7 +31,7 @@ def checkpoint_prefix(model):
     return re.sub(r"-\d{4}\.params$", "", model)
 
 
-class CheckpointNetwork:
+class ExternalNetwork:
     """An external network, with the interface of `vgg.Architecture`.
 
     Batch normalisation uses the moments it has learnt, dropout drops nothing, and the network keeps its own pooling.
@@ -45,6 +45,8 @@ class CheckpointNetwork:
     ----------
     name : str
         The prefix.
+    has_tiles : bool
+        Whether it can be computed in tiles; it cannot.
 
     Raises
     ------
@@ -52,8 +54,10 @@ class CheckpointNetwork:
         If the symbol cannot be read, or does not have exactly one input besides its parameters.
     """
 
+    has_tiles = False
+
     def __init__(self, model):
-        self.name = checkpoint_prefix(model)
+        self.name = external_prefix(model)
         path = self.name + SYMBOL_SUFFIX
         try:
             # Read and written again, so that attributes of older versions get their present names.

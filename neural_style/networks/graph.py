@@ -6,7 +6,7 @@ from typing import Callable, Optional, Union
 
 from .._mxnet import load_amp, mx
 from ..errors import SettingsError, unknown
-from .external import SYMBOL_SUFFIX, CheckpointNetwork, is_checkpoint
+from .external import SYMBOL_SUFFIX, ExternalNetwork, is_external
 from .vgg import ARCHITECTURES, Architecture
 
 POOLINGS = ("avg", "max")
@@ -22,7 +22,7 @@ def build_symbol(architecture, layers, pooling="avg", prepare=None, trim=None):
 
     Parameters
     ----------
-    architecture : Architecture or external.CheckpointNetwork
+    architecture : Architecture or external.ExternalNetwork
     layers : sequence of str
         Activations to output, by their usual names.
     pooling : {"avg", "max"}
@@ -58,14 +58,14 @@ class Graph:
 
     Attributes
     ----------
-    network : Architecture or external.CheckpointNetwork
+    network : Architecture or external.ExternalNetwork
     pooling, prepare
         See `build_symbol`. `prepare` must treat each pixel by itself.
     precision : {"float32", "bf16"}
         Of its convolutions; see `lower`.
     """
 
-    network: Union[Architecture, CheckpointNetwork]
+    network: Union[Architecture, ExternalNetwork]
     pooling: str = "avg"
     prepare: Optional[Callable] = None
     precision: str = "float32"
@@ -81,7 +81,7 @@ def get_network(model):
 
     Returns
     -------
-    Architecture or external.CheckpointNetwork
+    Architecture or external.ExternalNetwork
 
     Raises
     ------
@@ -90,8 +90,8 @@ def get_network(model):
     """
     if model in ARCHITECTURES:
         return ARCHITECTURES[model]
-    if is_checkpoint(model):
-        return CheckpointNetwork(model)
+    if is_external(model):
+        return ExternalNetwork(model)
     raise SettingsError(
         f"{unknown('model', model, ARCHITECTURES)}, or give the prefix of a checkpoint: {model}{SYMBOL_SUFFIX} is not "
         "there"

@@ -17,7 +17,7 @@ parameters, so that every compressed file has its own.
 import logging
 import re
 from dataclasses import dataclass, replace
-from typing import Optional, Tuple
+from typing import ClassVar, Optional, Tuple
 
 from .._mxnet import mx
 from ..errors import SettingsError
@@ -44,7 +44,11 @@ class Architecture:
         Of a low-rank network, per convolution after the first, from shallow to deep: the channels before and after its
         3x3 convolution. A number is None if the parameters do not determine it. There are no ranks before the network
         is `fitted` to parameters.
+    has_tiles : bool
+        Whether it can be computed in tiles; it can.
     """
+
+    has_tiles: ClassVar[bool] = True
 
     name: str
     blocks: Tuple[Tuple[int, int], ...]

@@ -4,7 +4,6 @@ import logging
 
 from .._mxnet import mx
 from ..executors import FeatureExecutor, LossExecutor
-from ..networks.external import CheckpointNetwork
 from .memory import bound, choose_tile, estimate, format_size
 from .representations import loss_symbol, represent
 from .tiling import TiledLossExecutor, read_tiled
@@ -29,9 +28,8 @@ class Computation:
 
     def choose_tile(self, terms, canvas, tile_size, room, arrays=0):
         """Return the tile size for a canvas of shape (N, 3, H, W), None to compute it whole; log it."""
-        # An external network knows neither tiles nor an estimate; asked for tiles, it says so. Nor does a batch.
-        unknown = isinstance(self._graph.network, CheckpointNetwork) or canvas[0] > 1
-        if tile_size == 0 or not terms or not tile_size and unknown:
+        # A network without tiles has no estimate either; asked for tiles, it says so. Nor is there one for a batch.
+        if tile_size == 0 or not terms or not tile_size and (canvas[0] > 1 or not self._graph.network.has_tiles):
             return None
         size, known = canvas[2:], (self._graph, terms, self._parameters)
         needed = None if tile_size else bound(*known, size, arrays)

@@ -27,7 +27,7 @@ def require_packages():
     missing = [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]
     if missing:
         raise DependencyError(
-            f"a report needs {' and '.join(missing)}; install with: pip install 'neural-style[report]'"
+            f"a report needs {' and '.join(missing)}; install with: pip install 'mxnet-neural-style[report]'"
         )
 
 

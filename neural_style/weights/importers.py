@@ -232,7 +232,7 @@ def _require(package, extra):
     except ImportError as error:
         raise DependencyError(
             f"this format needs the package {package}, which cannot be imported ({error}); "
-            f"install it with: pip install 'neural-style[{extra}]'"
+            f"install it with: pip install 'mxnet-neural-style[{extra}]'"
         ) from error
 
 

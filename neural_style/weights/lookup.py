@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional, Tuple
 
 from ..errors import WeightsError, unknown
-from ..networks.external import SYMBOL_SUFFIX, checkpoint_prefix, is_checkpoint
+from ..networks.external import SYMBOL_SUFFIX, external_prefix, is_external
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from .catalogue import KNOWN_FILES, cache_folder, digest, git_blob_id
 from .checks import check_shapes, fitting_models
@@ -94,8 +94,8 @@ def find_weights(model, weights=None, models_dir=None):
             return path
         if path.name != str(weights) or path.suffix:
             raise WeightsError(f"weights file {path} does not exist; check `weights`")
-    if weights is None and is_checkpoint(model):
-        return find_checkpoint_weights(model)
+    if weights is None and is_external(model):
+        return find_external_weights(model)
     name = model if weights is None else str(weights)
     found = _look_for(name, models_dir)
     if found:
@@ -110,7 +110,7 @@ def find_weights(model, weights=None, models_dir=None):
     )
 
 
-def find_checkpoint_weights(model):
+def find_external_weights(model):
     """Find the parameters of an external network: those of the epoch that is named, else of the last one.
 
     Raises
@@ -122,7 +122,7 @@ def find_checkpoint_weights(model):
         if os.path.isfile(model):
             return Path(model)
         raise WeightsError(f"{model} does not exist; check `model`")
-    prefix = Path(checkpoint_prefix(model))
+    prefix = Path(external_prefix(model))
     pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
     found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
     if not found:

@@ -10,11 +10,11 @@ from neural_style._mxnet import mx
 from neural_style.cli.main import main
 from neural_style.errors import SettingsError, WeightsError
 from neural_style.images.reading import read_image
-from neural_style.networks.external import CheckpointNetwork, is_checkpoint
+from neural_style.networks.external import ExternalNetwork, is_external
 from neural_style.networks.graph import build_symbol, get_network
 from neural_style.objective.representations import loss_symbol, represent
 from neural_style.objective.terms import FixedWeighting, Term, loss_factors
-from neural_style.weights.lookup import find_checkpoint_weights
+from neural_style.weights.lookup import find_external_weights
 from neural_style.weights.params_file import load_weights
 
 
@@ -60,19 +60,19 @@ def prefix(tmp_path_factory):
 
 def test_it_is_recognised_by_prefix_and_by_either_file(prefix):
     for name in (prefix, f"{prefix}-symbol.json", f"{prefix}-0007.params"):
-        assert is_checkpoint(name) and get_network(name).name == prefix
-    assert not is_checkpoint("vgg19")
+        assert is_external(name) and get_network(name).name == prefix
+    assert not is_external("vgg19")
 
 
 def test_the_last_epoch_is_taken_unless_one_is_named(prefix):
-    assert find_checkpoint_weights(prefix).name == "small-0007.params"
-    assert find_checkpoint_weights(f"{prefix}-0000.params").name == "small-0000.params"
+    assert find_external_weights(prefix).name == "small-0007.params"
+    assert find_external_weights(f"{prefix}-0000.params").name == "small-0000.params"
     with pytest.raises(WeightsError, match="small-0001.params does not exist"):
-        find_checkpoint_weights(f"{prefix}-0001.params")
+        find_external_weights(f"{prefix}-0001.params")
 
 
 def test_layers_by_name_and_by_position(prefix):
-    network = CheckpointNetwork(prefix)
+    network = ExternalNetwork(prefix)
     assert network.resolve(["mixed", "stem_relu_output", "#1", "#3", "#4"]) == (
         "mixed",
         "stem_relu",
@@ -89,13 +89,13 @@ def test_layers_by_name_and_by_position(prefix):
 
 
 def test_parameters_are_those_that_the_layers_depend_on(prefix):
-    shapes = CheckpointNetwork(prefix).parameter_shapes(["stem_relu"])
+    shapes = ExternalNetwork(prefix).parameter_shapes(["stem_relu"])
     names = {"stem_weight", "stem_bias", "stem_bn_gamma", "stem_bn_beta", "stem_bn_moving_mean", "stem_bn_moving_var"}
     assert set(shapes) == names and shapes["stem_weight"] == (6, 3, 5, 5)
 
 
 def test_the_least_side_is_enough_and_one_pixel_less_is_not(prefix, capfd):
-    network = CheckpointNetwork(prefix)
+    network = ExternalNetwork(prefix)
     side = network.minimum_side(["relu"])
     assert side > 4
     assert capfd.readouterr() == ("", "")
@@ -106,7 +106,7 @@ def test_the_least_side_is_enough_and_one_pixel_less_is_not(prefix, capfd):
 
 
 def test_the_gradient_is_that_of_finite_differences_and_the_moments_stay(prefix):
-    network, terms = CheckpointNetwork(prefix), [Term("style", "mixed"), Term("content", "relu")]
+    network, terms = ExternalNetwork(prefix), [Term("style", "mixed"), Term("content", "relu")]
     layers, size = [term.layer for term in terms], (1, 3, 24, 28)
     parameters = load_weights(f"{prefix}-0007.params", network.parameter_shapes(layers))
     before = {name: value.asnumpy() for name, value in parameters.items()}
@@ -174,7 +174,7 @@ def test_damaged_and_missing_files_are_named(prefix, tmp_path, capsys):
     broken = tmp_path / "broken"
     (tmp_path / "broken-symbol.json").write_text("{}")
     with pytest.raises(SettingsError, match="broken-symbol.json is not a symbol that this MXNet can read"):
-        CheckpointNetwork(str(broken))
+        ExternalNetwork(str(broken))
     (tmp_path / "broken-symbol.json").write_text(json.dumps(json.loads(inception().tojson())))
     with pytest.raises(WeightsError, match="put broken-0000.params there"):
-        find_checkpoint_weights(str(broken))
+        find_external_weights(str(broken))

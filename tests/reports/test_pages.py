@@ -416,7 +416,7 @@ def test_without_the_packages_it_is_said_before_any_work(missing, pictures, vgg1
     report_path, output = str(tmp_path / "r.html"), str(tmp_path / "o.png")
     given = ["--content-image", str(pictures / "content.png"), "--style-image", str(pictures / "style.png")]
     assert main(given + ["--weights", str(vgg19_file), "--report", report_path, "--output", output]) == 1
-    line = f"a report needs {' and '.join(missing)}; install with: pip install 'neural-style[report]'"
+    line = f"a report needs {' and '.join(missing)}; install with: pip install 'mxnet-neural-style[report]'"
     assert capfd.readouterr().err == f"neural-style: error: {line}\n"
     assert main(["compare", str(pictures / "content.png"), str(pictures / "style.png"), "--report", report_path]) == 1
     assert capfd.readouterr().err == f"neural-style: error: {line}\n"
