@@ -38,6 +38,8 @@ EXTRAS_REQUIRE = {
     # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
     # Selenium drives a Chromium of the system; without one the tests of the pages in it are skipped.
     "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4"],
+    # 1.x: a theme and plugins for a second major version would be others. The reference is read, not imported.
+    "docs": ["mkdocs>=1.5,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.24"],
     "lint": ["ruff>=0.17,<0.18"],  # a formatter changes its mind from one minor version to the next
 }
 
@@ -59,7 +61,7 @@ def read_version():
 
 if __name__ == "__main__":
     setup(
-        name="neural-style",
+        name="mxnet-neural-style",  # neural-style on the package index is another program
         version=read_version(),
         description="Repaint a photograph in the style of a picture, with Apache MXNet",
         long_description=read("README.md"),
