@@ -5,6 +5,8 @@ import posixpath
 import re
 from pathlib import Path
 
+from mkdocs.exceptions import PluginError
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "neural_style"
 
@@ -35,6 +37,13 @@ def on_page_markdown(markdown, page, **_):
         lambda match: f"]({PAGES.get(posixpath.normpath(match[1]), match[1])}",
         markdown,
     )
+
+
+def on_post_page(output, page, **_):
+    """Make sure that a reader's browser asks no other server for anything."""
+    foreign = re.search(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?(?:https?:)?//[^\s\">]*", output)
+    if foreign:
+        raise PluginError(f"{page.file.src_uri} loads a file from elsewhere: {foreign[0]}")
 
 
 def read_homes():
