@@ -22,7 +22,7 @@ from neural_style.images.painting import paint
 KNOBS = {
     "strength": (["--strength", "0.3"], ["--strength", "3"]),
     "style-scale": (["--style-scale", "0.5"], ["--style-scale", "2"]),
-    "tv-weight": (["--tv-weight", "0"], ["--tv-weight", "0.01"]),
+    "tv-weight": (["--tv-weight", "0"], ["--tv-weight", "0.001"]),
     "style-layers": (["--style-layers", "relu1_1,relu2_1", "--style-layer-weights", "0.2,0.3"], []),
     "max-long-edge": (["--max-long-edge", "128"], ["--max-long-edge", "512"]),
     "recipe": (["--recipe", "paint"], ["--recipe", "fast"]),

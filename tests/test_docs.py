@@ -37,24 +37,26 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def inline_code(page):
+    """Return what stands between backquotes outside of fenced blocks."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return [code.replace("\n", " ") for code in re.findall(r"`([^`]+)`", text)]
+
+
 def commands():
     """Return the argument lists of all lines that run neural-style, with the name of their page."""
     found = []
     for page in PAGES:
-        for block in blocks(page, "sh"):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words and words[0] == "neural-style":
-                    # What the shell itself would take.
-                    end = next((i for i, word in enumerate(words) if word in ("<", ">", "|")), len(words))
-                    found.append(pytest.param(words[1:end], id=f"{page.name}: {line.strip()}"))
+        lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+        # In a sentence, a word in capitals stands for something else.
+        lines += [code for code in inline_code(page) if " " in code and not re.search(r"\b[A-Z]{2,}\b", code)]
+        for line in lines:
+            words = shlex.split(line, comments=True) if line.startswith("neural-style ") else []
+            if words:
+                # What the shell itself would take.
+                end = next((i for i, word in enumerate(words) if word in ("<", ">", "|")), len(words))
+                found.append(pytest.param(words[1:end], id=f"{page.name}: {line.strip()}"))
     return found
-
-
-def inline_code():
-    """Return what stands between backquotes outside of fenced blocks, over all pages."""
-    text = "".join(re.sub(r"^```.*?^```$", "", p.read_text(encoding="utf-8"), flags=re.M | re.S) for p in PAGES)
-    return re.findall(r"`([^`\n]+)`", text)
 
 
 def help_of(*words):
@@ -135,8 +137,9 @@ def test_every_flag_in_the_pages_exists(command_helps):
     helps += [help_of("weights", action, "--help") for action in ("list", "fetch", "verify", "import")]
     known = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", "\n".join(helps)))
     # Flags of the benchmarks, of pip and of make are with their programs' names.
-    shown = {word for code in inline_code() if code.startswith("-") for word in re.findall(r"^--?[a-z][\w-]*", code)}
-    assert shown <= known
+    codes = [code for page in PAGES for code in inline_code(page) if code.startswith("-")]
+    shown = {flag for code in codes for flag in re.findall(r"(?<!\S)--?[a-z][\w-]*", code)}
+    assert shown <= known, shown - known
 
 
 def test_every_public_name_is_in_the_reference():
