@@ -24,7 +24,7 @@ KNOBS = {
     "style-scale": (["--style-scale", "0.5"], ["--style-scale", "2"]),
     "tv-weight": (["--tv-weight", "0"], ["--tv-weight", "0.001"]),
     "style-layers": (["--style-layers", "relu1_1,relu2_1", "--style-layer-weights", "0.2,0.3"], []),
-    "max-long-edge": (["--max-long-edge", "128"], ["--max-long-edge", "512"]),
+    "max-long-edge": (["--max-long-edge", "128"], ["--max-long-edge", "384"]),
     "recipe": (["--recipe", "paint"], ["--recipe", "fast"]),
 }
 SIZE = ["--max-long-edge", "256"]  # unless the flags say otherwise
