@@ -92,7 +92,7 @@ format: $(LINT_INSTALLED) ## bring the code into form
 
 docs: $(DOCS_INSTALLED) ## build the documentation in site/
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
-	@echo "Built: site/index.html"
+	@echo "Built: site/index.html; to search it, python3 -m http.server --directory site"
 
 clean: ## remove the environments and all that was built; pictures and models stay
 	rm -rf .venv .venv-* build dist site *.egg-info .pytest_cache .ruff_cache
