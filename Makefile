@@ -3,6 +3,7 @@
 
 VENV := .venv
 LINT_VENV := .venv-lint
+DOCS_VENV := .venv-docs
 ARGS :=
 VERSIONS := 3.8 3.9 3.10 3.11 3.12
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
@@ -46,8 +47,9 @@ export LIBRARIES
 MADE = $(VENV)/made-$(PYTHON_VERSION)
 INSTALLED = $(VENV)/installed-$(PYTHON_VERSION)
 LINT_INSTALLED = $(LINT_VENV)/installed-$(PYTHON_VERSION)
+DOCS_INSTALLED = $(DOCS_VENV)/installed-$(PYTHON_VERSION)
 
-.PHONY: help install demo bench test test-all lint format clean
+.PHONY: help install demo bench test test-all lint format docs clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -89,8 +91,12 @@ format: $(LINT_INSTALLED) ## bring the code into form
 	@$(LINT_VENV)/bin/ruff check --fix
 	@$(LINT_VENV)/bin/ruff format
 
+docs: $(DOCS_INSTALLED) ## build the documentation in site/
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	@echo "Built: site/index.html; to search it, python3 -m http.server --directory site"
+
 clean: ## remove the environments and all that was built; pictures and models stay
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-* build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find neural_style tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(MADE):
@@ -109,4 +115,11 @@ $(LINT_INSTALLED): setup.py
 	@echo "Making $(LINT_VENV)"
 	@"$(PYTHON)" -m venv --clear $(LINT_VENV)
 	@$(LINT_VENV)/bin/python $(PIP_INSTALL) $$(sed -n 's/.*"\(\(ruff\|mypy\)[^"]*\)".*/\1/p' setup.py)
+	@touch $@
+
+# MkDocs, and ruff for the form of signatures: the reference is read from the source, without importing it.
+$(DOCS_INSTALLED): setup.py
+	@echo "Making $(DOCS_VENV)"
+	@"$(PYTHON)" -m venv --clear $(DOCS_VENV)
+	@grep -oE '"(mkdocs|ruff)[^"]*"' setup.py | tr -d '"' | $(DOCS_VENV)/bin/python $(PIP_INSTALL) -r /dev/stdin
 	@touch $@

@@ -38,6 +38,8 @@ EXTRAS_REQUIRE = {
     # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
     # Selenium drives a Chromium of the system; without one the tests of the pages in it are skipped.
     "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4"],
+    # The oldest that were tried, with Python 3.8. MkDocs 2 has neither this theme nor these plugins.
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=0.26"],
     "lint": [
         "ruff>=0.17,<0.18",  # a formatter changes its mind from one minor version to the next
         "mypy>=1.11,<2",

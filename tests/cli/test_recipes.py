@@ -6,7 +6,7 @@ from neural_style.cli.main import main
 from neural_style.cli.recipes import markdown
 from neural_style.recipes.presets import RECIPES
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+RECIPES_PAGE = Path(__file__).resolve().parents[2] / "docs" / "recipes.md"
 
 
 def test_the_list_names_every_recipe_and_what_tells_them_apart(capsys):
@@ -32,9 +32,9 @@ def test_an_unknown_recipe_is_refused():
         main(["recipes", "nothing"])
 
 
-def test_the_readmes_table_is_that_of_the_recipes(capsys):
+def test_the_table_in_the_documentation_is_that_of_the_recipes(capsys):
     assert main(["recipes", "--markdown"]) == 0
     assert capsys.readouterr().out.rstrip("\n") == markdown()
-    if not README.exists():
-        pytest.skip("the README is not part of an installed package")
-    assert markdown() in README.read_text(encoding="utf-8")
+    if not RECIPES_PAGE.exists():
+        pytest.skip("the pages are not part of an installed package")
+    assert markdown() in RECIPES_PAGE.read_text(encoding="utf-8")
