@@ -51,8 +51,8 @@ def measure(variant, network, size, steps):
         import mxnet  # noqa: F401  (before the package, which then leaves its threads as they are)
     if variant.startswith("ours"):
         times = [time.perf_counter()]
-        settings = dict(precision="bf16" if variant == "ours-bf16" else "float32", max_steps=steps)
-        repaint(network, size, settings, lambda step, image: times.append(time.perf_counter()))
+        precision = "bf16" if variant == "ours-bf16" else "float32"
+        run(network, size, steps, lambda step, run: times.append(time.perf_counter()), precision)
         return differences(times)
     inputs = random_inputs(network, size)
     if variant == "original":
@@ -81,15 +81,16 @@ def find_architecture(network):
     return architecture.fitted(read_index(find_weights(network))) if architecture.low_rank else architecture
 
 
-def repaint(network, size, settings, callback):
+def run(network, size, steps, watch, precision="float32"):
     """Run mxnet-0.7 of this package on random inputs."""
     parameters, content, style = random_inputs(network, size)
-    from neural_style import get_recipe, stylize
+    from neural_style import Compute, get_recipe, stylize
     from neural_style._mxnet import mx
 
-    settings = dict(settings, model=network, max_long_edge=max(size), save_every=0, stop_eps=0)
+    settings = dict(model=network, max_long_edge=max(size), max_steps=steps, save_every=0, stop_eps=0)
     weights = {name: mx.nd.array(value) for name, value in parameters.items()}
-    stylize(content, style, get_recipe("mxnet-0.7").override(**settings), weights=weights, gpu=-1, callback=callback)
+    recipe, compute = get_recipe("mxnet-0.7").override(**settings), Compute(-1, precision)
+    stylize(content, style, recipe, weights=weights, compute=compute, watch=watch)
 
 
 def _time_original(parameters, content, style, steps):

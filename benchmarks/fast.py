@@ -52,7 +52,7 @@ def run_original(args):
     from neural_style.transfer.inputs import load_parameters
 
     recipe = find_recipe(args, "mxnet-0.7", size)
-    weights = {f"arg:{name}": value for name, value in load_parameters(recipe, args.weights, mx.cpu()).items()}
+    weights = {f"arg:{name}": value for name, value in load_parameters(recipe.losses, args.weights, mx.cpu()).items()}
     begun = time.perf_counter()
     arrays = [to_network(resize(picture, size)) for picture in (content, style)]
     image, changes = original_loop.run(original_loop.Flags("0.7"), *arrays, weights, 0)
@@ -78,40 +78,37 @@ def measure_objective(args):
     content, style, size = load_pictures(args)
     from neural_style._mxnet import mx
     from neural_style.objective.objective import Objective
-    from neural_style.transfer.compute import available
-    from neural_style.transfer.inputs import Pictures, load_parameters
+    from neural_style.transfer.inputs import Inputs, Style, load_parameters
 
     recipe = find_recipe(args, "mxnet-0.7", size)
-    pictures = Pictures(content, style, None, recipe)
-    parameters = load_parameters(recipe, args.weights, mx.cpu())
-    image = mx.nd.array(np.load(args.image))
-    objective = Objective(recipe, parameters, pictures, image, available(image.context))
+    inputs = Inputs(content, [Style(style)], None, recipe)
+    parameters = load_parameters(recipe.losses, args.weights, mx.cpu())
+    canvas = mx.nd.array(np.load(args.image))
+    objective = Objective(recipe.losses, parameters, inputs.content, inputs.styles, canvas, tile_size=0)
     return {"loss": objective.evaluate().loss}
 
 
 def run_recipe(args):
     """Run a recipe until it reaches the goal; return seconds, steps and evaluations."""
-    import threading
-
     content, style, size = load_pictures(args)
-    from neural_style import stylize
+    from neural_style import Compute, stylize
     from neural_style._mxnet import mx
 
     mx.nd.ones((1,)).wait_to_read()  # imported here, as it is before the original's time begins
     recipe = find_recipe(args, args.recipe[0], size).override(max_steps=1000, stop_eps=0.0)
-    done, reached = threading.Event(), {}
+    reached = {}
 
-    def watch(step, image):
+    def watch(step, run):
         # The objective of a step is that of the image before it.
         if step.loss <= args.aim and not reached:
             reached.update(seconds=watch.before - begun, steps=step.number - 1, evaluations=watch.evaluations)
-            done.set()
+            run.stop()
         watch.before = time.perf_counter()
         watch.evaluations += step.evaluations
 
     begun = watch.before = time.perf_counter()
     watch.evaluations = 0
-    stylize(content, style, recipe, weights=args.weights, gpu=-1, callback=watch, interrupt=done)
+    stylize(content, style, recipe, weights=args.weights, compute=Compute(gpu=-1), watch=watch)
     return reached
 
 

@@ -19,6 +19,7 @@ from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.images.sizing import long_edge_size
 from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.transfer.compute import Compute
 from neural_style.transfer.stylize import stylize
 
 COLUMNS = 3
@@ -41,10 +42,10 @@ def main():
         if not (args.reuse and os.path.exists(path)):
             recipe = get_recipe(name).override(model=args.model, save_every=0)
             # A square image of the same area.
-            edge = args.long_edge if recipe.shape == "content" else round(args.long_edge * 2 / 3)
+            edge = args.long_edge if recipe.size.shape == "content" else round(args.long_edge * 2 / 3)
             begun = time.time()
-            result = stylize(content, style, recipe.override(max_long_edge=edge), gpu=-1)
-            save_image(path, result.picture)
+            result = stylize(content, style, recipe.override(max_long_edge=edge), compute=Compute(gpu=-1))
+            save_image(path, result.image)
             print(
                 f"{name:20} {len(result.history):5} steps, {time.time() - begun:.0f} s, {result.reason.value}",
                 flush=True,

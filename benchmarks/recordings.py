@@ -21,7 +21,7 @@ import numpy as np  # noqa: E402
 import original_loop  # noqa: E402
 import test_golden  # noqa: E402
 
-from neural_style import get_recipe, read_image, stylize  # noqa: E402
+from neural_style import Compute, get_recipe, read_image, stylize  # noqa: E402
 from neural_style._mxnet import mx  # noqa: E402
 
 
@@ -39,7 +39,7 @@ def compare(path, pictures, weights_file):
         read_image(folder / flags["--style-image"]),
         recipe,
         weights={name[len("arg:") :]: value for name, value in weights.items()},
-        gpu=-1,
+        compute=Compute(gpu=-1),
         seed=int(recorded["seed"]),
     )
     originals = test_golden.original_flags(recorded, flags)
@@ -49,14 +49,14 @@ def compare(path, pictures, weights_file):
     ours = ["%.6f" % step.relative_change for step in result.history]
     theirs = ["%.6f" % change for change in recorded["relative_change"]]
     final = recorded["saved_final.jpg" if "saved_final.jpg" in recorded.files else "saved_out.jpg"]
-    off = np.abs(result.picture.astype(int) - final)
-    same = np.array_equal(result.image, image) and ours == ["%.6f" % change for change in changes]
+    off = np.abs(result.image.astype(int) - final)
+    same = np.array_equal(result.canvas, image) and ours == ["%.6f" % change for change in changes]
     return (
         path.stem,
         "yes" if same else "NO",
-        "yes" if np.array_equal(result.image, recorded["final_raw"]) else "no",
+        "yes" if np.array_equal(result.canvas, recorded["final_raw"]) else "no",
         f"{sum(a == b for a, b in zip(ours, theirs))} of {len(theirs)}",
-        f"{np.sqrt(np.mean((result.image - recorded['final_raw']) ** 2)):.2g}",
+        f"{np.sqrt(np.mean((result.canvas - recorded['final_raw']) ** 2)):.2g}",
         f"{100 * (off > 0).mean():.2f} %",
         f"{np.sqrt(np.mean((nudged - image) ** 2)):.2g}",
     )

@@ -15,8 +15,8 @@ from neural_style._mxnet import mx
 from neural_style.images.reading import read_image
 from neural_style.objective.objective import Objective
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.compute import available
-from neural_style.transfer.inputs import Pictures, load_parameters
+from neural_style.transfer.compute import Compute
+from neural_style.transfer.inputs import Inputs, Style, load_parameters
 from neural_style.transfer.stylize import stylize
 
 FULL, LOWRANK = "vgg16", "vgg16-lowrank"
@@ -54,11 +54,11 @@ def compare(recipe, content, style, model, args):
     """Optimise with one network; return the full network's objective at the result, and the seconds it took."""
     weights = args.weights if model == FULL else args.lowrank
     begun = time.time()
-    result = stylize(content, style, recipe.override(model=model), weights=weights, gpu=-1)
+    result = stylize(content, style, recipe.override(model=model), weights=weights, compute=Compute(gpu=-1))
     elapsed = time.time() - begun
-    image = mx.nd.array(result.image)
-    parameters = load_parameters(recipe, args.weights, mx.cpu())
-    objective = Objective(recipe, parameters, Pictures(content, style, None, recipe), image, available(mx.cpu()))
+    canvas, inputs = mx.nd.array(result.canvas), Inputs(content, [Style(style)], None, recipe)
+    parameters = load_parameters(recipe.losses, args.weights, mx.cpu())
+    objective = Objective(recipe.losses, parameters, inputs.content, inputs.styles, canvas, tile_size=0)
     return objective.evaluate().loss, elapsed
 
 

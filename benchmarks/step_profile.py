@@ -27,7 +27,7 @@ def profile(network, size, steps):
 
     times = []
 
-    def watch(step, image):
+    def watch(step, run):
         times.append(time.perf_counter())
         if step.number in (WARM_UP, steps):
             mx.nd.waitall()
@@ -42,7 +42,7 @@ def profile(network, size, steps):
             aggregate_stats=True,
             filename=str(Path(folder) / "profile.json"),
         )
-        bench.repaint(network, size, dict(max_steps=steps), watch)
+        bench.run(network, size, steps, watch)
         table = mx.profiler.dumps(format="table")
     operators = {}
     for line in table.splitlines():

@@ -26,7 +26,7 @@ from ..images.units import RGB_MEANS
 from ..networks.graph import build_symbol
 from ..networks.vgg import ARCHITECTURES
 from ..recipes.presets import get_recipe
-from ..transfer.compute import choose_device
+from ..transfer.compute import Compute, choose_device
 from ..transfer.stylize import stylize
 from ..weights.checks import fitting_models
 from ..weights.params_file import read_index, read_parameters, save_weights
@@ -247,20 +247,23 @@ def _images_on_their_way(network, compressed, training, crop, seed, gpu):
     contents, styles = Crops(training[:1]), Crops(training[-1:])
     weights, kept = {name: mx.nd.array(value) for name, value in compressed.items()}, []
     recipe = get_recipe("fast").override(
-        model=network.name, max_long_edge=crop, max_steps=max(_KEPT_AFTER), stop_eps=0.0, noise_range=20.0, save_every=0
+        model=network.name, max_long_edge=crop, max_steps=max(_KEPT_AFTER), stop_eps=0.0, save_every=0
     )
 
-    def keep(step, image):
+    starts = [recipe.override(initial="noise", noise_range=20.0)]
+    starts += [recipe.override(initial=name) for name in ("recoloured", "content")]
+
+    def keep(step, run):
         if step.number in _KEPT_AFTER:
-            kept.append(image.asnumpy()[0].astype("float16"))
+            kept.append(run.canvas.asnumpy()[0].astype("float16"))
 
     log.info("optimising %d pairs of images for %d steps", _PAIRS, max(_KEPT_AFTER))
     with _quiet("neural_style.transfer"), _quiet("neural_style.objective"):
         for number in range(_PAIRS):
             crops = (group.batch(seed, 2 * _APART + number, 1, crop, 0) for group in (contents, styles))
             content, style = map(_to_image, crops)
-            start = recipe.override(initial=("noise", "recoloured", "content")[number % 3])
-            stylize(content, style, start, weights=weights, gpu=gpu, seed=number + 1, callback=keep)
+            seeded = dict(seed=number + 1, compute=Compute(gpu))
+            stylize(content, style, starts[number % 3], weights=weights, watch=keep, **seeded)
     return np.stack(kept)
 
 

@@ -134,7 +134,7 @@ BAD = [
     ("one", ["{a}"], 1, "two pictures are compared, not 1; give A and B, or --original"),
     ("none", [], 1, "two pictures are compared, not 0"),
     ("missing", ["{a}", "{tmp}/none.png"], 1, "none.png: there is no such file"),
-    ("text", ["{tmp}/text.png", "{a}"], 1, "text.png: is not a picture"),
+    ("text", ["{tmp}/text.png", "{a}"], 1, "text.png: is not an image"),
     ("cut", ["{a}", "{tmp}/cut.png"], 1, "cut.png: cannot be decoded"),
     ("small", ["{tmp}/small.png", "{a}"], 1, "small.png: 9 x 9 pixels are too small to compare; it takes 11 x 11"),
     ("content alone", ["--content", "{a}", "{a}", "{a}"], 1, "--content is of no use without --style"),

@@ -114,6 +114,13 @@ def test_a_flag_changes_its_setting_alone(calls, recipe, flag, value, setting, e
         assert main(["--recipe", recipe, flag, value]) == 1
         assert f"error: {flag} is of no use with " in capfd.readouterr().err
         return
+    if get_recipe(recipe).optimizer.fixed_objective and setting in ("adaptive", "clip_gradient"):
+        assert main(["--recipe", recipe, flag, "yes"]) == 1
+        assert (
+            f"its gradient must not be {'reweighted' if setting == 'adaptive' else 'shortened'}"
+            in capfd.readouterr().err
+        )
+        return
     changed = calls("--recipe", recipe, flag, value).recipe.settings()
     # Where no network is named, the file of weights decides. Another optimizer or start has settings of its own.
     settings = {**settings, "model": "vgg19", setting: expected}
@@ -307,7 +314,7 @@ def test_a_seed_changes_the_picture_and_repeats_it(pictures, vgg19_file, tmp_pat
 BAD = [
     ("no content", ["--content-image", "{tmp}/none.jpg"], 1, r"{tmp}/none\.jpg: there is no such file"),
     ("no style", ["--style-image", "{tmp}/none.jpg"], 1, r"{tmp}/none\.jpg: there is no such file"),
-    ("content is text", ["--content-image", "{tmp}/text.jpg"], 1, r"{tmp}/text\.jpg: is not a picture"),
+    ("content is text", ["--content-image", "{tmp}/text.jpg"], 1, r"{tmp}/text\.jpg: is not an image"),
     ("content is empty", ["--content-image", "{tmp}/empty.png"], 1, r"{tmp}/empty\.png: .*empty"),
     ("content is a folder", ["--content-image", "{tmp}"], 1, r"{tmp}: .*folder"),
     ("content is cut short", ["--content-image", "{tmp}/cut.png"], 1, r"{tmp}/cut\.png: cannot be decoded"),
@@ -398,10 +405,10 @@ def test_a_signal_before_the_first_step_saves_nothing(pictures, vgg19_file, tmp_
     output = tmp_path / "o.png"
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
-        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style.cli.main import main\n"
-        "read = t.Pictures\n"
+        "import os, signal, sys, neural_style.transfer.optimisation as t; from neural_style.cli.main import main\n"
+        "read = t.Inputs\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGINT); return read(*a)\n"
-        "t.Pictures = kill\n"
+        "t.Inputs = kill\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)
@@ -413,9 +420,9 @@ def test_a_second_signal_ends_at_once(pictures, vgg19_file, tmp_path):
     output = tmp_path / "o.png"
     argv = arguments(pictures, vgg19_file, "--output", output)
     code = (
-        "import os, signal, sys, neural_style.transfer.stylize as t; from neural_style.cli.main import main\n"
+        "import os, signal, sys, neural_style.transfer.optimisation as t; from neural_style.cli.main import main\n"
         "def kill(*a): os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGINT)\n"
-        "t.Pictures = kill\n"
+        "t.Inputs = kill\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code] + argv, stderr=subprocess.PIPE, universal_newlines=True)

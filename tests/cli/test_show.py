@@ -119,7 +119,7 @@ def test_flags_make_one_recipe_of_another(name, other):
     "prepare, pattern",
     [
         (lambda path: None, "there is no such file"),
-        (lambda path: path.write_text("x"), "is not a picture"),
+        (lambda path: path.write_text("x"), "is not an image"),
         (lambda path: save_image(path, np.zeros((9, 9, 3), "uint8")), "carries no settings of neural-style"),
     ],
     ids=["missing", "text", "foreign"],

@@ -224,7 +224,7 @@ def test_files_that_cannot_be_read(tmp_path, vgg19_file):
     with pytest.raises(ImageError, match="there is no such file"):
         read_metadata(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(ImageError, match="is not a picture of a known format"):
+    with pytest.raises(ImageError, match="is not an image of a known format"):
         read_metadata(tmp_path / "text.png")
     save_image(tmp_path / "cut.png", PIXELS)
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:600])
