@@ -155,6 +155,9 @@ FURTHER_FLAGS = {
     "--pyramid": Flag(
         "pyramid", _counts, "maximum steps at each smaller size, smallest first; '' disables the pyramid"
     ),
+    "--surrogate": Flag(
+        "surrogate", int, "steps on the network itself, after all others on its low-rank twin; 0 for no twin"
+    ),
     "--pyramid-factor": Flag("pyramid_factor", float, "size ratio between consecutive pyramid levels"),
     "--shape": Flag("shape", str, "proportions of the result", CHOICES["shape"]),
     "--style-size": Flag(

@@ -58,7 +58,8 @@ def following_on_terminal(job, resume):
         return
     from tqdm import tqdm
 
-    total = sum(job.recipe.size.pyramid) + job.recipe.stopping.max_steps
+    stopping = job.recipe.stopping
+    total = sum(job.recipe.size.pyramid) + stopping.max_steps + stopping.surrogate
     done = len(resume.state.history) if resume else 0
     epoch_log.disabled = True
     try:

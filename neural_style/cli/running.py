@@ -10,7 +10,7 @@ from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag, override_recipe
 
 # The settings that have their places in the groups of the help; --help-settings lists them all.
 _LOOK = ("--style-scale", "--tv-weight", "--max-long-edge")
-_SPEED = ("--model", "--max-num-epochs", "--pyramid")
+_SPEED = ("--model", "--surrogate", "--max-num-epochs", "--pyramid")
 
 
 def make_groups(parser):

@@ -260,10 +260,13 @@ class Stopping:
     max_steps : int
     stop_eps : float
         The run has converged when ‖old − new‖₂ / ‖new‖₂ is below this.
+    surrogate : int
+        Steps on the network itself after all others, which then are taken on its low-rank twin; 0 for no such twin.
     """
 
     max_steps: int
     stop_eps: float = 0.0
+    surrogate: int = 0
 
     def __post_init__(self) -> None:
         _check(self)
@@ -483,6 +486,7 @@ _REQUIREMENTS = {
     "schedule_factor": (lambda v: 0 < v <= 1, "more than 0 and at most 1"),
     "stop_eps": (lambda v: True, "a finite number"),
     "max_steps": (lambda v: v >= 0, "0 or more"),
+    "surrogate": (lambda v: v >= 0, "0 or more"),
     "max_long_edge": (lambda v: v >= 1, "1 or more"),
     "pyramid_factor": (lambda v: v > 1, "more than 1"),
     "style_scale": (lambda v: v > 0, "more than 0"),

@@ -14,8 +14,9 @@ from typing import Any, Tuple
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import ImageError, SettingsError
+from ..errors import ImageError, SettingsError, WeightsError
 from ..images import colour, sizing, units
+from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.objective import required_parameters, required_side
 from ..weights.checks import check_shapes
 from ..weights.lookup import find_network, find_weights
@@ -102,6 +103,36 @@ def choose_network(recipe, weights=None, models_dir=None):
     found, path = find_network(model, model if recipe.network_named else None, weights, models_dir)
     stands_in = f"stands in for {model}, whose weights are not installed"
     return recipe.with_network(found, stands_in if weights is None else "the network that the given weights fit"), path
+
+
+def find_twin(model):
+    """Find the low-rank network that takes most steps in place of a full one.
+
+    Parameters
+    ----------
+    model : str
+
+    Returns
+    -------
+    model : str
+    weights : pathlib.Path
+
+    Raises
+    ------
+    SettingsError
+        If there is no such network.
+    WeightsError
+        If there are no weights of one.
+    """
+    twins = [name for name in (f"{model}-lowrank", STAND_INS.get(model)) if name in ARCHITECTURES]
+    if not twins:
+        raise SettingsError(f"{model} has no low-rank twin; set `surrogate` to 0")
+    for twin in twins[:-1]:
+        try:
+            return twin, find_weights(twin)
+        except WeightsError:
+            continue
+    return twins[-1], find_weights(twins[-1])
 
 
 def image_size(content, size):

@@ -10,9 +10,10 @@ from .._mxnet import mx
 from ..errors import CheckpointError, SettingsError, first_line
 from ..images import sizing, units
 from ..objective.objective import Objective, euclidean_norm, required_side
+from ..objective.terms import check_losses
 from ..optimizers import count_arrays, make_optimizer
 from .compute import available, choose_device, choose_precision
-from .inputs import Inputs, choose_network, image_size, load_parameters, starting_canvas, style_size
+from .inputs import Inputs, choose_network, find_twin, image_size, load_parameters, starting_canvas, style_size
 from .run import Result, Run, RunState, Step, StopReason, finish_image
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,10 @@ class OptimisationRun(Run):
         super().__init__(recipe, seed, resume.history if resume is not None else [])
         self._content, self._styles, self._start = content, styles, start
         self._compute, self._resume = compute, resume
-        self._parameters = load_parameters(recipe.losses, weights, self._ctx)
         self._levels = _levels(recipe, content, styles)
+        self._parameters = {recipe.losses.model: load_parameters(recipe.losses, weights, self._ctx)}
+        if recipe.stopping.surrogate:
+            self._add_surrogate(recipe)
         self._level = resume.level if resume is not None else 0
         if not 0 <= self._level < len(self._levels):
             raise CheckpointError(
@@ -56,6 +59,16 @@ class OptimisationRun(Run):
         self._optimizer: Any = None
         self._tile_size: Any = None
         self._result: Optional[Result] = None
+
+    def _add_surrogate(self, recipe):
+        """Take all levels to a low-rank twin, and add one of the network itself."""
+        twin, weights = find_twin(recipe.losses.model)
+        self._levels = [level.with_network(twin, "the low-rank twin") for level in self._levels]
+        self._levels.append(recipe.override(max_steps=recipe.stopping.surrogate))
+        losses = self._levels[0].losses
+        check_losses(losses)
+        self._parameters[twin] = load_parameters(losses, weights, self._ctx)
+        log.info("using %s for all but the last %d steps", twin, recipe.stopping.surrogate)
 
     def _steps(self):
         for number in range(self._level, len(self._levels)):
@@ -87,12 +100,14 @@ class OptimisationRun(Run):
             canvas, self._tile_size = mx.nd.array(resume.canvas), resume.tile_size
         elif self.canvas is None:
             canvas = starting_canvas(recipe.start, self.seed, inputs)
+        elif self.canvas.shape[2:] == size:
+            canvas = self.canvas.copy()
         else:
             canvas = mx.nd.array(sizing.resize_image(self.canvas.asnumpy(), size))
         self.canvas = canvas.as_in_context(self._ctx)
         self._objective = Objective(
             recipe.losses,
-            self._parameters,
+            self._parameters[recipe.losses.model],
             inputs.content,
             inputs.styles,
             self.canvas,

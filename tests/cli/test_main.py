@@ -95,6 +95,7 @@ def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
         ("--epsilon", "1e-3", "epsilon", 1e-3),
         ("--history", "7", "history", 7),
         ("--weight-decay", "0.1", "weight_decay", 0.1),
+        ("--surrogate", "5", "surrogate", 5),
         ("--pyramid", "30,20", "pyramid", (30, 20)),
         ("--pyramid", "", "pyramid", ()),
         ("--pyramid-factor", "1.5", "pyramid_factor", 1.5),

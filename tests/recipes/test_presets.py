@@ -166,6 +166,7 @@ NEUTRAL = dict(
     schedule_delay=80,
     schedule_factor=1.0,
     stop_eps=0.0,
+    surrogate=0,
     pyramid=(),
     pyramid_factor=2.0,
     shape="content",

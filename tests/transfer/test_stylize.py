@@ -13,11 +13,11 @@ from neural_style.executors import LossExecutor
 from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
-from neural_style.objective.objective import required_parameters
+from neural_style.objective.objective import Objective, required_parameters
 from neural_style.recipes.presets import RECIPES, get_recipe
 from neural_style.recipes.recipe import OPTIMIZERS
 from neural_style.transfer.compute import Compute
-from neural_style.transfer.inputs import Style
+from neural_style.transfer.inputs import Inputs, Style, load_parameters
 from neural_style.transfer.run import StopReason
 from neural_style.transfer.stylize import begin, stylize
 
@@ -498,3 +498,35 @@ def test_an_image_on_the_way_is_what_would_be_saved(content, style, weights):
         plain = from_network(one.canvas.asnumpy())
         np.testing.assert_array_equal(one.result.image, plain)
         assert np.array_equal(images[-1], plain) == (settings["remove_noise"] == 0)
+
+
+def test_a_surrogate_takes_all_steps_but_the_last(content, style, vgg16_file, lowrank_alone, caplog):
+    """Every step's loss is the objective, by the network that takes it, of the canvas before."""
+    settings = get_recipe("mxnet-0.7").override(model="vgg16", max_long_edge=64, max_steps=2, save_every=0)
+    settings = settings.override(stop_eps=0.0, pyramid=(2,), surrogate=3)
+    canvases = []
+    with caplog.at_level("INFO", "neural_style.transfer"):
+        result = stylize(
+            content,
+            style,
+            settings,
+            weights=vgg16_file,
+            compute=CPU,
+            watch=lambda step, run: canvases.append(run.canvas.asnumpy()),
+        )
+    assert "using vgg16-lowrank for all but the last 3 steps" in caplog.text
+    assert [step.level for step in result.history] == [0, 0, 1, 1, 2, 2, 2]
+    assert result.recipe == settings and result.reason is StopReason.STEP_LIMIT
+    files = {"vgg16-lowrank": lowrank_alone / "vgg16-lowrank.params", "vgg16": vgg16_file}
+    for number, model in ((3, "vgg16-lowrank"), (5, "vgg16")):
+        losses = settings.override(model=model).losses
+        inputs = Inputs(content, [Style(style)], None, settings)
+        parameters = load_parameters(losses, files[model], mx.cpu())
+        canvas = mx.nd.array(canvases[number - 1])
+        objective = Objective(losses, parameters, inputs.content, inputs.styles, canvas, tile_size=0)
+        assert result.history[number].loss == pytest.approx(objective.evaluate().loss, rel=1e-5)
+
+
+def test_a_surrogate_of_a_network_that_has_none(content, style, weights):
+    with pytest.raises(SettingsError, match="tiny has no low-rank twin; set `surrogate` to 0"):
+        run(content, style, weights, dict(surrogate=1))
