@@ -48,12 +48,12 @@ def train_nstyle(args, callback=None):
         Of `get_args`; its values may be changed.
     callback : callable, optional
         Called after every epoch but the one that converged with a dict: ``eps`` (relative change) and ``epoch`` (from
-        1); where a picture was saved also ``filename`` and ``img``, the float32 (1, 3, H, W) array in network space.
+        1); where an image was saved also ``filename`` and ``img``, the float32 (1, 3, H, W) array in network space.
 
     Raises
     ------
     NeuralStyleError
-        If a picture, the weights, the device or a setting cannot be used, or a result cannot be written.
+        If an image, the weights, the device or a setting cannot be used, or a result cannot be written.
     """
 
     job = Job(

@@ -1,4 +1,4 @@
-"""``neural-style compare``: how near two pictures are, of any program; how near ours is to the published result."""
+"""``neural-style compare``: how similar two images are, and how close ours is to the published result."""
 
 import json
 import os
@@ -27,17 +27,17 @@ def add_arguments(parser):
     recipe = get_recipe(_ORIGINAL_RECIPE)
     parser.usage = (
         "%(prog)s [flags] A B\n"
-        "       %(prog)s [flags] --content PICTURE --style PICTURE A B\n"
+        "       %(prog)s [flags] --content IMAGE --style IMAGE A B\n"
         "       %(prog)s [flags] --original"
     )
     parser.epilog = (
-        "PSNR and SSIM tell pixels apart; the colour histogram distance, chi-square over CIELAB, goes from 0 to 1. "
-        "With content and style a network judges each picture: style is the mean over relu1_1, relu2_1, relu3_1 of "
-        "|G - Gs|^2 / |Gs|^2, content is |F - Fc|^2 / |Fc|^2 at relu3_3. Less is nearer."
+        "PSNR and SSIM compare pixels; the colour histogram distance, chi-square over CIELAB, goes from 0 to 1. "
+        "With content and style a network judges each image: style is the mean over relu1_1, relu2_1, relu3_1 of "
+        "|G - Gs|^2 / |Gs|^2, content is |F - Fc|^2 / |Fc|^2 at relu3_3. Lower is closer."
     )
-    parser.add_argument("pictures", nargs="*", metavar="A B", help="two pictures; B is brought to the size of A")
-    parser.add_argument("--content", metavar="PICTURE", help="what both are pictures of")
-    parser.add_argument("--style", metavar="PICTURE", help="what they took their style from")
+    parser.add_argument("images", nargs="*", metavar="A B", help="two images; B is brought to the size of A")
+    parser.add_argument("--content", metavar="IMAGE", help="the content of both")
+    parser.add_argument("--style", metavar="IMAGE", help="the style of both")
     parser.add_argument(
         "--judge",
         metavar="FILE",
@@ -46,27 +46,27 @@ def add_arguments(parser):
     )
     parser.add_argument("--models-dir", metavar="DIR", help="folder where weights are looked for first")
     parser.add_argument(
-        "--gpu", type=int, metavar="N", help="GPU to compute on, -1 for the CPU (default: as elsewhere)"
+        "--gpu", type=int, metavar="N", help="GPU to compute on, -1 for the CPU (default: GPU 0 if it can be used)"
     )
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON")
     parser.add_argument(
         "--report",
         metavar="FILE",
-        help="also write an HTML page with both pictures and maps of their differences (needs the extra 'report')",
+        help="also write an HTML page with both images and maps of their differences (needs the extra 'report')",
     )
     original = parser.add_argument_group("the original program's published result")
     original.add_argument(
         "--original",
         action="store_true",
-        help=f"make the published picture again, by recipe {_ORIGINAL_RECIPE}, and compare; the published files are "
+        help=f"make the published image again, by recipe {_ORIGINAL_RECIPE}, and compare; the published files are "
         "fetched where no flag names them",
     )
-    original.add_argument("--published", metavar="PICTURE", help="the published result, A in the comparison")
+    original.add_argument("--published", metavar="IMAGE", help="the published result, A in the comparison")
     original.add_argument(
         "--output", metavar="FILE", default="output/original.png", help="our result, B (default: %(default)s)"
     )
     original.add_argument(
-        "--weights", metavar="FILE", help="parameters of the network that paints (default: as elsewhere)"
+        "--weights", metavar="FILE", help="parameters of the network that paints (default: GPU 0 if it can be used)"
     )
     original.add_argument(
         "--max-long-edge", type=int, default=recipe.size.max_long_edge, metavar="N", help="(default: %(default)s)"
@@ -84,17 +84,17 @@ def _run(args):
         notes, code = _make_original(args)
         if code:
             return code
-    told = _compare(args, *args.pictures, notes)
-    print(json.dumps(told, indent=2) if args.json else "\n".join(_describe(told)))
+    record = _compare(args, *args.images, notes)
+    print(json.dumps(record, indent=2) if args.json else "\n".join(_describe(record)))
     return 0
 
 
 def _check(args):
-    if args.original and args.pictures:
-        raise SettingsError("--original compares the published picture with ours; leave out the two pictures")
+    if args.original and args.images:
+        raise SettingsError("--original compares the published image with ours; leave out the two images")
     if not args.original:
-        if len(args.pictures) != 2:
-            raise SettingsError(f"two pictures are compared, not {len(args.pictures)}; give A and B, or --original")
+        if len(args.images) != 2:
+            raise SettingsError(f"two images are compared, not {len(args.images)}; give A and B, or --original")
         if (args.content is None) != (args.style is None):
             given, missing = ("--content", "--style") if args.content else ("--style", "--content")
             raise SettingsError(f"{given} is of no use without {missing}; give both or neither")
@@ -105,14 +105,14 @@ def _check(args):
         from ..reports.pages import require_packages
 
         require_packages()
-        inputs = args.pictures + [args.content, args.style, args.published, args.output if args.original else None]
+        inputs = args.images + [args.content, args.style, args.published, args.output if args.original else None]
         if os.path.realpath(args.report) in {os.path.realpath(path) for path in inputs if path}:
-            raise OutputError(f"{args.report}: is one of the pictures; choose another name for the report")
+            raise OutputError(f"{args.report}: is one of the images; choose another name for the report")
         check_writable(args.report)
 
 
 def _make_original(args):
-    """Fill in the files that no flag names, and repaint; give notes for the reader and an exit code."""
+    """Fill in the files that no flag names, and stylise; return notes for the reader and an exit code."""
     recipe = get_recipe(_ORIGINAL_RECIPE).override(
         max_long_edge=args.max_long_edge, max_steps=args.max_num_epochs, save_every=0
     )
@@ -138,7 +138,7 @@ def _make_original(args):
     used = recipe.losses.model
     if used != published:
         notes.append(f"the published image is of {published}, ours of {used}: another network makes another image")
-    args.pictures = [args.published, args.output]
+    args.images = [args.published, args.output]
     outputs = Outputs.beside(args.output)
     outputs.check([args.published], False)
     job = Job(args.content, (args.style,), outputs, recipe, weights=str(weights), compute=Compute(args.gpu))
@@ -146,22 +146,22 @@ def _make_original(args):
 
 
 def _compare(args, first, second, notes):
-    """Give everything that there is to tell of two pictures, as JSON has it, and write it as a page if asked to."""
+    """Return everything measured about two images as JSON has it, and write it as a page if asked to."""
     # Where the network's weights are missing, that is said before any work.
     judge = find_network(_JUDGE, weights=args.judge, models_dir=args.models_dir) if args.style else None
 
     from ..images.reading import read_image
-    from ..metrics.similarity import compare_pictures, reconcile
+    from ..metrics.similarity import compare_images, reconcile
     from ..reports.pages import write_comparison_report
 
     a, b = read_image(first), read_image(second)
-    pictures = reconcile(a, b)
+    images = reconcile(a, b)
     try:
-        comparison = compare_pictures(*pictures)
-        distances = _judge(args, judge, pictures) if judge else []
+        comparison = compare_images(*images)
+        distances = _judge(args, judge, images) if judge else []
     except ImageError as error:
         raise ImageError(f"{first}: {error}") from error
-    told = OrderedDict(
+    record = OrderedDict(
         schema=SCHEMA,
         version=VERSION,
         a=OrderedDict(file=str(first), size=[a.shape[1], a.shape[0]]),
@@ -173,42 +173,42 @@ def _compare(args, first, second, notes):
         notes=[],
     )
     for side, distance in zip("ab", distances):
-        told[side].update(style=distance.style, content=distance.content)
+        record[side].update(style=distance.style, content=distance.content)
     if judge:
         model, path = judge
-        told["judge"] = OrderedDict(
+        record["judge"] = OrderedDict(
             model=model, file=str(path), sha256=digest(path), content=str(args.content), style=str(args.style)
         )
-    told["notes"] = list(notes)
+    record["notes"] = list(notes)
     if a.shape != b.shape:
-        told["notes"].append(
+        record["notes"].append(
             f"{second} is {b.shape[1]} x {b.shape[0]} pixels and was brought to {a.shape[1]} x {a.shape[0]}"
         )
     if args.report:
-        write_comparison_report(args.report, told, *pictures, comparison)
-    return told
+        write_comparison_report(args.report, record, *images, comparison)
+    return record
 
 
-def _judge(args, judge, pictures):
+def _judge(args, judge, images):
     from ..images.reading import read_image
     from ..metrics.perceptual import Judge
     from ..transfer.compute import choose_device
 
     judge = Judge(*judge, read_image(args.content), read_image(args.style), choose_device(args.gpu))
-    return [judge.measure(picture) for picture in pictures]
+    return [judge.measure(image) for image in images]
 
 
-def _describe(told):
+def _describe(record):
     for side in "ab":
-        yield f"{side.upper()}: {told[side]['file']}, {told[side]['size'][0]} x {told[side]['size'][1]} pixels"
-    psnr = "equal" if told["psnr"] is None else f"{told['psnr']:.2f} dB"
+        yield f"{side.upper()}: {record[side]['file']}, {record[side]['size'][0]} x {record[side]['size'][1]} pixels"
+    psnr = "equal" if record["psnr"] is None else f"{record['psnr']:.2f} dB"
     yield f"{'PSNR':26} {psnr:>10}"
-    yield f"{'SSIM':26} {told['ssim']:10.4f}"
-    yield f"{'colour histogram distance':26} {told['histogram']:10.4f}"
-    if told["judge"]:
+    yield f"{'SSIM':26} {record['ssim']:10.4f}"
+    yield f"{'colour histogram distance':26} {record['histogram']:10.4f}"
+    if record["judge"]:
         yield f"{'':26} {'A':>10} {'B':>10}"
         for kind in ("style", "content"):
-            yield f"{kind + ' distance':26} {told['a'][kind]:10.4f} {told['b'][kind]:10.4f}"
-        yield f"judged by {told['judge']['model']}, {told['judge']['file']}, SHA-256 {told['judge']['sha256'][:16]}"
-    for note in told["notes"]:
+            yield f"{kind + ' distance':26} {record['a'][kind]:10.4f} {record['b'][kind]:10.4f}"
+        yield f"judged by {record['judge']['model']}, {record['judge']['file']}, SHA-256 {record['judge']['sha256'][:16]}"
+    for note in record["notes"]:
         yield f"note: {note}"

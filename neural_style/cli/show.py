@@ -1,4 +1,4 @@
-"""``neural-style show``: how a picture was made, as a command line that makes it again."""
+"""``neural-style show``: how a image was made, as a command line that makes it again."""
 
 import dataclasses
 import json
@@ -19,13 +19,13 @@ def add_arguments(parser):
         "The first line is the command; the others are comments to a shell. A file that has changed since, or is gone, "
         "is named. The result goes to the default output, add --output for another."
     )
-    parser.add_argument("picture", metavar="PICTURE", help="a PNG, JPEG or TIFF that this program saved")
+    parser.add_argument("image", metavar="IMAGE", help="a PNG, JPEG or TIFF that this program saved")
     parser.add_argument("--json", action="store_true", help="print the whole record as JSON instead")
     parser.set_defaults(run=_run)
 
 
 def _run(args):
-    record = read_record(args.picture)
+    record = read_record(args.image)
     if args.json:
         print(json.dumps(record, indent=2))
         return 0
@@ -66,7 +66,7 @@ def _describe(record, recipe, left_out):
     width, height = record["size"]
     steps = "1 step" if record["steps"] == 1 else f"{record['steps']} steps"
     ends = {
-        None: f"on the way, after {steps}",
+        None: f"intermediate, after {steps}",
         "CONVERGED": f"converged after {steps}",
         "STEP_LIMIT": f"{steps}, which was the limit",
         "STALLED": f"{steps}, after which none made the objective smaller",
@@ -87,9 +87,9 @@ def _describe(record, recipe, left_out):
     yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.
     if record["stop"] in (None, "INTERRUPTED") and not recipe.size.pyramid:
-        yield f"--max-num-epochs {record['steps']} ends the run where this picture was saved"
+        yield f"--max-num-epochs {record['steps']} ends the run where this image was saved"
     if record["seed"] is None:
-        yield "the noise was not seeded, so the command gives another picture"
+        yield "the noise was not seeded, so the command gives another image"
     if record["recipe"] != recipe.name:
         yield f"this program has no recipe {record['recipe']}; the flags give its settings"
     for name, value in left_out.items():

@@ -28,16 +28,16 @@ def add_arguments(parser):
 
     action = _add_action(actions, "verify", "read a file in full and check every parameter up to relu5_1", _verify)
     action.add_argument("weights", metavar="FILE|NAME", help="a file, or the name of one in the known places")
-    _add_model(action, "network it must fit (default: told from the file)")
+    _add_model(action, "network it must fit (default: as the file shows)")
     _add_models_dir(action, "look here first")
 
     action = _add_action(actions, "import", "convert another program's file to this program's layout", _import)
     action.add_argument("source", metavar="FILE", help="the file to convert")
     described = "; ".join(f"{layout.name}: {layout.description}" for layout in LAYOUTS.values())
     action.add_argument(
-        "--layout", choices=list(LAYOUTS), help=f"where it comes from (default: told from the file). {described}"
+        "--layout", choices=list(LAYOUTS), help=f"where it comes from (default: as the file shows). {described}"
     )
-    _add_model(action, "network it holds (default: told from the file)")
+    _add_model(action, "network it holds (default: as the file shows)")
     places = action.add_mutually_exclusive_group()
     places.add_argument("--output", metavar="FILE", help=f"what to write (default: MODEL{SUFFIX} in the user's cache)")
     _add_models_dir(places, f"write MODEL{SUFFIX} here")
@@ -88,7 +88,7 @@ def _verify(args):
 def _only(models, path):
     if len(models) != 1:
         what = f"fits {' and '.join(models)}" if models else "fits none of the networks"
-        raise WeightsError(f"{path} {what} by its names and shapes; say with --model which network it must be")
+        raise WeightsError(f"{path} {what} by its names and shapes; name the network with --model")
     return models[0]
 
 

@@ -61,7 +61,7 @@ def reconcile(image, other):
     return image / 255.0, other / 255.0 if other.shape[:2] == size else resize(other, size)
 
 
-def compare_pictures(image, other):
+def compare_images(image, other):
     """Compare two images of the same size.
 
     Parameters

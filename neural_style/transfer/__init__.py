@@ -1,1 +1,1 @@
-"""Pictures in, a picture out: the run of a recipe."""
+"""Images in, an image out: the run of a recipe."""

@@ -15,7 +15,7 @@ from neural_style.cli.main import main
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.jobs.provenance import read_record
-from neural_style.metrics.similarity import compare_pictures, reconcile
+from neural_style.metrics.similarity import compare_images, reconcile
 from neural_style.weights.catalogue import KNOWN_FILES, git_blob_id
 
 
@@ -39,7 +39,7 @@ def run(capfd, *argv):
 
 def test_two_pictures(files, capfd):
     out = run(capfd, files / "a.png", files / "b.jpg")
-    expected = compare_pictures(*reconcile(read_image(files / "a.png"), read_image(files / "b.jpg")))
+    expected = compare_images(*reconcile(read_image(files / "a.png"), read_image(files / "b.jpg")))
     assert out.splitlines() == [
         f"A: {files}/a.png, 40 x 32 pixels",
         f"B: {files}/b.jpg, 20 x 16 pixels",
@@ -131,8 +131,8 @@ def test_original_with_the_full_network_and_files_at_hand(files, published, vgg1
 
 
 BAD = [
-    ("one", ["{a}"], 1, "two pictures are compared, not 1; give A and B, or --original"),
-    ("none", [], 1, "two pictures are compared, not 0"),
+    ("one", ["{a}"], 1, "two images are compared, not 1; give A and B, or --original"),
+    ("none", [], 1, "two images are compared, not 0"),
     ("missing", ["{a}", "{tmp}/none.png"], 1, "none.png: there is no such file"),
     ("text", ["{tmp}/text.png", "{a}"], 1, "text.png: is not an image"),
     ("cut", ["{a}", "{tmp}/cut.png"], 1, "cut.png: cannot be decoded"),
@@ -144,7 +144,7 @@ BAD = [
     ("text judges", ["--content", "{a}", "--style", "{a}", "--judge", "{tmp}/text.png", "{a}", "{a}"], 1, "text.png"),
     ("published", ["--published", "{a}", "{a}", "{a}"], 1, "--published goes with --original"),
     ("weights", ["--weights", "{a}", "{a}", "{a}"], 1, "--weights goes with --original"),
-    ("both", ["--original", "{a}", "{a}"], 1, "leave out the two pictures"),
+    ("both", ["--original", "{a}", "{a}"], 1, "leave out the two images"),
     ("over published", ["--original", "--published", "{a}", "--output", "{a}", "--content", "{a}", "--style", "{a}"], 1,
      "would be overwritten"),
     ("unknown flag", ["--strict", "{a}", "{a}"], 2, "unrecognized arguments: --strict"),

@@ -72,14 +72,14 @@ def test_files_that_changed_or_went(pictures, vgg19_file, tmp_path, capsys):
     save_image(tmp_path / "style.png", np.zeros((9, 9, 3), "uint8"))
     _, comments = show(tmp_path / "tmp_2.jpg", capsys)
     assert "content.png: not found here, SHA-256 " in comments and "style.png: has changed, it was SHA-256" in comments
-    assert "on the way, after 2 steps" in comments and "--max-num-epochs 2 ends the run where" in comments
+    assert "intermediate, after 2 steps" in comments and "--max-num-epochs 2 ends the run where" in comments
 
 
 def test_a_pyramids_steps_are_not_those_of_the_flag(pictures, vgg19_file, tmp_path, capsys):
     make(pictures, vgg19_file, tmp_path / "o.png", "--pyramid", "1", "--save-epochs", 2, "--stop-eps", 0)
     capsys.readouterr()
     command, comments = show(tmp_path / "tmp_2.png", capsys)
-    assert "on the way, after 2 steps" in comments and "ends the run" not in comments
+    assert "intermediate, after 2 steps" in comments and "ends the run" not in comments
     assert command[command.index("--pyramid") + 1] == "1"
 
 

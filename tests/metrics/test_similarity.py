@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from neural_style.errors import ImageError
 from neural_style.images.sizing import resize
-from neural_style.metrics.similarity import compare_pictures, histogram_distance, reconcile
+from neural_style.metrics.similarity import compare_images, histogram_distance, reconcile
 
 RNG = np.random.RandomState(0)
 NOISE = RNG.randint(0, 256, (40, 50, 3)).astype("uint8")
@@ -19,7 +19,7 @@ def flat(*rgb):
 
 
 def compare(a, b):
-    return compare_pictures(*reconcile(a, b))
+    return compare_images(*reconcile(a, b))
 
 
 def test_equal_pictures():

@@ -21,7 +21,7 @@ from neural_style.jobs.job import Job
 from neural_style.jobs.outputs import Outputs
 from neural_style.jobs.provenance import describe_run
 from neural_style.jobs.trace import Trace
-from neural_style.metrics.similarity import compare_pictures, reconcile
+from neural_style.metrics.similarity import compare_images, reconcile
 from neural_style.recipes.presets import get_recipe
 from neural_style.reports import pages
 from neural_style.transfer.run import Step, StopReason
@@ -349,7 +349,7 @@ def test_the_maps_have_the_colours_of_their_values(tmp_path):
     b = a.copy()
     b[:, 10:] = 200
     pictures = reconcile(a, b)
-    comparison = compare_pictures(*pictures)
+    comparison = compare_images(*pictures)
     told = dict(
         a=dict(file="a", size=[20, 20]), b=dict(file="b", size=[20, 20]), judge=None, notes=[],
         psnr=comparison.psnr, ssim=comparison.ssim, histogram=comparison.histogram,
