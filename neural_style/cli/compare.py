@@ -209,6 +209,7 @@ def _describe(record):
         yield f"{'':26} {'A':>10} {'B':>10}"
         for kind in ("style", "content"):
             yield f"{kind + ' distance':26} {record['a'][kind]:10.4f} {record['b'][kind]:10.4f}"
-        yield f"judged by {record['judge']['model']}, {record['judge']['file']}, SHA-256 {record['judge']['sha256'][:16]}"
+        judge = record["judge"]
+        yield f"judged by {judge['model']}, {judge['file']}, SHA-256 {judge['sha256'][:16]}"
     for note in record["notes"]:
         yield f"note: {note}"

@@ -305,7 +305,7 @@ def test_torch_other_content(tmp_path):
 def test_torch_missing_or_too_old(tmp_path, monkeypatch):
     (tmp_path / "a.pth").write_bytes(b"something")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(DependencyError, match=r"pip install 'neural-style\[torch\]'"):
+    with pytest.raises(DependencyError, match=r"pip install 'mxnet-neural-style\[torch\]'"):
         import_weights(tmp_path / "a.pth", layout="torchvision")
     old = types.ModuleType("torch")
     old.__version__, old.load = "1.8", lambda path, map_location=None: pytest.fail("opened without weights_only")
@@ -365,7 +365,7 @@ def test_keras_of_theano_and_damaged(tmp_path):
 def test_h5py_missing(tmp_path, monkeypatch):
     (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(DependencyError, match=r"pip install 'neural-style\[keras\]'"):
+    with pytest.raises(DependencyError, match=r"pip install 'mxnet-neural-style\[keras\]'"):
         import_weights(tmp_path / "a.h5")
 
 
