@@ -8,7 +8,8 @@ trained. The errors of a layer, after the ReLU, with T of the full network and S
     E = mean((T - S)^2) / (variance of T over images)    G = |G(T) - G(S)|^2 / |G(T)|^2,    G(F) = F F' / M
 
 with M positions and a guard against division by very small numbers. The mean over layers of (E + `GRAM_SHARE` G) / (E
-before the training) is minimised: shallow layers, whose errors are small, count as much as deep ones.
+before the training) is minimised: shallow layers, whose errors are small, count as much as deep ones. Crops are compared
+with average and with maximum pooling in turn, because recipes use either.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from ..errors import CheckpointError, ImageError, OutputError, SettingsError, We
 from ..executors import FeatureExecutor, bind
 from ..files import check_writable
 from ..images.units import RGB_MEANS
-from ..networks.graph import build_symbol
+from ..networks.graph import POOLINGS, build_symbol
 from ..networks.vgg import ARCHITECTURES
 from ..recipes.presets import get_recipe
 from ..transfer.compute import Compute, choose_device
@@ -302,34 +303,41 @@ class _Task(Task):
         first_errors=None,
         scales=None,
     ):
-        self._full, self._crop, self._seed, self._ctx = full, crop, seed, ctx
+        self._crop, self._seed, self._ctx = crop, seed, ctx
         self.layers = _layers(full)
         arrays = {name: mx.nd.array(value, ctx=ctx) for name, value in compressed.items()}
         self.fixed = {name: array for name, array in arrays.items() if _is_fixed(name)}
         self.parameters = {name: array for name, array in arrays.items() if not _is_fixed(name)}
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self._crops, self._on_their_way = Crops(training), on_their_way
-        shape = (1, 3, crop, crop)
         teacher = {name: mx.nd.array(value, ctx=ctx) for name, value in teacher.items()}
-        self._teacher = FeatureExecutor(build_symbol(full, self.layers), teacher, shape, ctx)
-        self._calibrate()
+        usual = [self._crops.batch(seed, 3 * _APART + number, 1, crop, 0) for number in range(12)]
+        networks = full, network.fitted(compressed)
+        self.comparisons = [
+            Comparison(*networks, pooling, teacher, arrays, self._gradients, usual, ctx) for pooling in POOLINGS
+        ]
         if scales is None:
             scales = [self._scale(name, array) for name, array in self.parameters.items()]
         self.scales = dict(zip(self.parameters, map(float, scales)))
-        symbol = _error_symbol(network.fitted(compressed), self.layers, crop, self._variances)
-        self._inputs = {name: mx.nd.zeros(s, ctx=ctx) for name, s in self._input_shapes(shape).items()}
-        self._executor = bind(symbol, self._inputs, arrays, ctx, gradients=self._gradients)
         crops = Crops(held_out)
-        self._held_out = [self._prepare(crops.batch(seed + 1, number, 1, crop, 0)) for number in range(_HELD_OUT)]
+        self._held_out = []
+        for number in range(_HELD_OUT):
+            data = crops.batch(seed + 1, number, 1, crop, 0)
+            self._held_out.append((number, self._comparison(number).prepare(data)))
         self.first_errors = self.held_out_errors() if first_errors is None else first_errors
         weights = 1 / np.maximum(self.first_errors[:, 0], 1e-6)
         self._weights = np.stack([weights, GRAM_SHARE * weights], axis=1) / len(weights)
         self._heads = [mx.nd.full((1,), weight, ctx=ctx) for weight in self._weights.ravel()]
 
+    def _comparison(self, number):
+        """Return the comparison for a crop: with each kind of pooling in turn."""
+        return self.comparisons[number % len(self.comparisons)]
+
     def gradients(self, number):
         """See `loop.Task`."""
-        errors = self._errors(self._prepare(self._batch(number)), train=True)
-        self._executor.backward(self._heads)
+        comparison = self._comparison(number)
+        errors = comparison.errors(comparison.prepare(self._batch(number)), train=True)
+        comparison.backward(self._heads)
         return float((errors * self._weights).sum()), self._gradients
 
     def evaluate(self):
@@ -351,7 +359,8 @@ class _Task(Task):
 
     def held_out_errors(self):
         """Return the means of E and G of every layer over held-out crops, (layers, 2)."""
-        return np.mean([self._errors(inputs, train=False) for inputs in self._held_out], axis=0)
+        errors = [self._comparison(number).errors(inputs, train=False) for number, inputs in self._held_out]
+        return np.mean(errors, axis=0)
 
     def _batch(self, number):
         data = self._crops.batch(self._seed, number, 1, self._crop, NOISY)
@@ -360,11 +369,48 @@ class _Task(Task):
             data[0] = self._on_their_way[random.randint(len(self._on_their_way))]
         return data
 
-    def _calibrate(self):
+    def _scale(self, name, array):
+        if not name.endswith("_bias"):
+            flat = array.reshape((-1,))
+            return float(mx.nd.sqrt(mx.nd.dot(flat, flat) / flat.size).asscalar())
+        layer = name[: -len("_bias")].replace("conv", "relu")
+        return _BIAS_SCALE * self.comparisons[0].variances[self.layers.index(layer)] ** 0.5
+
+
+class Comparison:
+    """The full and the compressed network side by side on one crop, with one kind of pooling.
+
+    Parameters
+    ----------
+    full, compressed : Architecture
+    pooling : {"avg", "max"}
+    teacher, student : mapping of str to mxnet.nd.NDArray
+        Parameters of the two.
+    gradients : mapping of str to mxnet.nd.NDArray
+        Where `backward` puts the gradients of some of the compressed network's parameters.
+    crops : sequence of numpy.ndarray
+        Float32 (1, 3, crop, crop) each, on which the full network's variances are measured.
+    ctx : mxnet.Context
+
+    Attributes
+    ----------
+    variances : list of float
+        Of the full network's activations over images, per layer.
+    """
+
+    def __init__(self, full, compressed, pooling, teacher, student, gradients, crops, ctx):
+        self._full, self._ctx, self._layers = full, ctx, _layers(full)
+        shape = crops[0].shape
+        self._teacher = FeatureExecutor(build_symbol(full, self._layers, pooling), teacher, shape, ctx)
+        self._calibrate(crops)
+        symbol = _error_symbol(compressed, self._layers, shape[2], self.variances, pooling)
+        self._inputs = {name: mx.nd.zeros(s, ctx=ctx) for name, s in self._input_shapes(shape).items()}
+        self._executor = bind(symbol, self._inputs, student, ctx, gradients=gradients)
+
+    def _calibrate(self, crops):
         """Measure the variance of every layer of the full network over images, and its Gram matrix's mean square."""
-        means, squares, grams = ([[] for _ in self.layers] for _ in range(3))
-        for number in range(12):
-            data = self._crops.batch(self._seed, 3 * _APART + number, 1, self._crop, 0)
+        means, squares, grams = ([[] for _ in self._layers] for _ in range(3))
+        for data in crops:
             for i, target in enumerate(self._teacher.read(data)):
                 gram = _gram(target).asnumpy()
                 grams[i].append(float(np.vdot(gram, gram)))
@@ -372,50 +418,48 @@ class _Task(Task):
                 squares[i].append(np.diag(gram[0]))
                 means[i].append(target.mean(axis=(0, 2, 3)).asnumpy())
         variances = [np.mean(s, axis=0) - np.square(np.mean(m, axis=0)) for s, m in zip(squares, means)]
-        self._variances = [float(variance.mean()) for variance in variances]
+        self.variances = [float(variance.mean()) for variance in variances]
         self._usual = [float(np.mean(gram)) for gram in grams]
-
-    def _scale(self, name, array):
-        if not name.endswith("_bias"):
-            flat = array.reshape((-1,))
-            return float(mx.nd.sqrt(mx.nd.dot(flat, flat) / flat.size).asscalar())
-        layer = name[: -len("_bias")].replace("conv", "relu")
-        return _BIAS_SCALE * self._variances[self.layers.index(layer)] ** 0.5
 
     def _input_shapes(self, shape):
         shapes = {"data": shape}
-        for layer in self.layers:
-            channels, side = self._full.channels(layer), self._crop // self._full.stride(layer)
+        for layer in self._layers:
+            channels, side = self._full.channels(layer), shape[2] // self._full.stride(layer)
             shapes[f"{layer}_target"] = (1, channels, side, side)
             shapes[f"{layer}_gram"] = (1, channels, channels)
             shapes[f"{layer}_share"] = (1,)
         return shapes
 
-    def _prepare(self, data):
-        """Return the inputs of `_error_symbol` for a crop, from the full network's activations."""
+    def prepare(self, data):
+        """Return the inputs of `_error_symbol` for a crop (1, 3, crop, crop), from the full network's activations."""
         inputs = {"data": mx.nd.array(data, ctx=self._ctx)}
-        for layer, usual, target in zip(self.layers, self._usual, self._teacher.read(data)):
+        for layer, usual, target in zip(self._layers, self._usual, self._teacher.read(data)):
             gram = _gram(target)
             flat = gram.reshape((-1,))
             inputs[f"{layer}_target"], inputs[f"{layer}_gram"] = target, gram
             inputs[f"{layer}_share"] = 1 / (mx.nd.dot(flat, flat).reshape((1,)) + _GUARD * usual)
         return inputs
 
-    def _errors(self, inputs, train):
+    def errors(self, inputs, train):
+        """Return E and G of every layer for what `prepare` returned, (layers, 2); waits for the device."""
         for name, value in inputs.items():
             value.copyto(self._inputs[name])
         outputs = self._executor.forward(is_train=train)
         return np.array([output.asscalar() for output in outputs]).reshape((-1, 2)).astype("float64")
 
+    def backward(self, heads):
+        """Compute the gradients after `errors` with ``train``, for head gradients (1,) of E and G of every layer."""
+        self._executor.backward(heads)
 
-def _error_symbol(network, layers, crop, variances):
+
+def _error_symbol(network, layers, crop, variances, pooling):
     """Build E and G of every layer, (1,) each, for one crop.
 
     The inputs besides ``data`` (1, 3, crop, crop) and the parameters are, per layer, ``<layer>_target`` (1, C, h, w),
     ``<layer>_gram`` (1, C, C) and ``<layer>_share`` (1,), by which the squared difference of Gram matrices is
     multiplied.
     """
-    symbol, outputs = build_symbol(network, layers), []
+    symbol, outputs = build_symbol(network, layers, pooling), []
     for i, (layer, variance) in enumerate(zip(layers, variances)):
         numbers = network.channels(layer) * (crop // network.stride(layer)) ** 2
         difference = mx.sym.reshape(symbol[i] - mx.sym.Variable(f"{layer}_target"), shape=(-1,))
