@@ -114,7 +114,7 @@ _METAVARS = {
 
 # Of the original programs, in their order.
 ORIGINAL_FLAGS = {
-    "--model": Flag("model", _model, "network, or the prefix of an external network's files"),
+    "--model": Flag("model", _model, "network, or the prefix of an external one"),
     "--stop-eps": Flag("stop_eps", float, "stop when the relative change of the image is below this"),
     "--content-weight": Flag("content_weight", float, "weight of the content loss"),
     "--style-weight": Flag("style_weight", float, "weight of the style loss"),
@@ -152,13 +152,10 @@ FURTHER_FLAGS = {
     "--clip-gradient": Flag(
         "clip_gradient", _yes_or_no, "shorten gradients to a norm of the number of elements of the image"
     ),
-    "--pyramid": Flag(
-        "pyramid", _counts, "maximum steps at each smaller size, smallest first; '' disables the pyramid"
-    ),
-    "--surrogate": Flag(
-        "surrogate", int, "steps on the network itself, after all others on its low-rank twin; 0 for no twin"
-    ),
+    "--pyramid": Flag("pyramid", _counts, "maximum steps at smaller sizes, smallest first; '' for none"),
+    "--surrogate": Flag("surrogate", int, "steps on the network after all others on its low-rank twin; 0 for none"),
     "--pyramid-factor": Flag("pyramid_factor", float, "size ratio between consecutive pyramid levels"),
+    "--pyramid-least": Flag("pyramid_least", int, "long edge in pixels below which pyramid levels are left out"),
     "--shape": Flag("shape", str, "proportions of the result", CHOICES["shape"]),
     "--style-size": Flag(
         "style_size", str, "resize the style to the result's size, or keep its proportions", CHOICES["style_size"]

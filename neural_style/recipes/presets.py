@@ -212,12 +212,15 @@ _CROWSON = "K. Crowson's style-transfer-pytorch"
 
 _PAINT = dict(
     model=("vgg16", "this project's: the network whose low-rank form comes with it"),
-    pooling=("avg", "arXiv:1508.06576: average pooling gives more pleasing results"),
+    pooling=(
+        "max",
+        "that of VGG as trained; this project's eyes: strokes where average pooling leaves rings and cells",
+    ),
     content_layers=(("relu4_2",), "arXiv:1508.06576"),
     style_layers=(("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"), "arXiv:1508.06576"),
     content_weight=(0.2, _PAINT_OWN),
     style_weight=(1.0, "this project's: relative losses, so that the objective begins near 1"),
-    tv_weight=(1.5e-4, _PAINT_OWN),
+    tv_weight=(2e-4, _PAINT_OWN),
     content_norm=("relative", "this project's: a weight means the same on every network and image"),
     style_norm=("relative", "this project's: a weight means the same on every network and style"),
     style_statistic=("moments", _CROWSON + ", which subtracts the mean; means as in arXiv:1703.06868"),
@@ -230,6 +233,8 @@ _PAINT = dict(
     max_steps=(15, _PAINT_TIME),
     max_long_edge=(512, "that of the authors' PyTorch notebook (2017)"),
     pyramid=((60, 50, 40, 25), _PAINT_TIME),
+    pyramid_least=(96, "this project's: at smaller sizes faces and other small subjects are lost"),
+    clip_pixels=(True, "this project's: no black and white corners"),
     pyramid_factor=(2**0.5, _CROWSON + ", whose scales are a factor of the root of 2 apart"),
     style_size=("own", _CROWSON + ", which keeps the style's proportions"),
     save_every=(0, "this project's"),

@@ -94,6 +94,9 @@ class Size:
         Maximum steps at each smaller size that precedes the result's own, smallest first; empty for no such sizes.
     pyramid_factor : float
         Ratio of consecutive sizes of the pyramid.
+    pyramid_least : int
+        Long edge, in pixels, below which sizes of the pyramid are left out; the smallest one that stays gets as many
+        steps as the first one, if these are more.
     """
 
     max_long_edge: int
@@ -103,6 +106,7 @@ class Size:
     white: float = 255.0
     pyramid: Tuple[int, ...] = ()
     pyramid_factor: float = 2.0
+    pyramid_least: int = 0
 
     def __post_init__(self) -> None:
         _check(self)
@@ -489,6 +493,7 @@ _REQUIREMENTS = {
     "surrogate": (lambda v: v >= 0, "0 or more"),
     "max_long_edge": (lambda v: v >= 1, "1 or more"),
     "pyramid_factor": (lambda v: v > 1, "more than 1"),
+    "pyramid_least": (lambda v: v >= 0, "0 or more"),
     "style_scale": (lambda v: v > 0, "more than 0"),
     "save_every": (lambda v: v >= 0, "0 or more"),
     "remove_noise": (lambda v: v >= 0, "0 or more"),

@@ -8,8 +8,8 @@ trained. The errors of a layer, after the ReLU, with T of the full network and S
     E = mean((T - S)^2) / (variance of T over images)    G = |G(T) - G(S)|^2 / |G(T)|^2,    G(F) = F F' / M
 
 with M positions and a guard against division by very small numbers. The mean over layers of (E + `GRAM_SHARE` G) / (E
-before the training) is minimised: shallow layers, whose errors are small, count as much as deep ones. Crops are compared
-with average and with maximum pooling in turn, because recipes use either.
+before the training) is minimised: shallow layers, whose errors are small, count as much as deep ones. Crops are
+compared with average and with maximum pooling in turn, because recipes use either.
 """
 
 import contextlib

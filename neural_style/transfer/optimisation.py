@@ -245,6 +245,10 @@ def _levels(recipe, content, styles):
     levels, edge = [recipe], float(recipe.size.max_long_edge)
     for steps in reversed(recipe.size.pyramid):
         edge /= recipe.size.pyramid_factor
+        if edge < recipe.size.pyramid_least:
+            least, first = levels[0], recipe.size.pyramid[0]
+            levels[0] = least.override(max_steps=max(least.stopping.max_steps, first))
+            break
         level = recipe.override(max_long_edge=max(1, round(edge)), max_steps=steps)
         size = image_size(content, level.size)
         sides = [side for style in styles for side in style_size(style, level.size, size)]

@@ -99,6 +99,7 @@ def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
         ("--pyramid", "30,20", "pyramid", (30, 20)),
         ("--pyramid", "", "pyramid", ()),
         ("--pyramid-factor", "1.5", "pyramid_factor", 1.5),
+        ("--pyramid-least", "96", "pyramid_least", 96),
         ("--shape", "square", "shape", "square"),
         ("--style-size", "own", "style_size", "own"),
         ("--denoise-final", "yes", "denoise_final", True),

@@ -210,8 +210,10 @@ class Adaptive(Autodiff):
 class Paint(Autodiff):
     """This project's own recipe: relative losses of means and covariances, and of the content."""
 
-    pooling, unit = "avg", "centred"
-    parameters = dict(content_weight=0.2, style_weight=1.0, tv_weight=1.5e-4, shares=(0.2, 0.25, 0.25, 0.2, 0.1))
+    pooling, unit = "max", "centred"
+    # Grey levels 0 and 255 less the means of red, green and blue.
+    bounds = [(-mean, 255 - mean) for mean in (123.68, 116.779, 103.939)]
+    parameters = dict(content_weight=0.2, style_weight=1.0, tv_weight=2e-4, shares=(0.2, 0.25, 0.25, 0.2, 0.1))
 
     def targets(self, network, content, style):
         self.network = network

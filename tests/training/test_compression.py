@@ -12,6 +12,7 @@ from numpy_vgg import NumpyVGG, random_parameters
 from neural_style._mxnet import mx
 from neural_style.errors import CheckpointError, ImageError, OutputError, SettingsError, WeightsError
 from neural_style.networks import vgg
+from neural_style.networks.graph import POOLINGS
 from neural_style.training import compression, crops
 from neural_style.training.settings import CompressionSettings
 from neural_style.weights.params_file import read_index, read_parameters, save_weights
@@ -86,24 +87,27 @@ def test_what_is_written_is_half_precision_of_the_network_and_better_than_the_st
     np.testing.assert_allclose(first, after, rtol=0.02)
 
 
-def test_the_errors_are_those_of_the_formula(weights, folders, tmp_path, arrays):
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_errors_are_those_of_the_formula(weights, folders, tmp_path, arrays, pooling):
     task = make(weights, folders, tmp_path / "a.params")._task
     lowrank = {name: array.asnumpy() for name, array in (*task.parameters.items(), *task.fixed.items())}
     crop = crops.Crops(crops.read_images(folders, 128)[0]).batch(9, 9, 1, 64)
-    found = task._errors(task._prepare(crop), train=False)
-    full, near = (NumpyVGG(THIN.blocks, one).forward(crop[0]) for one in (arrays, lowrank))
+    comparison = task.comparisons[POOLINGS.index(pooling)]
+    found = comparison.errors(comparison.prepare(crop), train=False)
+    full, near = (NumpyVGG(THIN.blocks, one, pooling).forward(crop[0]) for one in (arrays, lowrank))
     for i, layer in enumerate(task.layers):
         mean_square = np.square(full[layer] - near[layer]).mean()
-        assert found[i, 0] == pytest.approx(mean_square / task._variances[i], rel=1e-3)
+        assert found[i, 0] == pytest.approx(mean_square / comparison.variances[i], rel=1e-3)
         grams = [np.einsum("ayx,byx->ab", one[layer], one[layer]) / one[layer][0].size for one in (full, near)]
         error = np.square(grams[0] - grams[1]).sum()
-        energy = np.square(grams[0]).sum() + compression._GUARD * task._usual[i]
+        energy = np.square(grams[0]).sum() + compression._GUARD * comparison._usual[i]
         assert found[i, 1] == pytest.approx(error / energy, rel=1e-3)
 
 
-def test_the_gradient_is_that_of_finite_differences(weights, folders, tmp_path):
+@pytest.mark.parametrize("number", range(len(POOLINGS)))
+def test_the_gradient_is_that_of_finite_differences(weights, folders, tmp_path, number):
     task = make(weights, folders, tmp_path / "a.params")._task
-    loss, gradients = task.gradients(0)
+    loss, gradients = task.gradients(number)
     gradients = {name: gradient.asnumpy().astype("float64") for name, gradient in gradients.items()}
     rng = np.random.RandomState(0)
     for name in (
@@ -117,10 +121,10 @@ def test_the_gradient_is_that_of_finite_differences(weights, folders, tmp_path):
         start, losses = task.parameters[name].asnumpy(), []
         for step in (0.002, -0.002):
             task.parameters[name][:] = mx.nd.array(start + step * direction)
-            losses.append(task.gradients(0)[0])
+            losses.append(task.gradients(number)[0])
         task.parameters[name][:] = mx.nd.array(start)
         assert (losses[0] - losses[1]) / 0.004 == pytest.approx((gradients[name] * direction).sum(), rel=0.02), name
-    assert task.gradients(0)[0] == loss
+    assert task.gradients(number)[0] == loss
 
 
 def test_resumed_it_is_the_uninterrupted_one_bit_for_bit(weights, folders, tmp_path, monkeypatch):

@@ -140,7 +140,10 @@ def test_first_steps_of_l_bfgs_get_as_far_as_scipys(case):
         maxfun=sum(step.evaluations for step in history), maxcor=case.recipe.optimizer.history, ftol=0, gtol=0
     )
     start = case.start.asnumpy().astype(float).ravel()
-    scipys = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
+    bounds = getattr(case.source, "bounds", None)  # per channel
+    if bounds is not None:
+        bounds = [bound for bound in bounds for _ in range(start.size // 3)]
+    scipys = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     assert found[-1] < 1.1 * scipys.fun
 
 

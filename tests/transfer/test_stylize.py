@@ -530,3 +530,18 @@ def test_a_surrogate_takes_all_steps_but_the_last(content, style, vgg16_file, lo
 def test_a_surrogate_of_a_network_that_has_none(content, style, weights):
     with pytest.raises(SettingsError, match="tiny has no low-rank twin; set `surrogate` to 0"):
         run(content, style, weights, dict(surrogate=1))
+
+
+@pytest.mark.parametrize(
+    "edge, levels",
+    [
+        (96, [(48, 4), (68, 3), (96, 2)]),
+        (68, [(48, 4), (68, 2)]),  # 34 is left out, and its steps go to what is the smallest now
+        (40, [(40, 4)]),
+    ],
+)
+def test_sizes_below_the_least_of_a_pyramid_are_left_out(content, style, weights, edge, levels):
+    sizes, settings = [], dict(pyramid=(4, 3), pyramid_factor=2**0.5, pyramid_least=45, max_steps=2)
+    settings.update(max_long_edge=edge)
+    run(content, style, weights, settings, watch=lambda step, run: sizes.append(run.canvas.shape[3]))
+    assert sizes == [size for size, steps in levels for _ in range(steps)]
