@@ -89,10 +89,10 @@ def _parse(argv):
         return _make_main_parser().parse_args(argv)
     if argv[0] in COMMANDS:
         return _make_command_parser(argv[0]).parse_args(argv[1:])
-    if argv[0] == "-" or os.path.exists(argv[0]):
+    if argv[0] == "-" or os.path.exists(argv[0]) or os.path.splitext(argv[0])[1]:
         return _make_command_parser(_STYLIZE).parse_args(argv)
     return _make_main_parser().error(
-        f"unknown command '{argv[0]}'; choose from {', '.join(COMMANDS)}, or name an image that exists"
+        f"unknown command '{argv[0]}'; choose from {', '.join(COMMANDS)}, or name an image"
     )
 
 

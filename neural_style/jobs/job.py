@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from ..errors import CheckpointError, SettingsError, first_line
+from ..errors import CheckpointError, ImageError, SettingsError, first_line
 from ..files import check_writable
 from ..objective.terms import check_losses
 from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
@@ -92,18 +92,23 @@ class Job:
         return tuple(filter(None, (self.content, *(style.file for style in self.styles), self.start)))
 
     def check(self) -> None:
-        """Find out, before anything is computed, whether the settings make sense and the files can be written.
+        """Check, before anything is computed, that settings make sense, inputs exist and outputs can be written.
 
         Raises
         ------
         SettingsError
             If the recipe cannot be used.
+        ImageError
+            If an input does not exist; whether it is an image shows when it is read.
         DependencyError
             If a report is asked for and the packages that draw it are missing.
         OutputError, CheckpointError
             If a file cannot be written, or would replace another one of the job.
         """
         check_losses(self.recipe.losses)
+        for path in self.inputs:
+            if not os.path.exists(path):
+                raise ImageError(f"{path}: there is no such file; check its name and folder")
         outputs = self.outputs
         if outputs.report:
             require_packages()

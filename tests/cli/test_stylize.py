@@ -59,12 +59,17 @@ def test_a_command_wins_over_a_file_of_its_name(calls, tmp_path, monkeypatch, ca
     assert main(["recipes"]) == 0
 
 
-@pytest.mark.parametrize("word", ["photo.jpg", "stylise", "paint"])
+@pytest.mark.parametrize("word", ["photo", "stylise", "paint"])
 def test_a_word_that_is_neither_is_an_unknown_command(word, capsys):
     with pytest.raises(SystemExit) as end:
         main([word, "painting.jpg"])
     assert end.value.code == 2
     assert f"unknown command '{word}'; choose from stylize, demo" in capsys.readouterr().err
+
+
+def test_an_image_that_is_not_there_is_named(capsys):
+    assert main(["phto.jpg", "painting.jpg"]) == 1
+    assert capsys.readouterr().err.startswith("neural-style: error: phto.jpg: there is no such file")
 
 
 @pytest.mark.parametrize("argv", [[], ["photo.jpg"]])

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from neural_style.errors import CheckpointError, OutputError, SettingsError
+from neural_style.errors import CheckpointError, ImageError, OutputError, SettingsError
 from neural_style.images.reading import read_image
 from neural_style.jobs.job import Job, StyleFile
 from neural_style.jobs.observers import Observer
@@ -94,9 +94,10 @@ def test_what_is_no_record_at_all(record):
 
 
 def test_it_is_checked_before_anything_is_read(job, tmp_path):
-    missing = dataclasses.replace(job, content=str(tmp_path / "none.png"))
-    missing.check()  # whether inputs can be read shows when they are read
+    elsewhere = Outputs.beside(str(tmp_path / "deep" / "o.png"))
     for changed, error, message in (
+        (dict(content=str(tmp_path / "none.png")), ImageError, "none.png: there is no such file"),
+        (dict(start=str(tmp_path / "none.png"), outputs=elsewhere), ImageError, "none.png: there is no such file"),
         (dict(outputs=Outputs.beside(job.content)), OutputError, "would be overwritten"),
         (dict(outputs=Outputs.beside(str(tmp_path / "o.bmp"))), OutputError, "o.bmp"),
         (dict(checkpoint=job.content), CheckpointError, "another file of this run has this name"),
