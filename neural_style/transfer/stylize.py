@@ -82,23 +82,21 @@ def stylize(
     compute: Compute = Compute(),
     watch: Optional[Callable[[Step, Run], object]] = None,
 ) -> Result:
-    """Repaint `content` in the style of `styles`.
+    """Repaint `content` in the style of `styles`: `begin` a run, and take all its steps.
 
-    >>> result = stylize(read_image("photo.jpg"), read_image("painting.jpg"))
-    >>> save_image("result.png", result.image)
+    The other parameters, and what is raised, are those of `begin`.
 
     Parameters
     ----------
-    content, styles, recipe, start, seed, weights, compute
-        See `begin`.
     watch
         Called as ``watch(step, run)`` after every step. ``run.image()`` is the image so far, and ``run.stop()`` ends
         the run.
 
-    Raises
-    ------
-    ImageError, WeightsError, DeviceError, SettingsError
-        See `begin`.
+    Examples
+    --------
+    >>> from neural_style import read_image, save_image, stylize
+    >>> result = stylize(read_image("photo.jpg"), read_image("painting.jpg"))
+    >>> save_image("result.png", result.image)
     """
     with begin(content, styles, recipe, start=start, seed=seed, weights=weights, compute=compute) as run:
         for step in run:
