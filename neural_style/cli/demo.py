@@ -59,7 +59,7 @@ def _run(args):
         recipe = recipe.override(model=args.model)
 
     from ..images.contact_sheet import make_contact_sheet
-    from ..images.painting import DEFAULT_SEED, paint
+    from ..images.painting import SEA_SEED, paint
     from ..images.reading import read_image
     from ..images.saving import save_image
     from ..images.sizing import long_edge_size
@@ -75,7 +75,7 @@ def _run(args):
     save_image(content_path, content)
     log.info("painting an image to take the style from")
     size = long_edge_size(content.shape, recipe.size.max_long_edge)
-    save_image(style_path, paint(size, DEFAULT_SEED if args.seed is None else args.seed))
+    save_image(style_path, paint(size, SEA_SEED if args.seed is None else args.seed))
     outputs = Outputs.beside(result_path)
     job = Job(content_path, (style_path,), outputs, recipe, weights=str(weights), compute=Compute(args.gpu))
     code = run_visibly(job)

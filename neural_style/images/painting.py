@@ -10,7 +10,7 @@ from typing import Tuple
 
 import numpy as np
 
-DEFAULT_SEED = 5
+SEA_SEED = 5
 
 _INK = (18, 22, 58)
 _INDIGO = (33, 46, 104)
@@ -77,7 +77,7 @@ _LAYERS = (
 )
 
 
-def paint(size=(384, 512), seed=DEFAULT_SEED):
+def paint(size=(384, 512), seed=SEA_SEED):
     """Paint the painting.
 
     Parameters

@@ -136,7 +136,7 @@ def planned_bytes(graph, terms, parameters, tile):
     return p + twice_q / 2 * (height + width) + r * height * width
 
 
-def bound(graph, terms, parameters, size, arrays=0):
+def upper_bound(graph, terms, parameters, size, arrays=0):
     """Return an upper bound, in bytes, for an image computed whole, from shapes only.
 
     It consists of every activation up to the deepest layer, including those between the parts of convolutions of low

@@ -4,7 +4,7 @@ import logging
 
 from .._mxnet import mx
 from ..executors import FeatureExecutor, LossExecutor
-from .memory import bound, choose_tile, estimate, format_size
+from .memory import choose_tile, estimate, format_size, upper_bound
 from .representations import loss_symbol, represent
 from .tiling import TiledLossExecutor, read_tiled
 
@@ -32,7 +32,7 @@ class Computation:
         if tile_size == 0 or not terms or not tile_size and (canvas[0] > 1 or not self._graph.network.has_tiles):
             return None
         size, known = canvas[2:], (self._graph, terms, self._parameters)
-        needed = None if tile_size else bound(*known, size, arrays)
+        needed = None if tile_size else upper_bound(*known, size, arrays)
         if needed is None or needed > room:
             if tile_size is None:
                 tile_size = choose_tile(*known, size, room, arrays)

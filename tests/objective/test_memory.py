@@ -161,12 +161,12 @@ def test_the_bound_is_above_the_estimate(parameters, size):
     for network in (LOWRANK, vgg.ARCHITECTURES["vgg16"]):
         arguments = {name: mx.nd.empty(shape) for name, shape in network.parameter_shapes(LAYERS).items()}
         arguments = Graph(network), TERMS, arguments, size
-        assert memory.estimate(*arguments) < memory.bound(*arguments)
+        assert memory.estimate(*arguments) < memory.upper_bound(*arguments)
 
 
 def test_the_bound_knows_what_lies_between_the_parts_of_low_rank(parameters):
     full = Graph(vgg.Architecture("full", LOWRANK.blocks))
-    lowrank, other = (memory.bound(graph, TERMS, parameters, (256, 384)) for graph in (Graph(LOWRANK), full))
+    lowrank, other = (memory.upper_bound(graph, TERMS, parameters, (256, 384)) for graph in (Graph(LOWRANK), full))
     positions = {layer: 256 * 384 // LOWRANK.stride(layer) ** 2 for layer in LOWRANK.convolutions}
     reached = LOWRANK.convolutions[1 : LOWRANK.convolutions.index("conv5_1") + 1]
     assert lowrank - other == sum(2 * 4 * sum(LOWRANK.rank(layer)) * positions[layer] for layer in reached)
