@@ -156,11 +156,13 @@ def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 f"the checkpoint is of another {what} than {after['file'] if after else 'none'}; the run began with "
                 f"SHA-256 {before['sha256'] if before else 'none'}"
             )
-    if then["weights"]["sha256"] != now["weights"]["sha256"]:
-        raise CheckpointError(
-            f"the checkpoint is of other weights than {now['weights']['file']}; the run began with SHA-256 "
-            f"{then['weights']['sha256']}, name the file with `weights`"
-        )
+    for what, remedy in (("weights", ", name the file with `weights`"), ("surrogate", "")):
+        before, after = then[what], now[what]
+        if before and (after is None or before["sha256"] != after["sha256"]):
+            raise CheckpointError(
+                f"the checkpoint is of other weights than {after['file'] if after else 'none'}; the run began with "
+                f"SHA-256 {before['sha256']}{remedy}"
+            )
 
 
 def _step(fields):

@@ -13,6 +13,7 @@ seed           of the noise, or null where the generator was left as it was
 compute        ``gpu``, ``precision``, ``memory`` and ``tile_size`` that were asked for; see `transfer.compute.Compute`
 weights        ``file``, ``sha256``, and ``found``: whether it is the one that is found without being named, then
                ``file`` is without folders
+surrogate      the same of its low-rank twin, if that took most steps, else null
 content        ``file``, as it was given, and ``sha256`` of the file
 styles         a list of the same, with ``weight`` and ``scale``
 start          the same of an image that the canvas started from, else null
@@ -30,6 +31,7 @@ from .. import __version__
 from ..errors import ImageError, SettingsError, WeightsError, first_line
 from ..files import sha256
 from ..images.saving import METADATA, read_metadata
+from ..transfer.inputs import find_twin
 from ..transfer.run import StopReason
 from ..weights.lookup import find_weights
 from .job import FILE, RUN, STYLE, Job, read_recipe
@@ -58,15 +60,19 @@ def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
     ------
     ImageError
         If a file cannot be read.
+    WeightsError, SettingsError
+        If the network has no twin and needs one.
     """
-    told = job.to_json()
+    told, model = job.to_json(), job.recipe.losses.model
+    twin = find_twin(model) if job.recipe.stopping.surrogate else None
     try:
         return {
             "schema": SCHEMA,
             "version": VERSION,
             "program": __version__,
             **{key: told[key] for key in RUN},
-            "weights": _describe_weights(job.recipe.losses.model, weights),
+            "weights": _describe_weights(model, weights),
+            "surrogate": twin and _describe_weights(*twin),
             "content": _with_digest(told["content"]),
             "styles": [_with_digest(style) for style in told["styles"]],
             "start": told["start"] and _with_digest(told["start"]),
@@ -179,6 +185,7 @@ _RUN = {
     "program": str,
     **RUN,
     "weights": {**FILE, **_DIGEST, "found": bool},
+    "surrogate": optional({**FILE, **_DIGEST, "found": bool}),
     "content": {**FILE, **_DIGEST},
     "styles": [{**STYLE, **_DIGEST}],
     "start": optional({**FILE, **_DIGEST}),

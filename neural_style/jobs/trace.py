@@ -63,7 +63,7 @@ class Trace:
             pictures=[],
             recipe=run["recipe"],
             settings={name: {"value": value, "source": recipe.source(name)} for name, value in run["settings"].items()},
-            **{name: run[name] for name in ("seed", "compute", "weights", "content", "styles", "start")},
+            **{name: run[name] for name in ("seed", "compute", "weights", "surrogate", "content", "styles", "start")},
             versions=_versions(),
             machine=_machine(),
         )

@@ -71,6 +71,7 @@ def test_what_is_in_it(record, pictures, vgg19_file):
         "seed": 3,
         "compute": {"gpu": -1, "precision": "float32", "memory": None, "tile_size": None},
         "weights": {"file": str(vgg19_file), "sha256": sha(vgg19_file), "found": False},
+        "surrogate": None,
         "content": {"file": str(pictures / "content.png"), "sha256": sha(pictures / "content.png")},
         "styles": [
             {
@@ -95,6 +96,14 @@ def test_weights_that_would_be_found_are_told_without_their_folder(pictures, low
     job = make_job(pictures / "content.png", pictures / "style.png", recipe=recipe)
     told = provenance.describe_run(job, path)["weights"]
     assert (told["file"], told["found"]) == ("vgg16-lowrank.params", True)
+
+
+def test_the_twin_that_takes_most_steps_is_told(pictures, lowrank_alone, vgg16_file):
+    recipe = get_recipe("mxnet-0.7").override(model="vgg16", surrogate=2)
+    job = make_job(pictures / "content.png", pictures / "style.png", recipe=recipe)
+    told = provenance.describe_run(job, vgg16_file)
+    digest = hashlib.sha256((lowrank_alone / "vgg16-lowrank.params").read_bytes()).hexdigest()
+    assert told["surrogate"] == {"file": "vgg16-lowrank.params", "sha256": digest, "found": True}
 
 
 def test_other_programs_find_it(tmp_path, record):
