@@ -80,6 +80,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--weights", required=True, type=os.path.abspath)
+    parser.add_argument("--recipe", action="append", help="default: all that both have")
     parser.add_argument("--long-edge", type=int, default=96)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("old", type=Path)
@@ -87,7 +88,10 @@ def main():
     parser.add_argument("content", type=os.path.abspath)
     parser.add_argument("style", type=os.path.abspath)
     args = parser.parse_args()
-    both = [name for name in recipes_of(args.new.resolve()) if name in recipes_of(args.old.resolve())]
+    both = args.recipe
+    if both is None:
+        known = recipes_of(args.old.resolve())
+        both = [name for name in recipes_of(args.new.resolve()) if name in known]
     print("| recipe | " + " | ".join(VARIANTS) + " |")
     print("|---" * (len(VARIANTS) + 1) + "|")
     failed = False
