@@ -1,6 +1,7 @@
 """A network of low rank compared with its full one: error on held-out images, parameters, time of a step.
 
     python benchmarks/network.py --weights vgg16.params --images photos --images paintings [--lowrank FILE] [--even]
+        [--pooling max]
 
 The error E of a layer is the mean squared difference of the two networks' activations, divided by the variance of the
 full one's over all crops, on crops of images that `neural-style compress` holds out. --even also factorises the full
@@ -95,7 +96,8 @@ def measure_errors(args, networks):
     readers = {}
     for name, values in parameters.items():
         arrays = {key: mx.nd.array(value) for key, value in values.items()}
-        readers[name] = FeatureExecutor(build_symbol(networks[name], layers), arrays, (1, 3, CROP, CROP), mx.cpu())
+        symbol = build_symbol(networks[name], layers, args.pooling)
+        readers[name] = FeatureExecutor(symbol, arrays, (1, 3, CROP, CROP), mx.cpu())
     squares = {name: np.zeros((HELD_OUT, len(layers))) for name in parameters if name != "full"}
     means, energies = ([[] for _ in layers] for _ in range(2))
     for number in range(HELD_OUT):
@@ -153,6 +155,8 @@ def main():
     parser.add_argument("--weights", metavar="FILE", help="weights of the full network")
     parser.add_argument("--images", action="append", metavar="DIR", help="as 'neural-style compress' had them")
     parser.add_argument("--even", action="store_true", help="factorise with even ranks, too; takes minutes")
+    parser.add_argument("--pooling", choices=["avg", "max"], default="avg", help="for the errors (default: avg)")
+    parser.add_argument("--errors-only", action="store_true", help="measure no times")
     parser.add_argument("--size", action="append", help=f"height x width (default: {', '.join(SIZES)})")
     parser.add_argument("--rounds", type=int, default=3, help="processes per variant (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=6, help="steps per process (default: %(default)s)")
@@ -167,7 +171,8 @@ def main():
         parser.error("errors need both --images and --weights")
     if args.images:
         print_errors(*measure_errors(args, networks))
-    print_times(args, networks)
+    if not args.errors_only:
+        print_times(args, networks)
 
 
 if __name__ == "__main__":
