@@ -134,7 +134,8 @@ def test_a_flag_changes_its_setting_alone(calls, recipe, flag, value, setting, e
 @pytest.mark.parametrize("recipe", ["gatys-2015", "fast", "paint"])
 def test_another_optimizer_has_its_own_defaults(calls, recipe):
     changed = calls("--recipe", recipe, "--optimizer", "adam", "--beta1", "0.8").recipe
-    assert changed.optimizer == Adam(beta1=0.8) and changed.losses.content_layers == ("relu4_2",)
+    shared = get_recipe(recipe).optimizer.clip_pixels
+    assert changed.optimizer == Adam(beta1=0.8, clip_pixels=shared) and changed.losses.content_layers == ("relu4_2",)
 
 
 def test_every_setting_has_a_flag():

@@ -17,7 +17,9 @@ SHARES = (0.5, 0.3, 0.2)
 
 
 def of_recipe(**settings):
-    changed = dict(model="tiny", content_layers=("relu2_2",), style_layers=STYLES, style_layer_weights=SHARES)
+    changed = dict(
+        model="tiny", pooling="avg", content_layers=("relu2_2",), style_layers=STYLES, style_layer_weights=SHARES
+    )
     return get_recipe("paint").override(**dict(changed, max_long_edge=48, **settings))
 
 
