@@ -1,9 +1,9 @@
-"""Make the pairs of small images that show the knobs, in the README and in docs/knobs.md.
+"""Make the small images that show the knobs, in the README and in docs/knobs.md: pairs, and two strips of five.
 
     python benchmarks/readme_pictures.py [--output docs/knobs] [--model vgg16-lowrank] [KNOB ...]
 
 Every image is the result of the command line below its name, on scikit-image's photograph of a cat and the demo's
-painting of a sea. Without names all of them are made, in some ten minutes on two cores.
+painting of a sea. Without names all of them are made, in some five minutes on two cores.
 """
 
 import argparse
@@ -12,10 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from skimage import data
 
 from neural_style import read_image, save_image
+from neural_style.images.contact_sheet import make_contact_sheet
 from neural_style.images.painting import paint
 
 # What stands for the two images of a knob, and the flags that make them.
@@ -27,6 +29,8 @@ KNOBS = {
     "max-long-edge": (["--max-long-edge", "128"], ["--max-long-edge", "384"]),
     "recipe": ([], ["--recipe", "fast"]),
 }
+# Knobs that also have a strip over their range.
+STRIPS = {"strength": ("0.25", "0.5", "1", "2", "4"), "style-scale": ("0.5", "0.7", "1", "1.4", "2")}
 SIZE = ["--max-long-edge", "256"]  # unless the flags say otherwise
 WIDTH = 220  # of an image on the page, in pixels
 QUALITY = 88  # of its JPEG
@@ -48,16 +52,25 @@ def main():
         save_image(photo, content)
         save_image(painting, paint(content.shape[:2]))
         made = {}
+
+        def make(flags):
+            flags = tuple([*SIZE, "--model", args.model, *flags])
+            if flags not in made:
+                command = [sys.executable, "-m", "neural_style", photo, painting, "-o", result, "--quiet", *flags]
+                subprocess.run(command, check=True)
+                made[flags] = shrink(read_image(result))
+            return made[flags]
+
+        def keep(image, name):
+            image.save(args.output / name, quality=QUALITY, optimize=True)
+            print(args.output / name)
+
         for knob in args.knobs or KNOBS:
             for side, flags in zip("ab", KNOBS[knob]):
-                flags = tuple([*SIZE, "--model", args.model, *flags])
-                if flags not in made:
-                    command = [sys.executable, "-m", "neural_style", photo, painting, "-o", result, *flags]
-                    subprocess.run(command, check=True)
-                    made[flags] = shrink(read_image(result))
-                path = args.output / f"{knob}-{side}.jpg"
-                made[flags].save(path, quality=QUALITY, optimize=True)
-                print(path)
+                keep(make(flags), f"{knob}-{side}.jpg")
+            if knob in STRIPS:
+                images = [np.asarray(make([f"--{knob}", value] if value != "1" else [])) for value in STRIPS[knob]]
+                keep(Image.fromarray(make_contact_sheet(images, STRIPS[knob])), f"{knob}-strip.jpg")
 
 
 def shrink(image):
