@@ -26,14 +26,24 @@ def make_parser(description, **settings):
     )
 
 
-class SettingsHelp(argparse.Action):
-    """Prints every setting of a recipe with the recommended recipe's value, and exits."""
+class PrintHelp(argparse.Action):
+    """A flag that prints the help of another parser, which `shown` makes, and exits."""
 
     def __init__(self, option_strings, dest, **settings):
         super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **settings)
 
     def __call__(self, parser, namespace, values, option_string=None):
         """Print and exit."""
+        self.shown(parser).print_help()
+        parser.exit()
+
+
+class SettingsHelp(PrintHelp):
+    """Prints every setting of a recipe with the recommended recipe's value."""
+
+    @staticmethod
+    def shown(parser):
+        """Make a parser of all settings."""
         listed = make_parser(
             f"Settings of a recipe, by flag, with the values of {RECOMMENDED_RECIPE}. 'neural-style recipes NAME' "
             "lists those of another recipe, with their sources.",
@@ -41,8 +51,7 @@ class SettingsHelp(argparse.Action):
             add_help=False,
         )
         add_flags(listed.add_argument_group("settings"), FLAGS, shown=RECOMMENDED_RECIPE)
-        listed.print_help()
-        parser.exit()
+        return listed
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ as they did, and ``neural-style COMMAND`` does the rest. Nothing here imports MX
 make sense.
 """
 
-import argparse
 import importlib
 import os
 import sys
@@ -14,7 +13,7 @@ from .. import __version__
 from ..errors import NeuralStyleError, with_names
 from . import original
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr
-from .flags import flags_of_settings, make_parser
+from .flags import PrintHelp, flags_of_settings, make_parser
 
 _STYLIZE = "stylize"
 
@@ -35,33 +34,27 @@ _USAGE = """%(prog)s PHOTO PAINTING [-o FILE] [flags]
        %(prog)s --resume FILE"""
 
 
-class _Help(argparse.Action):
+class _Help(PrintHelp):
     """Prints the help of the program: its commands, then the flags of ``stylize``."""
 
-    def __init__(self, option_strings, dest, **settings):
-        super().__init__(option_strings, dest=argparse.SUPPRESS, default=argparse.SUPPRESS, nargs=0, **settings)
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        """Print and exit."""
+    @staticmethod
+    def shown(parser):
+        """Make a parser of the commands and of those flags."""
         shown = make_parser(
             "Repaint a photograph in the style of a painting, with Apache MXNet (Gatys, Ecker & Bethge 2015).",
             prog=parser.prog,
-            usage=_USAGE,
             add_help=False,
         )
         commands = shown.add_argument_group("commands, each with its own --help")
         for name, what in COMMANDS.items():
             commands.add_argument(name, help=what)
         _command_module(_STYLIZE).add_arguments(shown)
-        shown.usage, shown.epilog = (
-            _USAGE,
-            (
-                "Without PHOTO and PAINTING the program is MXNet's neural-style example, with its flags and defaults: "
-                "--content-image, --style-image, --output, --output_dir, --stop-eps, --save-epochs and so on."
-            ),
+        shown.usage = _USAGE
+        shown.epilog = (
+            "Without PHOTO and PAINTING the program is MXNet's neural-style example, with its flags and defaults: "
+            "--content-image, --style-image, --output, --output_dir, --stop-eps, --save-epochs and so on."
         )
-        shown.print_help()
-        parser.exit()
+        return shown
 
 
 def _make_main_parser():

@@ -6,7 +6,7 @@ from ..errors import SettingsError
 from ..recipes.presets import DEFAULT_RECIPE
 from .console import run_visibly
 from .flags import add_original_inputs, make_parser, override_recipe
-from .running import add_run_flags, check_interval, make_groups, make_job
+from .running import add_run_flags, make_groups, make_job
 
 # Where the recipe of an original program puts its images if no flag says so.
 _DEFAULT_OUTPUT = "output/out.jpg"
@@ -70,7 +70,6 @@ def _resume(args):
                 f"--{name.replace('_', '-')} cannot be given with --resume, which takes it from the file; only "
                 f"{', '.join(_WITH_RESUME[:-1])} and {_WITH_RESUME[-1]} can be given with it"
             )
-    check_interval(args)
 
     from ..jobs.checkpoints import load_checkpoint
     from ..objective.memory import parse_size
@@ -109,7 +108,7 @@ def _find_outputs(args):
 def _run(args):
     if args.resume is not None:
         return _resume(args)
-    override_recipe(args.recipe, args)
+    recipe = override_recipe(args.recipe, args)
     # The heavy imports come when the arguments are known to be good.
     from ..jobs.outputs import Outputs
 
@@ -117,4 +116,4 @@ def _run(args):
     if outputs is None:
         folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
         outputs = Outputs.beside(_DEFAULT_OUTPUT) if folder is None else Outputs.in_folder(folder)
-    return run_visibly(make_job(args, args.content_image, args.style_image, outputs), as_json=args.json)
+    return run_visibly(make_job(args, recipe, args.content_image, args.style_image, outputs), as_json=args.json)

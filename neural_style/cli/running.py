@@ -2,11 +2,10 @@
 
 import argparse
 
-from ..errors import SettingsError
 from ..recipes.presets import RECIPES
 from ..recipes.recipe import CHOICES
 from ..transfer.compute import PRECISIONS
-from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag, override_recipe
+from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag
 
 # The settings that have their places in the groups of the help; --help-settings lists them all.
 _LOOK = ("--style-scale", "--tv-weight", "--max-long-edge")
@@ -83,29 +82,17 @@ def add_run_flags(groups, recipe):
     group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
 
 
-def check_interval(args):
-    """Check the steps between two checkpoints.
-
-    Raises
-    ------
-    SettingsError
-        If it is less than one.
-    """
-    if args.checkpoint_every is not None and args.checkpoint_every < 1:
-        raise SettingsError(f"`checkpoint_every` is {args.checkpoint_every}; it must be 1 or more")
-
-
-def make_job(args, content, style, outputs, recipe=None):
+def make_job(args, recipe, content, style, outputs):
     """Make the job that the flags of `add_run_flags` describe.
 
     Parameters
     ----------
     args : argparse.Namespace
+    recipe : Recipe
+        The one that the flags name and override.
     content, style : str
         Files of images.
     outputs : jobs.outputs.Outputs
-    recipe : Recipe, optional
-        In place of the one that the flags name and override.
 
     Returns
     -------
@@ -116,8 +103,6 @@ def make_job(args, content, style, outputs, recipe=None):
     NeuralStyleError
         If a value makes no sense, or there are no such weights.
     """
-    recipe = override_recipe(args.recipe, args) if recipe is None else recipe
-    check_interval(args)
     # The heavy imports come when the arguments are known to be good.
     from ..jobs.job import CHECKPOINT_EVERY, Job
     from ..objective.memory import parse_size
@@ -139,5 +124,5 @@ def make_job(args, content, style, outputs, recipe=None):
             args.gpu, args.precision, None if args.memory is None else parse_size(args.memory), args.tile_size
         ),
         checkpoint=args.checkpoint,
-        checkpoint_every=args.checkpoint_every or CHECKPOINT_EVERY,
+        checkpoint_every=CHECKPOINT_EVERY if args.checkpoint_every is None else args.checkpoint_every,
     )

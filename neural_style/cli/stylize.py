@@ -60,10 +60,10 @@ def _run(args):
         if args.output != _STANDARD:
             names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, painting))
             outputs = Outputs.beside(args.output or "-".join(names) + ".png")
-            return run_visibly(make_job(args, photo, painting, outputs, recipe), as_json=args.json)
+            return run_visibly(make_job(args, recipe, photo, painting, outputs), as_json=args.json)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         outputs = Outputs.beside(os.path.join(folder, "result.png"))
-        code = run_visibly(make_job(args, photo, painting, outputs, recipe))
+        code = run_visibly(make_job(args, recipe, photo, painting, outputs))
         if os.path.exists(outputs.final):
             with open(outputs.final, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)

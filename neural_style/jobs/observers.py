@@ -107,22 +107,23 @@ class KeepCheckpoint(Observer):
     """Writes the state of the run; what cannot be written is logged."""
 
     def __init__(self, job: Any, record: Any) -> None:
-        self._job, self._record, self._stepped = job, record, False
+        self._path, self._every = job.checkpoint, job.checkpoint_every
+        self._job, self._record, self._stepped = job.absolute(), record, False
 
     def step(self, step: Step, run: Run) -> None:
         """Write it if it is time to."""
         self._stepped = True
-        if step.number % self._job.checkpoint_every == 0:
+        if step.number % self._every == 0:
             self._write(run)
 
     def end(self, run: Run) -> None:
         """Write it if the run was interrupted."""
         if run.reason is StopReason.INTERRUPTED and self._stepped and self._write(run):
-            log.info("saved %s; the run can be resumed from it", self._job.checkpoint)
+            log.info("saved %s; the run can be resumed from it", self._path)
 
     def _write(self, run):
         try:
-            Checkpoint(self._job.absolute(), self._record, run.state()).save(self._job.checkpoint)
+            Checkpoint(self._job, self._record, run.state()).save(self._path)
         except OutputError as error:
             log.warning("%s", error)
             return False

@@ -242,7 +242,7 @@ def _explain_lack_of_memory(error, size, tile_size):
 
 def _levels(recipe, content, styles):
     """Return the recipes of a pyramid, from the smallest size on, without those too small for the network."""
-    levels, edge = [recipe], float(recipe.size.max_long_edge)
+    levels, edge, least_side = [recipe], float(recipe.size.max_long_edge), required_side(recipe.losses)
     for steps in reversed(recipe.size.pyramid):
         edge /= recipe.size.pyramid_factor
         if edge < recipe.size.pyramid_least:
@@ -252,7 +252,7 @@ def _levels(recipe, content, styles):
         level = recipe.override(max_long_edge=max(1, round(edge)), max_steps=steps)
         size = image_size(content, level.size)
         sides = [side for style in styles for side in style_size(style, level.size, size)]
-        if min([*size, *sides]) < required_side(level.losses):
+        if min([*size, *sides]) < least_side:
             log.info("leaving out sizes of %d pixels and less: too small for the network", level.size.max_long_edge)
             break
         levels.insert(0, level)
