@@ -27,8 +27,9 @@ _SCRATCH_COPIES, _SCRATCH_PLANES = 4.5, 3 * 16
 # Executors of border and inner tiles place most of their arrays, but not all, in the pool of the first one. Measured:
 # 1.3 to 1.7 of the plan of the first one for all nine.
 _SHARED_PLAN = 1.7
-# Compiled kernels, thread stacks, and the allocator's slack, which varies by 40 MiB on a busy machine.
-_FIXED = 64 * 2**20
+# Compiled kernels, thread stacks, and the allocator's slack. The slack grows when the engine and the kernels run in
+# threads of their own: small tiles of vgg16-lowrank took 460 to 520 MB with one thread, and with two 515 to 630 MB.
+_FIXED = 128 * 2**20
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -69,7 +70,7 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     The estimate consists of: MXNet's plan for the executor, and a further 0.7 of it for the executors of other tiles;
     four and a half copies of the largest activation and 48 planes, which the CPU's operators hold while they run; a
     second copy of the parameters, in the kernels' layouts; content targets and gradient of the whole image; in tiles,
-    the image, gradient and content targets of a window; 64 MiB for the rest. The workspace of cuDNN's convolutions on a
+    the image, gradient and content targets of a window; 128 MiB for the rest. The workspace of cuDNN's convolutions on a
     GPU, up to 1 GiB, is not known beforehand and not included.
 
     Parameters
