@@ -5,11 +5,16 @@ VENV := .venv
 LINT_VENV := .venv-lint
 DOCS_VENV := .venv-docs
 ARGS :=
-VERSIONS := 3.8 3.9 3.10 3.11 3.12
+VERSIONS := 3.8 3.9 3.10 3.11 3.12 3.13 3.14
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 
+# MXNet asks for NumPy 1, of which there are no wheels for Python 3.13 and later. It works with NumPy 2, but pip cannot be
+# told so: where setup.py leaves MXNet out, it is installed by itself. Elsewhere this finds it installed.
+MXNET := --no-deps mxnet==1.9.1
+
 # Prints the version of an interpreter that can make the environment; fails in any other.
-SUPPORTED := import sys; assert (3, 8) <= sys.version_info[:2] <= (3, 12); import ensurepip, venv; \
+SUPPORTED := import sys, sysconfig; assert (3, 8) <= sys.version_info[:2] <= (3, 14) and sys.maxsize > 2**32; \
+	assert not sysconfig.get_config_var("Py_GIL_DISABLED"); import ensurepip, venv; \
 	print("%d.%d.%d" % sys.version_info[:3])
 
 # $(call find_python,CANDIDATES): shell code that prints the first supported interpreter among them.
@@ -23,7 +28,7 @@ PYTHON := $(shell $(call find_python,python3 $(foreach v,$(VERSIONS),python$(v))
 endif
 PYTHON_VERSION := $(shell "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null)
 ifndef PYTHON_VERSION
-$(error $(if $(PYTHON),"$(PYTHON)" is not,There is no) Python 3.8 to 3.12 with the modules venv and ensurepip. \
+$(error $(if $(PYTHON),"$(PYTHON)" is not,There is no) Python 3.8 to 3.14 (64 bits, not free-threaded) with the modules venv and ensurepip. \
 	Install one (Debian, Ubuntu: python3 and python3-venv) and name it: make PYTHON=/path/to/python3)
 endif
 endif
@@ -70,7 +75,7 @@ bench: $(INSTALLED) ## time and memory of a step, beside the original's loop and
 test: $(INSTALLED) ## run the tests; ARGS goes to pytest: make test ARGS='-k images'
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
-test-all: ## run the tests with every Python 3.8 to 3.12 found on the PATH or in pyenv
+test-all: ## run the tests with every Python 3.8 to 3.14 found on the PATH or in pyenv
 	@failed=; passed=; \
 	for version in $(VERSIONS); do \
 		python=$$($(call find_python,python$$version $(call pyenv,$$version))); \
@@ -107,7 +112,8 @@ $(MADE):
 
 $(INSTALLED): $(MADE) setup.py pyproject.toml
 	@echo "Installing the package into $(VENV); the first time this takes a minute"
-	@$(VENV)/bin/python $(PIP_INSTALL) -e '.[test]'
+	@$(VENV)/bin/python $(PIP_INSTALL) --no-warn-conflicts -e '.[test]'
+	@$(VENV)/bin/python $(PIP_INSTALL) $(MXNET)
 	@touch $@
 
 # The tools alone, at the versions that the extra names: checking needs neither the package nor MXNet.
