@@ -8,24 +8,25 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).resolve().parent
 
 INSTALL_REQUIRES = [
-    # 1.9.1 is the last release. The wheels are not bound to one Python; 1.5.0 and 1.9.1 both load on 3.8 and on 3.12.
-    # NAG in 1.5 computes its step in another way than in 1.6 and later.
-    "mxnet>=1.5,<2",
-    # NumPy 2 breaks MXNet's operators. MXNet 1.x asks for more than 1.16; scikit-image 0.19 for 1.17, later ones for
-    # more, each Python's first wheels for more still (3.11: 1.23.2, 3.12: 1.26.0). 1.19 is the oldest that was tried.
-    "numpy>=1.19,<2",
+    # 1.9.1 is the last release. The wheels are not bound to one Python; 1.5.0 and 1.9.1 both load on 3.8 and on 3.14.
+    # NAG in 1.5 computes its step in another way than in 1.6 and later. MXNet asks for NumPy 1, of which there are no
+    # wheels for Python 3.13 and later. It works with NumPy 2 (see neural_style/_shim.py), but pip cannot be told so:
+    # there MXNet is a second line, pip install --no-deps mxnet==1.9.1. uv can be told, in pyproject.toml.
+    "mxnet>=1.5,<2; python_version<'3.13'",
+    # scikit-image 0.19 asks for 1.17, later ones for more, each Python's first wheels for more still (3.11: 1.23.2,
+    # 3.12: 1.26.0). 1.19 is the oldest that was tried. Above: each minor version of NumPy 2 may lose another name.
+    "numpy>=1.19,<2.6",
+    "numpy>=2.1; python_version>='3.13'",  # the first wheels; without this, an old NumPy might be built from source
     "scikit-image>=0.19",  # the first with channel_axis
     # These come with scikit-image, but are imported here by name.
-    "scipy>=1.8,<2",  # MXNet 1.x uses scipy.sparse.csr, which SciPy 2 is announced to drop
+    "scipy>=1.8,<2",
     "pillow>=9.1",  # this and tifffile: the oldest that were seen to read every kind of picture in the tests
     "tifffile>=2021.8.30",
     "pooch>=1.4",  # the first with retry_if_failed
-    "requests>=2.20,<3",  # as MXNet asks for it
+    "requests>=2.25,<3",  # MXNet asks for 2.20, with a urllib3 that cannot be imported in Python 3.12 and later
     "loky>=3.1",  # the first that knows the limits of cgroups v2
     "psutil>=5.6",  # memory that the machine has available and that the process holds
     "tqdm>=4.41",
-    # MXNet 1.x imports distutils, which left Python in 3.12 and which setuptools brings back.
-    "setuptools>=65; python_version>='3.12'",
 ]
 
 EXTRAS_REQUIRE = {
@@ -85,11 +86,13 @@ if __name__ == "__main__":
             "Programming Language :: Python :: 3.10",
             "Programming Language :: Python :: 3.11",
             "Programming Language :: Python :: 3.12",
+            "Programming Language :: Python :: 3.13",
+            "Programming Language :: Python :: 3.14",
             "Topic :: Artistic Software",
             "Topic :: Multimedia :: Graphics",
             "Topic :: Scientific/Engineering :: Artificial Intelligence",
         ],
-        python_requires=">=3.8,<3.13",
+        python_requires=">=3.8,<3.15",
         packages=find_packages(str(HERE), include=["neural_style", "neural_style.*"])
         + (["neural_style.models"] if SHIPPED_MODELS else []),
         package_dir={"neural_style.models": "models"} if SHIPPED_MODELS else {},

@@ -3,7 +3,7 @@
 ``from ._mxnet import mx`` costs nothing: MXNet itself is imported when one of its attributes is first used, so that
 ``--help`` and errors in arguments appear at once. Importing it here, and only here, ensures four things:
 
-- it finds ``numpy.bool``, which NumPy 1.24 removed and which MXNet 1.x uses during its own import;
+- it finds what later versions of NumPy, SciPy and Python no longer have; see `_shim`;
 - it starts with one thread per physical core that this process may use. By itself, MXNet 1.x uses half of the
   processors it sees, which is half the speed on a machine without hyper-threading. It reads the number only once, at
   import;
@@ -14,9 +14,12 @@
 Environment variables that the user has set are respected.
 """
 
+import contextlib
 import importlib
 import os
 import sys
+import sysconfig
+import threading
 import types
 import warnings
 
@@ -24,6 +27,13 @@ from .errors import DependencyError
 
 # Either one is the user's own choice of thread count; MXNet 1.x reads both when it starts.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+
+# MXNet asks for NumPy 1, and pip would obey.
+INSTALL_MXNET = "pip install --no-deps mxnet==1.9.1"
+NUMPY_BOUND = "2.6"  # of the versions with which MXNet was tried
+
+# The first uses of two threads must not meet: the second would see a module that is half imported.
+_IMPORTING = threading.RLock()
 
 
 def usable_cores():
@@ -34,38 +44,55 @@ def usable_cores():
     return max(1, min(loky.cpu_count(), loky.cpu_count(only_physical_cores=True)))
 
 
-def _import_mxnet():
-    if "mxnet" in sys.modules:  # a program that imported MXNet first has made its own choices
-        return sys.modules["mxnet"]
-    import numpy as np
-
-    if int(np.__version__.split(".")[0]) >= 2:
+def _check_interpreter():
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise DependencyError(
-            f"NumPy {np.__version__} breaks the operators of MXNet 1.x; install an older one: pip install 'numpy<2'"
+            "this Python is a free-threaded build, in which MXNet 1.x has never been run; use an ordinary build"
         )
-    if not any(name in os.environ for name in _THREAD_VARIABLES):
-        os.environ["OMP_NUM_THREADS"] = str(usable_cores())
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
-    os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
-    lacks_bool = "bool" not in vars(np)
-    if lacks_bool:
-        np.bool = bool
-    try:
-        with warnings.catch_warnings():
-            # MXNet 1.x compares with `is`, and uses distutils and NumPy aliases that are deprecated. None of it can be
-            # changed from here, and none of it concerns the user.
+
+
+def _import_mxnet():
+    with _IMPORTING:
+        if "mxnet" in sys.modules:  # a program that imported MXNet first has made its own choices
+            return sys.modules["mxnet"]
+        _check_interpreter()
+        if not any(name in os.environ for name in _THREAD_VARIABLES):
+            os.environ["OMP_NUM_THREADS"] = str(usable_cores())
+        os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+        os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")
+        from . import _shim
+
+        # MXNet 1.x compares with `is`, and uses distutils and NumPy aliases that are deprecated. None of it can be
+        # changed from here, and none of it concerns the user.
+        with _explained(), warnings.catch_warnings(), _shim.old_names():
             warnings.simplefilter("ignore")
             module = importlib.import_module("mxnet")
             importlib.import_module("mxnet.runtime")  # 1.5 does not import it by itself
-            return module
-    except (ImportError, OSError) as error:
+        _shim.mend()
+        return module
+
+
+@contextlib.contextmanager
+def _explained():
+    """Turn the failures of MXNet's import into one line that says what to do."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "mxnet":
+            raise DependencyError(f"MXNet cannot be imported ({error}); install what is missing with pip") from error
+        raise DependencyError(f"MXNet is not installed; install it with: {INSTALL_MXNET}") from error
+    except OSError as error:  # its own library was found, but one that it loads was not
         raise DependencyError(
-            f"MXNet cannot be imported ({error}); install it with: pip install 'mxnet>=1.5,<2'. Its wheels also need "
-            "the system libraries libgomp1 and libquadmath0, and Python 3.12 needs setuptools"
+            f"MXNet cannot be loaded ({error}); install the system libraries that it needs, on Debian and Ubuntu with: "
+            "apt-get install libgomp1 libquadmath0"
         ) from error
-    finally:
-        if lacks_bool:
-            del np.bool
+    except (ImportError, AttributeError) as error:  # a name is missing, as happened at many releases of NumPy
+        import numpy as np
+
+        raise DependencyError(
+            f"MXNet cannot be imported with NumPy {np.__version__} ({error}); install a version that was tried, with: "
+            f"pip install 'numpy<{NUMPY_BOUND}'"
+        ) from error
 
 
 def load_amp():

@@ -130,7 +130,9 @@ def test_the_gradient_is_that_of_finite_differences_at_corners_edges_and_inside(
                     moved[0, channel, y, x] += sign * step
                     difference += sign * problem.numpy_objective(moved)
                 difference /= 2 * step
-                assert gradient[0, channel, y, x] == pytest.approx(difference, rel=1e-3, abs=1e-4 * abs(gradient).max())
+                assert gradient[0, channel, y, x] == pytest.approx(
+                    difference, rel=1e-3, abs=1e-4 * float(abs(gradient).max())
+                )
 
 
 def test_only_the_image_has_a_gradient_and_it_is_never_written(problem, monkeypatch):
