@@ -142,9 +142,10 @@ class Layers:
         """Return whether there is a parameter."""
         return f"{self._prefix}_{name}" in self._found
 
-    def variable(self, name):
-        """Return a parameter."""
-        return mx.sym.Variable(f"{self._prefix}_{name}", shape=self.shape(name))
+    def variable(self, name, inferred=False):
+        """Return a parameter; `inferred` says that its shape follows from what uses it, so that it can be checked."""
+        shape = self.shape(name)
+        return mx.sym.Variable(f"{self._prefix}_{name}", shape=None if inferred else shape)
 
     def channels(self, name):
         """Return the number of channels that a convolution makes."""
@@ -177,9 +178,9 @@ class Layers:
             channels, kernels for the CPU take longer than with 16.
         """
         outputs, of_group, kernel, across = self._weight_shape(name)
-        weight = self.variable(f"{name}_weight")
-        bias = self.variable(f"{name}_bias") if self.has(f"{name}_bias") else None
         computed = max(outputs, fill or 0)
+        weight = self.variable(f"{name}_weight", computed == outputs)
+        bias = self.variable(f"{name}_bias", computed == outputs) if self.has(f"{name}_bias") else None
         if computed > outputs:
             more = computed - outputs
             weight = mx.sym.concat(weight, mx.sym.zeros((more, of_group, kernel, across)), dim=0)

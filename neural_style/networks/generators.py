@@ -48,6 +48,8 @@ class Generator:
         And at least this.
     margin : int
         Pixels at the edges of the picture that padding with zeros spoils.
+    style_edge : int
+        Long edge, in pixels, of the styles that it was trained with.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Generator:
     multiple: int = 4
     least: int = 16
     margin: int = 0
+    style_edge: int = 512
 
     def build(self, found: Mapping[str, Any]) -> Any:
         """Build the picture for parameters, objects with a shape by name."""
@@ -93,11 +96,10 @@ class Generator:
             if self.encode is not None:
                 symbols.append((self.build_encoder(found), {"style": inputs["data"]}))
             for symbol, inputs in symbols:
-                for name, shape in zip(symbol.list_arguments(), symbol.infer_shape(**inputs)[0]):
-                    if name not in inputs:
-                        shapes[name] = shape
-                for name, shape in zip(symbol.list_auxiliary_states(), symbol.infer_shape(**inputs)[2]):
-                    shapes[name] = shape
+                # Unlike infer_shape, this prints nothing if it fails.
+                arguments, _, states = symbol.infer_shape_partial(**inputs)
+                named = [*zip(symbol.list_arguments(), arguments), *zip(symbol.list_auxiliary_states(), states)]
+                shapes.update((name, shape) for name, shape in named if name not in inputs)
         except mx.base.MXNetError as error:
             raise WeightsError(
                 f"the shapes of the parameters do not fit together as a generator of kind {self.name}; get them again"

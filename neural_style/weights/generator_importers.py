@@ -28,8 +28,9 @@ _MICROAST_NAMES = {
     "dec1": "residual2",
     "dec2": "residual1",
     **{f"dec3.{place}": f"conv{number}" for place, number in ((1, 5), (3, 4), (6, 3), (8, 2), (10, 1))},
-    **{f"{kind}{depth}.0": f"{ours}{depth}" for kind, ours in (("weight", "factor"), ("bias", "term")) for depth in (1, 2)},
-}  # fmt: skip
+    **{f"weight{depth}.0": f"factor{depth}" for depth in (1, 2)},
+    **{f"bias{depth}.0": f"term{depth}" for depth in (1, 2)},
+}
 _MICROAST_PARTS = {
     "content_encoder": "content",
     "style_encoder": "style",

@@ -3,7 +3,6 @@
 Parameters come as dicts of tensors by the names of the programs themselves.
 """
 
-import torch
 from torch.nn import functional as F
 
 
@@ -54,9 +53,7 @@ class MicroAST:
             for depth, features in enumerate(styles, 1)
             for kind in ("weight", "bias")
         }
-        x = self.residual(
-            self.decoder, "dec1", self.adain(deep, styles[1]), signals["weight2"], signals["bias2"]
-        )
+        x = self.residual(self.decoder, "dec1", self.adain(deep, styles[1]), signals["weight2"], signals["bias2"])
         x = self.residual(self.decoder, "dec2", self.adain(x, styles[0]), signals["weight1"], signals["bias1"])
         for places in ((1, 3), (6, 8)):
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
