@@ -20,7 +20,7 @@ from pathlib import Path
 
 from neural_style.images.reading import read_image
 from neural_style.jobs.checkpoints import load_checkpoint
-from neural_style.recipes.presets import RECIPES
+from neural_style.recipes.presets import OPTIMISING
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 RUN = [sys.executable, "-m", "neural_style"]
@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--long-edge", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--recipe", choices=list(RECIPES), help="default: another one in every run")
+    parser.add_argument("--recipe", choices=list(OPTIMISING), help="default: another one in every run")
     args = parser.parse_args()
     rng, deaths, wholes, seconds = random.Random(args.seed), Counter(), {}, {}
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def main():
             return argv + ["--save-epochs", "5", "--output", str(output), *map(str, more)]
 
         for number in range(args.runs):
-            recipe = args.recipe or list(RECIPES)[number % len(RECIPES)]
+            recipe = args.recipe or list(OPTIMISING)[number % len(OPTIMISING)]
             if recipe not in wholes:
                 begun = time.time()
                 path = folder / f"{recipe}.png"

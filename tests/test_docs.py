@@ -85,7 +85,8 @@ def folder(tmp_path, monkeypatch):
         spots = random.randint(0, 256, (6, 8, 3)).astype(np.uint8)
         save_image(str(tmp_path / f"{name}.jpg"), spots.repeat(8, axis=0).repeat(8, axis=1))
     for name, recipe in list(RECIPES.items()):
-        monkeypatch.setitem(RECIPES, name, recipe.override(**SHORT))
+        short = {setting: value for setting, value in SHORT.items() if setting in recipe.settings()}
+        monkeypatch.setitem(RECIPES, name, recipe.override(**short))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -107,13 +108,15 @@ class Parsed(Exception):
 
 @pytest.mark.parametrize("words", commands())
 def test_a_command_line_of_a_page_is_understood(words, folder, monkeypatch, capsys):
-    parse = argparse.ArgumentParser.parse_args
+    def stop_after(parse):
+        def parse_and_stop(self, *args, **more):
+            parse(self, *args, **more)
+            raise Parsed
 
-    def parse_and_stop(self, *args, **more):
-        parse(self, *args, **more)
-        raise Parsed
+        return parse_and_stop
 
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    for name in ("parse_args", "parse_intermixed_args"):
+        monkeypatch.setattr(argparse.ArgumentParser, name, stop_after(getattr(argparse.ArgumentParser, name)))
     (folder / "squeezenet-symbol.json").touch()
     try:
         main(words)

@@ -119,6 +119,7 @@ _METAVARS = {
     _numbers: "X,...",
     _counts: "N,...",
     _model: "NAME|PREFIX",
+    str: "NAME|FILE",
 }
 
 # Of the original programs, in their order.
@@ -186,8 +187,17 @@ FURTHER_FLAGS = {
     "--denoise-final": Flag("denoise_final", _yes_or_no, "apply the noise filter to the result, too"),
 }
 
-# Every setting of a recipe but ``initial``, which --init sets.
-FLAGS = {**ORIGINAL_FLAGS, **FURTHER_FLAGS}
+# Of a recipe in one pass.
+GENERATOR_FLAGS = {
+    "--generator": Flag("generator", str, "with --recipe one-pass: the generator, a file or a name"),
+    "--style-numbers": Flag(
+        "style_numbers", _counts, "with a generator of several styles: which to mix in equal parts, from 1"
+    ),
+    "--style-edge": Flag("style_edge", int, "with a generator: long edge of the style in pixels; 0 as it was trained"),
+}
+
+# Every setting of a recipe but ``initial``, which --init sets, and ``strength``, which is that of stylize.
+FLAGS = {**ORIGINAL_FLAGS, **FURTHER_FLAGS, **GENERATOR_FLAGS}
 
 # Parameters that are no settings of a recipe, by the names in the library's messages.
 _OTHER_FLAGS = {
@@ -198,7 +208,7 @@ _OTHER_FLAGS = {
         for name in (
             *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
-            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file"),
+            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "strength", "pairs"),
         )
     },
 }
@@ -311,7 +321,8 @@ def write_flags(recipe):
     """
     options, words = flags_of_settings(), []
     # Another optimizer or start has its own defaults for what it does not share with the recipe's.
-    own = (entry for part in (recipe.start, recipe.optimizer) for entry in dataclasses.fields(part))
+    parts = () if recipe.feed_forward else (recipe.start, recipe.optimizer)
+    own = (entry for part in parts for entry in dataclasses.fields(part))
     usual = {**{entry.name: entry.default for entry in own}, **get_recipe(recipe.name).settings()}
     for setting, value in recipe.settings().items():
         if value != usual[setting]:

@@ -80,10 +80,13 @@ def _parse(argv):
     # Not argparse's subparsers: with them a mistyped flag's value is taken for an unknown command.
     if not argv or argv[0].startswith("-") and argv[0] != "-":
         return _make_main_parser().parse_args(argv)
+    if argv[0] == _STYLIZE:
+        # Intermixed, so that flags may stand before the second image, which not every recipe needs.
+        return _make_command_parser(_STYLIZE).parse_intermixed_args(argv[1:])
     if argv[0] in COMMANDS:
         return _make_command_parser(argv[0]).parse_args(argv[1:])
     if argv[0] == "-" or os.path.exists(argv[0]) or os.path.splitext(argv[0])[1]:
-        return _make_command_parser(_STYLIZE).parse_args(argv)
+        return _make_command_parser(_STYLIZE).parse_intermixed_args(argv)
     return _make_main_parser().error(
         f"unknown command '{argv[0]}'; choose from {', '.join(COMMANDS)}, or name an image"
     )

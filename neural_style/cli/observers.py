@@ -58,8 +58,9 @@ def following_on_terminal(job, resume):
         return
     from tqdm import tqdm
 
-    stopping = job.recipe.stopping
-    total = sum(job.recipe.size.pyramid) + stopping.max_steps + stopping.surrogate
+    recipe, total = job.recipe, 1
+    if not recipe.feed_forward:
+        total = sum(recipe.size.pyramid) + recipe.stopping.max_steps + recipe.stopping.surrogate
     done = len(resume.state.history) if resume else 0
     epoch_log.disabled = True
     try:

@@ -28,6 +28,14 @@ _VARIATION = {
 }
 
 
+# What a recipe in one pass has in the columns below.
+_ONE_PASS = {
+    "network": lambda r: f"generator {r.network}",
+    "optimizer": lambda r: "none",
+    "steps": lambda r: "one pass",
+}
+
+
 def _content(recipe):
     losses = recipe.losses
     return f"{write_value(losses.content_weight)} × {_CONTENT[losses.content_norm]} at {_layers(losses.content_layers)}"
@@ -97,7 +105,13 @@ def add_arguments(parser):
 def table():
     """Return the recipes side by side: a row of headings, then one row of str for each recipe."""
     rows = [["recipe"] + [heading for heading, _ in _COLUMNS]]
-    return rows + [[recipe.name] + [describe(recipe) for _, describe in _COLUMNS] for recipe in RECIPES.values()]
+    return rows + [[recipe.name] + [_describe(recipe, *column) for column in _COLUMNS] for recipe in RECIPES.values()]
+
+
+def _describe(recipe, heading, describe):
+    if recipe.feed_forward and heading != "long edge":
+        return _ONE_PASS.get(heading, lambda r: "learnt" if heading != "start" else "content")(recipe)
+    return describe(recipe)
 
 
 def markdown():

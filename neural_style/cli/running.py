@@ -90,8 +90,10 @@ def make_job(args, recipe, content, style, outputs):
     args : argparse.Namespace
     recipe : Recipe
         The one that the flags name and override.
-    content, style : str
-        Files of images.
+    content : str
+        File of an image.
+    style : str or None
+        The same; None for a generator that has a style of its own.
     outputs : jobs.outputs.Outputs
 
     Returns
@@ -108,13 +110,18 @@ def make_job(args, recipe, content, style, outputs):
     from ..objective.memory import parse_size
     from ..transfer.compute import Compute
     from ..transfer.inputs import choose_network
+    from ..weights.generators import find_generator
 
     weights = None
-    if args.weights is not None or args.models_dir is not None:
+    if recipe.feed_forward and args.models_dir is not None and args.weights is None:
+        weights = find_generator(recipe.network, args.models_dir)
+    elif recipe.feed_forward:
+        weights = args.weights
+    elif args.weights is not None or args.models_dir is not None:
         recipe, weights = choose_network(recipe, args.weights, args.models_dir)
     return Job(
         content,
-        (style,),
+        () if style is None else (style,),
         outputs.with_report(args.report, args.trace),
         recipe,
         start=None if args.init in CHOICES["initial"] else args.init,

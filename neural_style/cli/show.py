@@ -37,19 +37,21 @@ def _run(args):
 
 
 def _command(record, recipe, flags):
-    words, files = ["neural-style"], [record["content"]["file"], record["styles"][0]["file"]]
-    if recipe.name == RECOMMENDED_RECIPE:
+    words, files = ["neural-style"], [entry["file"] for entry in (record["content"], *record["styles"][:1])]
+    if recipe.name == RECOMMENDED_RECIPE or recipe.feed_forward:
         # argparse takes a word that begins with a hyphen for a flag
         words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files]
+        if recipe.feed_forward:
+            words += write_flag("--recipe", recipe.name)
     else:
         words += write_flag("--content-image", files[0]) + write_flag("--style-image", files[1])
         if recipe.name != DEFAULT_RECIPE:
             words += write_flag("--recipe", recipe.name)
-    if "--model" not in flags:
+    if "--model" not in flags and not recipe.feed_forward:
         # Unnamed, the network could be another one where the weights of this are missing.
         words += write_flag("--model", recipe.losses.model)
     words += flags
-    if not record["weights"]["found"]:
+    if not record["weights"]["found"] and record["weights"]["file"] != recipe.network:
         words += write_flag("--weights", record["weights"]["file"])
     if record["start"]:
         words += write_flag("--init", record["start"]["file"])
@@ -71,6 +73,7 @@ def _describe(record, recipe, left_out):
         "STEP_LIMIT": f"{steps}, which was the limit",
         "STALLED": f"{steps}, after which none made the objective smaller",
         "INTERRUPTED": f"interrupted after {steps}",
+        "ONE_PASS": "made in one pass",
         "NOT_FINITE": f"the last good image, after {steps}",
     }
     yield (
@@ -81,12 +84,12 @@ def _describe(record, recipe, left_out):
     for kind, entry in files + [("start", record["start"])]:
         if entry:
             yield f"{kind} {entry['file']}: {_compare(entry)}"
-    if len(record["styles"]) > 1 or record["styles"][0]["scale"] != 1:
+    if len(record["styles"]) > 1 or any(style["scale"] != 1 for style in record["styles"]):
         yield f"the command has only the first of {len(record['styles'])} styles, without its weight and scale"
-    model, weights = recipe.losses.model, record["weights"]
+    model, weights = recipe.network, record["weights"]
     yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.
-    if record["stop"] in (None, "INTERRUPTED") and not recipe.size.pyramid:
+    if record["stop"] in (None, "INTERRUPTED") and not recipe.feed_forward and not recipe.size.pyramid:
         yield f"--max-num-epochs {record['steps']} ends the run where this image was saved"
     if record["seed"] is None:
         yield "the noise was not seeded, so the command gives another image"

@@ -19,7 +19,7 @@ _STANDARD = "-"
 
 def add_arguments(parser):
     """Add the arguments of the command to its parser."""
-    parser.usage = "%(prog)s PHOTO PAINTING [-o FILE] [flags]"
+    parser.usage = "%(prog)s PHOTO [PAINTING] [-o FILE] [flags]"
     parser.epilog = (
         "'neural-style PHOTO PAINTING' means the same. A run that kept a --checkpoint is continued by "
         "'neural-style --resume FILE'."
@@ -27,7 +27,12 @@ def add_arguments(parser):
     groups = make_groups(parser)
     group = groups["input"]
     group.add_argument("photo", metavar="PHOTO", help="image to repaint; - for standard input")
-    group.add_argument("painting", metavar="PAINTING", help="image whose style to use; - for standard input")
+    group.add_argument(
+        "painting",
+        metavar="PAINTING",
+        nargs="?",
+        help="image whose style to use; - for standard input; none for a generator that has a style of its own",
+    )
     groups["output"].add_argument(
         "-o",
         "--output",
@@ -35,22 +40,22 @@ def add_arguments(parser):
         help="the result: .png, .jpg or .tif; - for standard output (default: PHOTO-PAINTING.png)",
     )
     groups["look"].add_argument(
-        "--strength", type=float, default=1.0, metavar="X", help="how much style, from 0.1 to 10 (default: 1)"
+        "--strength",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="how much style, from 0.1 to 10, of a generator from 0 (default: 1)",
     )
     add_run_flags(groups, RECOMMENDED_RECIPE)
     parser.set_defaults(run=_run)
 
 
 def _run(args):
-    recipe = override_recipe(args.recipe, args)
-    if not (math.isfinite(args.strength) and args.strength > 0):
-        raise SettingsError(f"--strength is {args.strength:g}; it must be more than 0")
+    recipe = _choose_recipe(args)
     if [args.photo, args.painting].count(_STANDARD) > 1:
         raise SettingsError("PHOTO and PAINTING are both -, and standard input is one image; name a file for one")
     if args.json and args.output == _STANDARD:
         raise SettingsError("--json and --output - both write to standard output; name a file for the image")
-    # The other way round, the total variation would lose its weight beside the style.
-    recipe = recipe.override(content_weight=recipe.losses.content_weight / args.strength)
 
     # The heavy imports come when the arguments are known to be good.
     from ..jobs.outputs import Outputs
@@ -58,7 +63,7 @@ def _run(args):
     with contextlib.ExitStack() as stack:
         photo, painting = (_from_standard(path, stack) for path in (args.photo, args.painting))
         if args.output != _STANDARD:
-            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, painting))
+            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, painting or recipe.network))
             outputs = Outputs.beside(args.output or "-".join(names) + ".png")
             return run_visibly(make_job(args, recipe, photo, painting, outputs), as_json=args.json)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -68,6 +73,18 @@ def _run(args):
             with open(outputs.final, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
         return code
+
+
+def _choose_recipe(args):
+    recipe, strength = override_recipe(args.recipe, args), args.strength
+    if recipe.feed_forward:
+        return recipe.override(strength=strength)
+    if args.painting is None:
+        raise SettingsError(f"recipe {recipe.name} takes the style from a PAINTING; name one after PHOTO")
+    if not (math.isfinite(strength) and strength > 0):
+        raise SettingsError(f"`strength` is {strength:g}; it must be more than 0")
+    # The other way round, the total variation would lose its weight beside the style.
+    return recipe.override(content_weight=recipe.losses.content_weight / strength)
 
 
 def _from_standard(path, stack):

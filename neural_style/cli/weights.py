@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 
 from ..errors import OutputError, WeightsError
+from ..networks.generators import find_generator_kind
 from ..networks.vgg import ARCHITECTURES
-from ..weights.catalogue import KNOWN_FILES, cache_folder
+from ..weights.catalogue import KNOWN_FILES, cache_folder, digest
 from ..weights.checks import fitting_models
 from ..weights.downloads import fetch
+from ..weights.generator_importers import GENERATOR_LAYOUTS, detect_generator_layout, import_generator
+from ..weights.generators import check_generator, read_generator
 from ..weights.importers import LAYOUTS, import_weights
 from ..weights.lookup import SUFFIX, describe_weights, find_weights, list_weights, verify_weights
-from ..weights.params_file import save_weights
+from ..weights.params_file import read_index, save_weights
 
 
 def add_arguments(parser):
@@ -32,10 +35,11 @@ def add_arguments(parser):
     _add_models_dir(action, "look here first")
 
     action = _add_action(actions, "import", "convert another program's file to this program's layout", _import)
-    action.add_argument("source", metavar="FILE", help="the file to convert")
-    described = "; ".join(f"{layout.name}: {layout.description}" for layout in LAYOUTS.values())
+    action.add_argument("source", metavar="FILE", help="the file to convert, or the folder of a generator")
+    layouts = {**LAYOUTS, **GENERATOR_LAYOUTS}
+    described = "; ".join(f"{layout.name}: {layout.description}" for layout in layouts.values())
     action.add_argument(
-        "--layout", choices=list(LAYOUTS), help=f"where it comes from (default: as the file shows). {described}"
+        "--layout", choices=list(layouts), help=f"where it comes from (default: as the file shows). {described}"
     )
     _add_model(action, "network it holds (default: as the file shows)")
     places = action.add_mutually_exclusive_group()
@@ -79,6 +83,12 @@ def _fetch(args):
 
 def _verify(args):
     path = find_weights(args.weights, args.weights, args.models_dir)
+    if args.model is None and find_generator_kind(read_index(path)):
+        kind, parameters = read_generator(path)
+        size = path.stat().st_size / 1e6
+        print(f"{path}: generator, kind {kind.name}, {size:.1f} MB, {len(parameters)} parameters complete and finite")
+        print(f"sha256 {digest(path)}")
+        return 0
     record = verify_weights(path, args.model or _only(describe_weights(path)[0], path))
     print(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
     print(f"sha256 {record.sha256}")
@@ -93,14 +103,22 @@ def _only(models, path):
 
 
 def _import(args):
-    params = import_weights(args.source, args.model, args.layout)
-    models, deepest = fitting_models(params)
-    model = args.model or _only(models, args.source)
-    target = Path(args.output) if args.output else Path(args.models_dir or cache_folder()) / (model + SUFFIX)
+    layout = args.layout or (None if args.model else detect_generator_layout(args.source))
+    if layout in GENERATOR_LAYOUTS:
+        if not args.output:
+            raise OutputError("a generator has no name of its own; name the file to write with --output")
+        params = import_generator(args.source, layout)
+        target, what = Path(args.output), f"generator, kind {check_generator(params, args.source).name}"
+    else:
+        params = import_weights(args.source, args.model, args.layout)
+        models, deepest = fitting_models(params)
+        model = args.model or _only(models, args.source)
+        target = Path(args.output) if args.output else Path(args.models_dir or cache_folder()) / (model + SUFFIX)
+        what = f"{model} to {deepest}"
     if target.exists() and not args.replace:
         raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
     if target.exists() and os.path.samefile(str(target), str(args.source)):
         raise OutputError(f"{target} is the file to import; give another --output")
     save_weights(target, params)
-    print(f"{target}: {model} to {deepest}")
+    print(f"{target}: {what}")
     return 0

@@ -16,6 +16,7 @@ from ..reports.pages import require_packages
 from ..transfer.compute import Compute
 from ..transfer.inputs import check_style, choose_network
 from ..transfer.stylize import DEFAULT_SEED
+from ..weights.generators import find_generator
 from ..weights.lookup import find_weights
 from .outputs import Outputs
 from .schemas import DAMAGE, check_schema, check_text, optional
@@ -46,7 +47,7 @@ class Job:
     content : str
         File of the image to repaint.
     styles : sequence of StyleFile or str
-        At least one; kept as a tuple of `StyleFile`.
+        At least one, unless a generator makes the image; kept as a tuple of `StyleFile`.
     outputs : Outputs
     recipe : Recipe
     start : str or None
@@ -80,7 +81,7 @@ class Job:
 
     def __post_init__(self) -> None:
         styles = tuple(style if isinstance(style, StyleFile) else StyleFile(style) for style in self.styles)
-        if not styles:
+        if not styles and not self.recipe.feed_forward:
             raise SettingsError("`styles` is empty; at least one style is needed")
         if self.checkpoint_every < 1:
             raise SettingsError(f"`checkpoint_every` is {self.checkpoint_every}; it must be 1 or more")
@@ -105,7 +106,11 @@ class Job:
         OutputError, CheckpointError
             If a file cannot be written, or would replace another one of the job.
         """
-        check_losses(self.recipe.losses)
+        if self.recipe.feed_forward:
+            if self.checkpoint is not None:
+                raise SettingsError("`checkpoint` is of no use with an image made in one pass; leave it out")
+        else:
+            check_losses(self.recipe.losses)
         for path in self.inputs:
             if not os.path.exists(path):
                 raise ImageError(f"{path}: there is no such file; check its name and folder")
@@ -129,7 +134,7 @@ class Job:
         return dataclasses.replace(self, styles=styles, outputs=self.outputs.absolute(), **absolute)
 
     def find_weights(self) -> Tuple[Job, str]:
-        """Find the weights of the network, or the network that takes the place of one that nobody named.
+        """Find the weights of the network or the generator, or the network in the place of one that nobody named.
 
         Returns
         -------
@@ -144,7 +149,9 @@ class Job:
             If there are none.
         """
         if self.weights is not None:
-            return self, str(find_weights(self.recipe.losses.model, self.weights))
+            return self, str(find_weights(self.recipe.network, self.weights))
+        if self.recipe.feed_forward:
+            return self, str(find_generator(self.recipe.network))
         recipe, path = choose_network(self.recipe)
         return dataclasses.replace(self, recipe=dataclasses.replace(recipe, network_named=True)), str(path)
 

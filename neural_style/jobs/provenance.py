@@ -63,8 +63,8 @@ def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
     WeightsError, SettingsError
         If the network has no twin and needs one.
     """
-    told, model = job.to_json(), job.recipe.losses.model
-    twin = find_twin(model) if job.recipe.stopping.surrogate else None
+    told, model = job.to_json(), job.recipe.network
+    twin = None if job.recipe.feed_forward or not job.recipe.stopping.surrogate else find_twin(model)
     try:
         return {
             "schema": SCHEMA,
@@ -171,7 +171,8 @@ def _with_digest(entry):
 
 def _describe_weights(model, weights):
     try:
-        found = os.path.samefile(find_weights(model), weights)
+        # A generator may be named by its file.
+        found = not os.path.isfile(model) and os.path.samefile(find_weights(model), weights)
     except WeightsError:
         found = False
     described = _with_digest({"file": os.fspath(weights)})

@@ -241,6 +241,12 @@ _PAINT = dict(
     initial=("recoloured", "that of fast"),
 )
 
+_ONE_PASS = dict(
+    generator=("any-style", "this project's: the any-style network that comes with it"),
+    strength=(1.0, "the style as the network has learnt it"),
+    max_long_edge=(1024, "this project's: about two seconds on two cores"),
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -258,10 +264,12 @@ RECIPES = {
         _cited(
             "paint", "this project's own: means and covariances apart, relative losses, small sizes first", **_PAINT
         ),
+        _cited("one-pass", "a generator in place of an optimisation: any style in a second or two", **_ONE_PASS),
     )
 }
 DEFAULT_RECIPE = "mxnet-0.7"  # of the original program's flags
 RECOMMENDED_RECIPE = "paint"  # of the command stylize
+OPTIMISING = {name: recipe for name, recipe in RECIPES.items() if recipe.feed_forward is None}
 
 
 def get_recipe(name):

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Dict, List, Mapping, Set, Tuple, Type
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Set, Tuple, Type
 
 from ..errors import SettingsError, unknown
 
@@ -74,8 +74,8 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Size:
-    """In what sizes images are computed.
+class Frame:
+    """In what size an image is made.
 
     Attributes
     ----------
@@ -83,11 +83,27 @@ class Size:
         Long edge of the result, in pixels.
     shape : {"content", "square"}
         Proportions of the result.
+    style_scale : float
+        Further factor of both sides of the style: below 1 it is seen from farther off, and its strokes are smaller.
+    """
+
+    max_long_edge: int
+    shape: str = "content"
+    style_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True)
+class Size(Frame):
+    """In what sizes images are computed that are optimised.
+
+    Attributes
+    ----------
     style_size : {"result", "own"}
         Whether the style is resized to the result's height and width, or keeps its proportions with a long edge of the
         same length.
-    style_scale : float
-        Further factor of both sides of the style: below 1 it is seen from farther off, and its strokes are smaller.
     white : float
         Grey level that pure white in an input image becomes.
     pyramid : tuple of int
@@ -99,17 +115,14 @@ class Size:
         steps as the first one, if these are more.
     """
 
-    max_long_edge: int
-    shape: str = "content"
     style_size: str = "result"
-    style_scale: float = 1.0
     white: float = 255.0
     pyramid: Tuple[int, ...] = ()
     pyramid_factor: float = 2.0
     pyramid_least: int = 0
 
     def __post_init__(self) -> None:
-        _check(self)
+        super().__post_init__()
         if not all(steps >= 1 for steps in self.pyramid):
             raise SettingsError("`pyramid` must have 1 or more steps at each size")
 
@@ -306,17 +319,70 @@ _DEFAULT = "default"
 
 
 @dataclass(frozen=True)
+class Optimisation:
+    """How an image is made by optimisation, step by step.
+
+    Attributes
+    ----------
+    losses : Losses
+    start : Noise, Content or Recoloured
+    optimizer : Optimizer
+    stopping : Stopping
+    """
+
+    losses: Losses
+    start: Any
+    optimizer: Optimizer
+    stopping: Stopping
+
+    def __post_init__(self) -> None:
+        losses, kind = self.losses, self.optimizer.optimizer
+        if self.optimizer.fixed_objective and (losses.clip_gradient or losses.adaptive):
+            setting, what = ("clip_gradient", "shortened") if losses.clip_gradient else ("adaptive", "reweighted")
+            raise SettingsError(
+                f"`optimizer` {kind} compares values of the objective, so its gradient must not be {what}; switch "
+                f"`{setting}` off"
+            )
+
+
+@dataclass(frozen=True)
+class FeedForward:
+    """How an image is made in one pass, by a generator.
+
+    Attributes
+    ----------
+    generator : str
+        File of a generator, or the name of one in the folders of weights.
+    strength : float
+        How much style: 0 leaves the content, as far as the generator can.
+    style_edge : int
+        Long edge, in pixels, to which the style is brought before the factor `Frame.style_scale`; 0 for that with
+        which the generator was trained.
+    style_numbers : tuple of int
+        Of a generator with several styles of its own, which of them to mix in equal parts, from 1.
+    """
+
+    generator: str
+    strength: float = 1.0
+    style_edge: int = 0
+    style_numbers: Tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not all(number >= 1 for number in self.style_numbers):
+            raise SettingsError("`style_numbers` must be 1 or more each")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a run computes, apart from its images, weights and seed.
 
     Attributes
     ----------
     name, summary : str
-    losses : Losses
-    size : Size
-    start : Noise, Content or Recoloured
-    optimizer : Optimizer
-    stopping : Stopping
+    method : Optimisation or FeedForward
+        The parts of the first, `losses`, `start`, `optimizer` and `stopping`, are also attributes of the recipe.
+    size : Size, or Frame of a recipe in one pass
     finish : Finish
     sources : mapping of str to str
         Where settings come from, for a reader, by name.
@@ -327,23 +393,47 @@ class Recipe:
 
     name: str
     summary: str
-    losses: Losses
-    size: Size
-    start: Any
-    optimizer: Optimizer
-    stopping: Stopping
-    finish: Finish
+    method: Any
+    size: Any
+    finish: Finish = field(default_factory=lambda: Finish())
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     network_named: bool = field(default=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        losses, kind = self.losses, self.optimizer.optimizer
-        if self.optimizer.fixed_objective and (losses.clip_gradient or losses.adaptive):
-            setting, what = ("clip_gradient", "shortened") if losses.clip_gradient else ("adaptive", "reweighted")
-            raise SettingsError(
-                f"`optimizer` {kind} compares values of the objective, so its gradient must not be {what}; switch "
-                f"`{setting}` off"
-            )
+    @property
+    def feed_forward(self) -> Optional[FeedForward]:
+        """The method of a recipe in one pass; None of one that optimises."""
+        return self.method if isinstance(self.method, FeedForward) else None
+
+    @property
+    def losses(self) -> Losses:
+        """See `Optimisation`, as of the next three; a recipe in one pass has none, which raises SettingsError."""
+        return self._optimisation.losses
+
+    @property
+    def start(self) -> Any:
+        """See `Optimisation`."""
+        return self._optimisation.start
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """See `Optimisation`."""
+        return self._optimisation.optimizer
+
+    @property
+    def stopping(self) -> Stopping:
+        """See `Optimisation`."""
+        return self._optimisation.stopping
+
+    @property
+    def network(self) -> str:
+        """Name of the network that runs: that of the losses, or the generator."""
+        return self.method.generator if self.feed_forward else self.losses.model
+
+    @property
+    def _optimisation(self) -> Optimisation:
+        if not isinstance(self.method, Optimisation):
+            raise SettingsError(f"recipe {self.name} makes an image in one pass and optimises nothing; choose another")
+        return self.method
 
     @classmethod
     def from_settings(
@@ -369,9 +459,12 @@ class Recipe:
             If there is no such setting, one is missing, or its value makes no sense.
         """
         settings = dict(settings)
-        parts: Dict[str, Any] = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
-        parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
-        parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
+        one_pass = "generator" in settings
+        parts: Dict[str, Any] = {"method": FeedForward, "size": Frame}
+        if not one_pass:
+            parts = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
+            parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
+            parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
         made = {}
         for part, kind in parts.items():
             given = {f.name: settings.pop(f.name) for f in dataclasses.fields(kind) if f.name in settings}
@@ -380,10 +473,13 @@ class Recipe:
                 raise SettingsError(f"`{missing[0]}` is missing; a recipe needs it")
             made[part] = kind(**given)
         for setting in settings:
-            raise _no_such_setting(setting, parts["start"], parts["optimizer"])
-        used = _flatten(*(made[part] for part in _PARTS))
+            raise _no_such_setting(setting, name, made)
+        if not one_pass:
+            made["method"] = Optimisation(*(made.pop(part) for part in ("losses", "start", "optimizer", "stopping")))
+        recipe = cls(name, summary, network_named=network_named, **made)
+        used = recipe.settings()
         sources = MappingProxyType({setting: source for setting, source in sources.items() if setting in used})
-        return cls(name, summary, sources=sources, network_named=network_named, **made)
+        return dataclasses.replace(recipe, sources=sources)
 
     def override(self, **settings: Any) -> Recipe:
         """Return a copy with some settings changed.
@@ -398,17 +494,24 @@ class Recipe:
         """
         before = self.settings()
         chosen: Dict[str, Any] = {**before, **settings}
+        if self.feed_forward is None and "generator" in settings:
+            raise SettingsError(f"`generator` is of no use with recipe {self.name}, which optimises; choose one-pass")
         gone: Set[str] = set()
-        for part, now in (
-            (self.start, STARTS.get(chosen["initial"])),
-            (self.optimizer, OPTIMIZERS.get(chosen["optimizer"])),
-        ):
+        parts = (
+            ()
+            if self.feed_forward
+            else (
+                (self.start, STARTS.get(chosen["initial"])),
+                (self.optimizer, OPTIMIZERS.get(chosen["optimizer"])),
+            )
+        )
+        for part, now in parts:
             if now is not None and now is not type(part):
                 gone |= {f.name for f in dataclasses.fields(part)} - {f.name for f in dataclasses.fields(now)}
         kept = {name: value for name, value in before.items() if name not in gone}
         changed = [name for name in settings if name not in kept or settings[name] != kept[name]]
         sources = {**self.sources, **dict.fromkeys(changed, CHOSEN)}
-        named = self.network_named or "model" in settings
+        named = self.network_named or "model" in settings or "generator" in settings
         return self.from_settings(self.name, self.summary, {**kept, **settings}, sources, named)
 
     def with_network(self, model: str, source: str) -> Recipe:
@@ -416,11 +519,12 @@ class Recipe:
         if model == self.losses.model:
             return self
         sources = MappingProxyType({**self.sources, "model": source})
-        return dataclasses.replace(self, losses=dataclasses.replace(self.losses, model=model), sources=sources)
+        method = dataclasses.replace(self._optimisation, losses=dataclasses.replace(self.losses, model=model))
+        return dataclasses.replace(self, method=method, sources=sources)
 
     def settings(self) -> Dict[str, Any]:
         """Return all settings by name, in order."""
-        return _flatten(*(getattr(self, part) for part in _PARTS))
+        return _flatten(*(getattr(self, part) for part in (_ONE_PASS_PARTS if self.feed_forward else _PARTS)))
 
     def source(self, setting: str) -> str:
         """Return where a setting comes from, in words."""
@@ -428,12 +532,13 @@ class Recipe:
 
 
 _PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish")
+_ONE_PASS_PARTS = ("method", "size")
 
 
 def all_settings() -> List[str]:
     """Return the names of every setting that a recipe can have."""
     names: Dict[str, None] = {"initial": None, "optimizer": None}
-    kinds: Tuple[Any, ...] = (Losses, Size, Stopping, Finish, *STARTS.values(), *OPTIMIZERS.values())
+    kinds: Tuple[Any, ...] = (Losses, Size, Stopping, Finish, FeedForward, *STARTS.values(), *OPTIMIZERS.values())
     for kind in kinds:
         names.update((f.name, None) for f in dataclasses.fields(kind))
     return list(names)
@@ -455,12 +560,17 @@ def _choose(setting, name, kinds):
     return kinds[name]
 
 
-def _no_such_setting(setting, start, optimizer):
+def _no_such_setting(setting, name, made):
     if setting not in all_settings():
         return unknown("setting", setting, all_settings())
+    if "optimizer" not in made:
+        return SettingsError(f"`{setting}` is of no use with recipe {name}, which optimises nothing; leave it out")
+    if setting in {f.name for f in dataclasses.fields(FeedForward)}:
+        return SettingsError(f"`{setting}` is of no use with recipe {name}, which optimises; choose one-pass")
+    start, optimizer = made["start"], made["optimizer"]
     if setting in {f.name for f in dataclasses.fields(Noise)}:
         return SettingsError(f"`{setting}` is of no use with a start from {start.initial}; set `initial` to noise")
-    users = [name for name, kind in OPTIMIZERS.items() if setting in {f.name for f in dataclasses.fields(kind)}]
+    users = [kind for kind, part in OPTIMIZERS.items() if setting in {f.name for f in dataclasses.fields(part)}]
     return SettingsError(
         f"`{setting}` is of no use with the optimizer {optimizer.optimizer}; leave it out, or set `optimizer` to "
         + " or ".join(users)
@@ -495,6 +605,8 @@ _REQUIREMENTS = {
     "pyramid_factor": (lambda v: v > 1, "more than 1"),
     "pyramid_least": (lambda v: v >= 0, "0 or more"),
     "style_scale": (lambda v: v > 0, "more than 0"),
+    "strength": (lambda v: v >= 0, "0 or more"),
+    "style_edge": (lambda v: v >= 0, "0 or more"),
     "save_every": (lambda v: v >= 0, "0 or more"),
     "remove_noise": (lambda v: v >= 0, "0 or more"),
     "noise_center": (lambda v: True, "a finite number"),

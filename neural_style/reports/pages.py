@@ -48,15 +48,17 @@ def write_run_report(path, trace):
         If a package is missing.
     """
     require_packages()
+    one_pass = "generator" in trace["settings"]  # then nothing happens on the way
     shown = [("content", trace["content"]["file"])]
     shown += [("style", style["file"]) for style in trace["styles"]] + [("result", trace["result"])]
     _write_page(
         path,
         "run.html",
         trace=trace,
+        style=_name(trace["styles"][0]["file"] if trace["styles"] else trace["weights"]["file"]),
         shown=[(kind, file and _name(file), _embed(file, _INPUT_EDGE)) for kind, file in shown],
-        iterates=_iterates(trace),
-        plots=draw_plots(trace),
+        iterates=[] if one_pass else _iterates(trace),
+        plots=[] if one_pass else draw_plots(trace),
         levels=len(level_begins(trace)),
         facts=_facts(trace),
         summary=_summary(trace),
@@ -182,15 +184,11 @@ def _iterates(trace):
 
 def _summary(trace):
     steps = len(trace["steps"])
-    parts = [
-        f"{steps} step{'' if steps == 1 else 's'}",
-        trace["stop_text"] or "not finished",
-        _duration(trace["seconds"]),
-        f"recipe {trace['recipe']}",
+    parts = [] if "generator" in trace["settings"] else [f"{steps} step{'' if steps == 1 else 's'}"]
+    parts += [trace["stop_text"] or "not finished", _duration(trace["seconds"]), f"recipe {trace['recipe']}"]
+    return parts + [
+        str(trace["settings"][name]["value"]) for name in ("model", "generator") if name in trace["settings"]
     ]
-    if "model" in trace["settings"]:
-        parts.append(str(trace["settings"]["model"]["value"]))
-    return parts
 
 
 def _facts(trace):

@@ -45,3 +45,43 @@ class CompressionSettings:
             raise SettingsError(f"the crop is {self.crop}; it must be a multiple of 16 and at least 64 pixels")
         if not 0 <= self.seed < 2**31:
             raise SettingsError(f"the seed is {self.seed}; it must be 0 or more and below 2147483648")
+
+
+@dataclass(frozen=True)
+class AnyStyleSettings:
+    """The numbers on which the training of a generator for any style depends.
+
+    Attributes
+    ----------
+    batches : int
+    rate : float
+        Learning rate at its highest, relative to the values of each parameter.
+    pairs : int
+        Pairs of a content and a style in a batch.
+    crop : int
+        Side of the crops in pixels, a multiple of 32 and at least 64.
+    seed : int
+        Seed of the crops, from 0 to 2^31 - 1.
+    evaluate_every : int
+        Batches between evaluations on held-out images, each followed by writing the state.
+
+    Raises
+    ------
+    SettingsError
+        If the crop, the seed or the number of pairs is out of range. The others are checked where they are used.
+    """
+
+    batches: int = 4000
+    rate: float = 0.002
+    pairs: int = 4
+    crop: int = 128
+    seed: int = 0
+    evaluate_every: int = 100
+
+    def __post_init__(self):
+        if self.crop < 64 or self.crop % 32:
+            raise SettingsError(f"the crop is {self.crop}; it must be a multiple of 32 and at least 64 pixels")
+        if not 0 <= self.seed < 2**31:
+            raise SettingsError(f"the seed is {self.seed}; it must be 0 or more and below 2147483648")
+        if self.pairs < 1:
+            raise SettingsError(f"`pairs` is {self.pairs}; it must be 1 or more")

@@ -30,6 +30,7 @@ class StopReason(enum.Enum):
     NOT_FINITE = "stopped at a value that is not finite; the image is that of the step before"
     STALLED = "stopped where no step makes the objective smaller"
     INTERRUPTED = "interrupted"
+    ONE_PASS = "made in one pass"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Step:
         From 1. The original programs count their epochs from 0 in the log and from 1 in file names and callbacks.
     losses : dict of str to float
         Each part of the objective, weights included, at the canvas *before* the step's update, where the gradient was
-        taken: ``style_<layer>``, ``content_<layer>``, ``total_variation``.
+        taken: ``style_<layer>``, ``content_<layer>``, ``total_variation``. Empty in one pass, which has no objective.
     loss : float
         Their sum.
     gradient_norm : float

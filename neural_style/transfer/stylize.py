@@ -11,6 +11,7 @@ from ..objective.terms import check_losses
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
 from .compute import Compute
+from .feed_forward import FeedForwardRun
 from .inputs import Style, as_styles
 from .optimisation import OptimisationRun
 from .run import Result, Run, RunState, Step
@@ -24,7 +25,7 @@ Weights = Union[str, Path, Mapping[str, Any]]
 
 def begin(
     content: np.ndarray,
-    styles: Styles,
+    styles: Optional[Styles],
     recipe: Union[Recipe, str] = RECOMMENDED_RECIPE,
     *,
     start: Optional[np.ndarray] = None,
@@ -40,7 +41,8 @@ def begin(
     content
         Image to repaint, uint8 (H, W, 3), of any size; `read_image` reads it. It is resized as the recipe says.
     styles
-        Image whose style to use, a `Style`, or several of them, which are blended by their weights.
+        Image whose style to use, a `Style`, or several of them, which are blended by their weights. None for a
+        generator that has a style of its own.
     recipe
         What to compute; `Recipe.override` changes single settings.
     start
@@ -49,8 +51,8 @@ def begin(
         Of the noise that the canvas starts from. With seed 0 it is the noise of an original program, which never
         seeded; None leaves MXNet's generator as it is.
     weights
-        Parameters of the recipe's network, mxnet.nd.NDArray by name, or their file. If not given, they are looked for,
-        and if there are none, the bundled network may take the place of one that was not named; see
+        Parameters of the recipe's network or generator, mxnet.nd.NDArray by name, or their file. If not given, they
+        are looked for, and if there are none, the bundled network may take the place of one that was not named; see
         `weights.lookup.find_network`.
     compute
         Device, precision, memory.
@@ -67,13 +69,16 @@ def begin(
         If the weights, the device or the recipe cannot be used.
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
+    if recipe.feed_forward:
+        styles = as_styles(styles) if isinstance(styles, (np.ndarray, Style)) or styles else ()
+        return FeedForwardRun(content, styles, recipe, start, seed, weights, compute, resume)
     check_losses(recipe.losses)
     return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume)
 
 
 def stylize(
     content: np.ndarray,
-    styles: Styles,
+    styles: Optional[Styles],
     recipe: Union[Recipe, str] = RECOMMENDED_RECIPE,
     *,
     start: Optional[np.ndarray] = None,

@@ -276,7 +276,8 @@ def _read_params(source, pattern):
     return _collect((*wanted[name], array) for name, array in arrays.items()), None
 
 
-def _read_torch(source):
+def read_tensors(source):
+    """Return the tensors of a PyTorch file by name, torch.Tensor each; nothing else in a file is read."""
     torch = _require("torch", "torch")
     if "weights_only" not in inspect.signature(torch.load).parameters:
         raise DependencyError(
@@ -296,14 +297,24 @@ def _read_torch(source):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{source} is not a dict of names to tensors; save the network's state_dict")
-    _refuse_normalization(map(str, state), source)
+    return {str(name): tensor for name, tensor in state.items()}
+
+
+def to_array(tensor, name, source):
+    """Return a tensor of `read_tensors` as float32 numpy.ndarray."""
+    if not tensor.is_floating_point() or str(tensor.layout) != "torch.strided":
+        raise WeightsError(f"{source}: parameter {name} is not a dense floating-point tensor")
+    return tensor.detach().float().numpy()
+
+
+def _read_torch(source):
+    state = read_tensors(source)
+    _refuse_normalization(state, source)
     found = []
     for name, tensor in state.items():
-        match = re.fullmatch(r"(?:.*\.)?(features\.\d+|conv\d+_\d+)\.(weight|bias)", str(name))
+        match = re.fullmatch(r"(?:.*\.)?(features\.\d+|conv\d+_\d+)\.(weight|bias)", name)
         if match:
-            if not tensor.is_floating_point() or tensor.layout is not torch.strided:
-                raise WeightsError(f"{source}: parameter {name} is not a dense floating-point tensor")
-            found.append((*match.groups(), tensor.detach().float().numpy()))
+            found.append((*match.groups(), to_array(tensor, name, source)))
     return _collect(found), None
 
 

@@ -9,6 +9,7 @@ from typing import Optional, Tuple
 
 from ..errors import WeightsError, unknown
 from ..networks.external import SYMBOL_SUFFIX, external_prefix, is_external
+from ..networks.generators import find_generator_kind
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from .catalogue import KNOWN_FILES, cache_folder, digest, git_blob_id
 from .checks import check_shapes, fitting_models
@@ -206,7 +207,7 @@ def list_weights(models_dir=None):
         for path in sorted(folder.glob("*" + SUFFIX)):
             try:
                 models, deepest = describe_weights(path)
-                note = "" if models else "fits none of the networks"
+                note = "" if models else _describe_generator(path)
                 records.append(WeightsRecord(path.stem, path, path.stat().st_size, models, deepest, note=note))
             except WeightsError as error:
                 records.append(WeightsRecord(path.stem, path, path.stat().st_size, note=str(error)))
@@ -216,6 +217,11 @@ def list_weights(models_dir=None):
             note = f"{known.description}; not here: neural-style weights fetch {known.name}"
             records.append(WeightsRecord(known.name, models=(known.model,), note=note))
     return records
+
+
+def _describe_generator(path):
+    kind = find_generator_kind(read_index(path))
+    return f"generator, kind {kind.name}" if kind else "fits none of the networks"
 
 
 def verify_weights(path, model):

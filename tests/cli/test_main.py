@@ -16,7 +16,7 @@ from neural_style.errors import OutputError, WeightsError
 from neural_style.images.reading import read_image
 from neural_style.jobs import observers, running
 from neural_style.jobs.job import StyleFile
-from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.recipes.presets import OPTIMISING, RECIPES, get_recipe
 from neural_style.recipes.recipe import Adam, all_settings
 from neural_style.transfer.compute import Compute
 
@@ -109,7 +109,7 @@ def test_without_flags_it_is_the_early_program_with_its_defaults(calls):
         ("--noise-share", "0.5", "noise_share", 0.5),
     ],
 )
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", OPTIMISING)
 def test_a_flag_changes_its_setting_alone(calls, recipe, flag, value, setting, expected, capfd):
     settings = get_recipe(recipe).settings()
     if setting not in settings:
@@ -140,7 +140,7 @@ def test_another_optimizer_has_its_own_defaults(calls, recipe):
 
 def test_every_setting_has_a_flag():
     settings = [flag.setting for flag in flags.FLAGS.values()]
-    assert sorted(settings + ["initial"]) == sorted(all_settings())
+    assert sorted([*settings, "initial", "strength"]) == sorted(all_settings())
 
 
 def test_values_are_written_as_their_flags_take_them():

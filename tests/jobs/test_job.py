@@ -12,7 +12,7 @@ from neural_style.jobs.job import Job, StyleFile
 from neural_style.jobs.observers import Observer
 from neural_style.jobs.outputs import Outputs
 from neural_style.jobs.running import run_job
-from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.recipes.presets import OPTIMISING, get_recipe
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.inputs import Style
 from neural_style.transfer.run import StopReason
@@ -28,7 +28,7 @@ def job(pictures, vgg19_file, tmp_path):
     return Job(content, [style], outputs, RECIPE, weights=str(vgg19_file), compute=Compute(gpu=-1))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", OPTIMISING)
 def test_to_json_and_back(name):
     full = Job(
         "a.jpg",

@@ -8,7 +8,7 @@ from scipy import optimize
 from neural_style._mxnet import mx
 from neural_style.networks import vgg
 from neural_style.objective.objective import Objective, required_parameters
-from neural_style.recipes.presets import RECIPES
+from neural_style.recipes.presets import OPTIMISING
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.inputs import Inputs, Style, starting_canvas
 from neural_style.transfer.stylize import stylize
@@ -32,7 +32,7 @@ class Case:
     """One recipe on a small network, with pictures of its own, here and with PyTorch."""
 
     def __init__(self, name):
-        recipe = RECIPES[name]
+        recipe = OPTIMISING[name]
         architecture = ARCHITECTURES[recipe.losses.model]
         vgg.ARCHITECTURES[architecture.name] = architecture
         changed = dict(
@@ -62,7 +62,7 @@ class Case:
         return objective, objective.evaluate()
 
 
-@pytest.fixture(params=RECIPES)
+@pytest.fixture(params=OPTIMISING)
 def case(request):
     case = Case(request.param)
     yield case
@@ -111,7 +111,7 @@ def first_images(case):
     return images, result.history
 
 
-@pytest.mark.parametrize("case", [n for n, r in RECIPES.items() if not r.optimizer.fixed_objective], indirect=True)
+@pytest.mark.parametrize("case", [n for n, r in OPTIMISING.items() if not r.optimizer.fixed_objective], indirect=True)
 def test_first_steps(case):
     images, _ = first_images(case)
     expected = torch_recipes.run(case.source, case.start.asnumpy().astype(float), STEPS)
@@ -121,7 +121,7 @@ def test_first_steps(case):
         assert np.linalg.norm(found - wanted) / moved < TOLERANCE.get(case.recipe.name, 1e-4)
 
 
-@pytest.mark.parametrize("case", [n for n, r in RECIPES.items() if r.optimizer.fixed_objective], indirect=True)
+@pytest.mark.parametrize("case", [n for n, r in OPTIMISING.items() if r.optimizer.fixed_objective], indirect=True)
 def test_first_steps_of_l_bfgs_get_as_far_as_scipys(case):
     """Line searches differ in where they stop, so what is compared is how low the source's objective gets."""
     images, history = first_images(case)
@@ -148,4 +148,4 @@ def test_first_steps_of_l_bfgs_get_as_far_as_scipys(case):
 
 
 def test_every_recipe_has_a_source_here():
-    assert set(torch_recipes.SOURCES) == set(RECIPES)
+    assert set(torch_recipes.SOURCES) == set(OPTIMISING)

@@ -14,7 +14,7 @@ from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import Objective, required_parameters
-from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.recipes.presets import OPTIMISING, get_recipe
 from neural_style.recipes.recipe import OPTIMIZERS
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.inputs import Inputs, Style, load_parameters
@@ -395,7 +395,7 @@ def test_l_bfgs_refuses_a_gradient_that_is_not_the_objectives(content, style, we
         run(content, style, weights, dict(optimizer="lbfgs", clip_gradient=False, adaptive=True))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", OPTIMISING)
 def test_in_tiles_every_recipe_starts_with_the_same_step(content, style, name, monkeypatch):
     """Step by step rounding grows; `test_tiling` compares gradients."""
     thin = Architecture("thin", ((2, 4), (2, 6), (4, 5), (4, 6), (2, 4)))

@@ -1,0 +1,214 @@
+"""Blocks of feed-forward networks as symbols: padding, convolutions, norms, upsampling, adaptive normalisation.
+
+Activations are (N, C, H, W). Every block is composed of operators that all versions of MXNet 1.x have.
+"""
+
+from .._mxnet import mx
+from ..errors import WeightsError
+
+# What `Layers.convolution` puts around its input.
+REFLECT, ZERO, SAME = "reflect", "zero", "same"
+
+
+def pad(x, sides, mode=REFLECT):
+    """Pad an activation; by reflection, the pixels of the edge are not repeated, as in PyTorch and NumPy.
+
+    Parameters
+    ----------
+    x : mxnet.symbol.Symbol
+    sides : int or (int, int)
+        Pixels on every side, or before and after on both axes.
+    mode : {"reflect", "zero", "edge"}
+    """
+    before, after = (sides, sides) if isinstance(sides, int) else sides
+    if not before and not after:
+        return x
+    width = (0, 0, 0, 0, before, after, before, after)
+    return mx.sym.pad(x, mode="constant" if mode == ZERO else mode, pad_width=width)
+
+
+def mean(x):
+    """Build the mean over all positions, (N, C, 1, 1).
+
+    By products with ones, because MXNet's own means, like its InstanceNorm, run in one thread and without vector
+    instructions.
+    """
+    # (N, C, H, W) -> (N, C, M)
+    flat = mx.sym.reshape(x, shape=(0, 0, -1))
+    ones = mx.sym.ones_like(mx.sym.slice_axis(flat, axis=1, begin=0, end=1))
+    # (N, C, M) (N, M, 1) -> (N, C, 1)
+    sums, count = (mx.sym.batch_dot(one, ones, transpose_b=True) for one in (flat, ones))
+    return mx.sym.expand_dims(mx.sym.broadcast_div(sums, count), axis=3)
+
+
+def statistics(x, epsilon, unbiased=False):
+    """Build mean, centred activation and standard deviation.
+
+    Parameters
+    ----------
+    x : mxnet.symbol.Symbol
+    epsilon : float
+        Added to the variance before its root.
+    unbiased : bool
+        Whether the variance is divided by one less than the number of positions; of a single position it is then 0.
+
+    Returns
+    -------
+    tuple of mxnet.symbol.Symbol
+        (N, C, 1, 1), (N, C, H, W) and (N, C, 1, 1).
+    """
+    center = mean(x)
+    centred = mx.sym.broadcast_sub(x, center)
+    variance = mean(mx.sym.square(centred))
+    if unbiased:
+        row = mx.sym.slice_axis(mx.sym.reshape(x, shape=(0, 0, -1)), axis=1, begin=0, end=1)
+        count = mx.sym.sum(mx.sym.ones_like(row), axis=2, keepdims=True)
+        factor = mx.sym.expand_dims(count / mx.sym.broadcast_maximum(count - 1, mx.sym.ones_like(count)), axis=3)
+        variance = mx.sym.broadcast_mul(variance, factor)
+    return center, centred, mx.sym.sqrt(variance + epsilon)
+
+
+def normalise(x, epsilon, unbiased=False):
+    """Bring every channel of every image to mean 0 and deviation 1: instance normalisation without scale and shift."""
+    _, centred, deviation = statistics(x, epsilon, unbiased)
+    return mx.sym.broadcast_div(centred, deviation)
+
+
+def scale_and_shift(x, gamma, beta):
+    """Multiply and add per channel; gamma and beta are (N, C, 1, 1) or (1, C, 1, 1), and may be None."""
+    x = x if gamma is None else mx.sym.broadcast_mul(x, gamma)
+    return x if beta is None else mx.sym.broadcast_add(x, beta)
+
+
+def per_channel(vector):
+    """Bring a parameter (C,) to (1, C, 1, 1)."""
+    return mx.sym.reshape(vector, shape=(1, -1, 1, 1))
+
+
+def enlarge_nearest(x):
+    """Double height and width by repetition."""
+    return mx.sym.UpSampling(x, scale=2, sample_type="nearest")
+
+
+def enlarge_bilinear(x, channels):
+    """Double height and width as PyTorch does without ``align_corners``.
+
+    A transposed convolution with a triangle filter of an activation that repeats its edge; two pixels on every side are
+    the influence of what lies beyond that.
+    """
+    row = mx.sym.concat(*(mx.sym.full((1, 1, 1, 1), value) for value in (0.25, 0.75, 0.75, 0.25)), dim=3)
+    column = mx.sym.transpose(row, axes=(0, 1, 3, 2))
+    weight = mx.sym.tile(mx.sym.broadcast_mul(column, row), reps=(channels, 1, 1, 1))
+    x = mx.sym.Deconvolution(
+        pad(x, 1, "edge"), weight, num_filter=channels, kernel=(4, 4), stride=(2, 2), pad=(1, 1), num_group=channels,
+        no_bias=True,
+    )  # fmt: skip
+    return mx.sym.slice(x, begin=(None, None, 2, 2), end=(None, None, -2, -2))
+
+
+def relu(x):
+    """Rectify."""
+    return mx.sym.Activation(x, act_type="relu")
+
+
+class Layers:
+    """Makes the layers of a network whose sizes are those of its parameters.
+
+    Parameters
+    ----------
+    prefix : str
+        Of the names of the parameters, without the underscore.
+    found : mapping of str to object
+        Parameters by name: objects with a shape.
+    """
+
+    def __init__(self, prefix, found):
+        self._prefix, self._found = prefix, found
+
+    def shape(self, name):
+        """Return the shape of a parameter.
+
+        Raises
+        ------
+        WeightsError
+            If there is none.
+        """
+        name = f"{self._prefix}_{name}"
+        if name not in self._found:
+            raise WeightsError(f"there is no parameter {name}; these are not all the weights of the generator")
+        return tuple(self._found[name].shape)
+
+    def has(self, name):
+        """Return whether there is a parameter."""
+        return f"{self._prefix}_{name}" in self._found
+
+    def variable(self, name, inferred=False):
+        """Return a parameter; `inferred` says that its shape follows from what uses it, so that it can be checked."""
+        shape = self.shape(name)
+        return mx.sym.Variable(f"{self._prefix}_{name}", shape=None if inferred else shape)
+
+    def channels(self, name):
+        """Return the number of channels that a convolution makes."""
+        return self._weight_shape(name)[0]
+
+    def _weight_shape(self, name):
+        shape = self.shape(f"{name}_weight")
+        if len(shape) != 4 or min(shape) < 1:
+            raise WeightsError(f"parameter {self._prefix}_{name}_weight has shape {shape}, which is no convolution's")
+        return shape
+
+    def convolution(self, x, name, stride=1, padding=REFLECT, side=None, inputs=None, fill=None):
+        """Build a convolution, with a bias if there is one among the parameters.
+
+        Parameters
+        ----------
+        x : mxnet.symbol.Symbol
+        name : str
+            ``<name>_weight`` (C_out, C_in / groups, k, k) and ``<name>_bias`` (C_out,).
+        stride : int
+        padding : {"reflect", "zero", "same"}
+            The first two pad (k - 1) / 2 pixels unless `side` says otherwise; "same" is TensorFlow's, for an even
+            number of pixels.
+        side : int, optional
+            Pixels to pad on each side.
+        inputs : int, optional
+            Channels of `x`, where the convolution may be in groups.
+        fill : int, optional
+            Compute so many channels, of which those beyond the parameters' are zero and cut off: with few output
+            channels, kernels for the CPU take longer than with 16.
+        """
+        outputs, of_group, kernel, across = self._weight_shape(name)
+        computed = max(outputs, fill or 0)
+        weight = self.variable(f"{name}_weight", computed == outputs)
+        bias = self.variable(f"{name}_bias", computed == outputs) if self.has(f"{name}_bias") else None
+        if computed > outputs:
+            more = computed - outputs
+            weight = mx.sym.concat(weight, mx.sym.zeros((more, of_group, kernel, across)), dim=0)
+            bias = bias if bias is None else mx.sym.concat(bias, mx.sym.zeros((more,)), dim=0)
+        side = kernel // 2 if side is None else side
+        own = 0
+        if padding == ZERO:
+            own = side
+        elif padding == SAME:
+            total = max(kernel - stride, 0)
+            x = pad(x, (total // 2, total - total // 2), ZERO)
+        else:
+            x = pad(x, side)
+        arguments = [x, weight] if bias is None else [x, weight, bias]
+        y = mx.sym.Convolution(
+            *arguments,
+            num_filter=computed,
+            kernel=(kernel, across),
+            stride=(stride, stride),
+            pad=(own, own),
+            num_group=1 if inputs is None else max(1, inputs // of_group),
+            no_bias=bias is None,
+        )
+        return mx.sym.slice_axis(y, axis=1, begin=0, end=outputs) if computed > outputs else y
+
+    def instance_norm(self, x, name, epsilon=1e-5):
+        """Build instance normalisation, with ``<name>_gamma`` and ``<name>_beta`` if there are such parameters."""
+        parts = (f"{name}_gamma", f"{name}_beta")
+        return scale_and_shift(
+            normalise(x, epsilon), *(per_channel(self.variable(part)) if self.has(part) else None for part in parts)
+        )

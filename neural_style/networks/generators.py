@@ -1,0 +1,137 @@
+"""Feed-forward generators: networks that make a stylised picture in one pass.
+
+A generator makes a picture of a content image and, unless its style is trained in, of a style's code. A code is one
+array: what a network sees in an image of the style, or the shares of styles that are stored in the parameters. The code
+of a mixture of styles is the mean of theirs.
+
+The parameters of a generator are an ordinary ``.params`` file, whose names begin with that of its kind, such as
+``microast_content_conv1_weight``; numbers of channels, and of blocks, are those of the parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+
+from .._mxnet import mx
+from ..errors import WeightsError
+from . import microast
+from .blocks import Layers
+
+# Where a code comes from, if there is one.
+FROM_IMAGE, FROM_NUMBERS = "image", "numbers"
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A kind of generator.
+
+    Attributes
+    ----------
+    name : str
+        Which the names of its parameters begin with.
+    summary : str
+        One line.
+    transform : callable
+        Builds the picture (N, 3, H, W) with `blocks.Layers`, of ``data`` (N, 3, H, W) and, if there is one, ``code``.
+    code : {None, "image", "numbers"}
+        Where the code comes from.
+    encode : callable, optional
+        Builds the code of an image ``style`` (N, 3, H, W).
+    code_shape : callable, optional
+        Returns the shape of a code without its first axis.
+    unit, picture_unit : str
+        Of content and style, and of the picture: names of `images.units.UNITS`.
+    multiple : int
+        Height and width of the content, and of an encoded style, must be multiples of this.
+    least : int
+        And at least this.
+    margin : int
+        Pixels at the edges of the picture that padding with zeros spoils.
+    style_edge : int
+        Long edge, in pixels, of the styles that it was trained with.
+    """
+
+    name: str
+    summary: str
+    transform: Callable
+    code: Optional[str] = None
+    encode: Optional[Callable] = None
+    code_shape: Optional[Callable] = None
+    unit: str = "levels"
+    picture_unit: str = "levels"
+    multiple: int = 4
+    least: int = 16
+    margin: int = 0
+    style_edge: int = 512
+
+    def build(self, found: Mapping[str, Any]) -> Any:
+        """Build the picture for parameters, objects with a shape by name."""
+        return self.transform(Layers(self.name, found))
+
+    def build_encoder(self, found: Mapping[str, Any]) -> Any:
+        """Build the code of an image for parameters, objects with a shape by name."""
+        assert self.encode is not None
+        return self.encode(Layers(self.name, found))
+
+    def shape_of_code(self, found: Mapping[str, Any]) -> Tuple[int, ...]:
+        """Return the shape of a code without its first axis, of a generator that has codes."""
+        assert self.code_shape is not None
+        return tuple(self.code_shape(Layers(self.name, found)))
+
+    def parameter_shapes(self, found: Mapping[str, Any]) -> Dict[str, Tuple[int, ...]]:
+        """Return the names and shapes of the parameters that belong together with those that are there.
+
+        Raises
+        ------
+        WeightsError
+            If one is missing, or they are of networks that do not fit together.
+        """
+        shapes: Dict[str, Tuple[int, ...]] = {}
+        try:
+            inputs = {"data": (1, 3, self._side, self._side)}
+            if self.code is not None:
+                inputs["code"] = (1, *self.shape_of_code(found))
+            symbols = [(self.build(found), inputs)]
+            if self.encode is not None:
+                symbols.append((self.build_encoder(found), {"style": inputs["data"]}))
+            for symbol, inputs in symbols:
+                # Unlike infer_shape, this prints nothing if it fails.
+                arguments, _, states = symbol.infer_shape_partial(**inputs)
+                named = [*zip(symbol.list_arguments(), arguments), *zip(symbol.list_auxiliary_states(), states)]
+                shapes.update((name, shape) for name, shape in named if name not in inputs)
+        except mx.base.MXNetError as error:
+            raise WeightsError(
+                f"the shapes of the parameters do not fit together as a generator of kind {self.name}; get them again"
+            ) from error
+        return shapes
+
+    @property
+    def _side(self):
+        return -(-self.least // self.multiple) * self.multiple
+
+
+GENERATORS = {
+    generator.name: generator
+    for generator in (
+        Generator(
+            "microast",
+            "MicroAST: any style, in one pass",
+            microast.transform,
+            code=FROM_IMAGE,
+            encode=microast.encode,
+            code_shape=microast.code_shape,
+            unit="fractions",
+            picture_unit="fractions",
+        ),
+    )
+}
+
+
+def find_generator_kind(found: Mapping[str, Any]) -> Optional[Generator]:
+    """Return the kind of generator that parameters by name are of, or None if they are of none."""
+    for name in found:
+        for kind in GENERATORS:
+            if name.startswith(kind + "_"):
+                return GENERATORS[kind]
+    return None

@@ -1,0 +1,223 @@
+"""A run of one step: a generator makes the picture in one pass."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+
+import numpy as np
+
+from .._mxnet import mx
+from ..errors import SettingsError
+from ..executors import bind
+from ..images import sizing, units
+from ..networks.generators import FROM_IMAGE, FROM_NUMBERS, Generator
+from ..recipes.recipe import Recipe
+from ..weights.generators import check_generator, check_imported, find_generator, read_generator
+from .compute import Compute, choose_device
+from .inputs import Style, image_size
+from .run import Result, Run, RunState, Step, StopReason
+
+log = logging.getLogger(__name__)
+
+
+class FeedForwardRun(Run):
+    """See `transfer.stylize.begin`, whose parameters these are, the styles as a sequence of `inputs.Style`."""
+
+    def __init__(
+        self,
+        content: np.ndarray,
+        styles: Sequence[Style],
+        recipe: Recipe,
+        start: Optional[np.ndarray],
+        seed: Optional[int],
+        weights: Any,
+        compute: Compute,
+        resume: Optional[RunState],
+    ) -> None:
+        super().__init__(recipe, seed, [])
+        for setting, value in (("start", start), ("resume", resume), ("tile_size", compute.tile_size)):
+            if value is not None and not (setting == "tile_size" and value == 0):
+                raise SettingsError(f"`{setting}` is of no use with a picture made in one pass; leave it out")
+        if compute.precision == "bf16":
+            raise SettingsError("`precision` bf16 is not for generators; use float32")
+        self._ctx = choose_device(compute.gpu)
+        self._kind, self._parameters = load_generator(recipe, weights, self._ctx)
+        check_styles(self._kind, len(styles), recipe)
+        self._content, self._styles = content, styles
+        self._picture: Any = None
+        self._result: Optional[Result] = None
+
+    def _steps(self) -> Iterator[Step]:
+        if self._asked_to_stop:
+            return
+        size, unit = image_size(self._content, self.recipe.size), units.get_unit(self._kind.unit)
+        log.info("content %d x %d pixels, resized to %d x %d", *self._content.shape[1::-1], *size[::-1])
+        content = units.to_network(sizing.resize(self._content, size), 255, unit)
+        painter = Painter(self._kind, self._parameters, self._ctx)
+        picture = painter.paint(content, self._code(painter, content))
+        if self._kind.code != FROM_IMAGE and self._method.strength != 1:
+            before = (content * unit.levels + _means(unit) - _means(self._picture_unit)) / self._picture_unit.levels
+            picture = picture * self._method.strength + before * (1 - self._method.strength)
+        self.canvas = mx.nd.array(picture)
+        self._picture, self.reason = picture, StopReason.ONE_PASS
+        self.history.append(_describe(picture, content))
+        yield self.history[-1]
+
+    @property
+    def _method(self) -> Any:
+        return self.recipe.method
+
+    @property
+    def _picture_unit(self) -> units.Unit:
+        return units.get_unit(self._kind.picture_unit)
+
+    def _code(self, painter: Painter, content: np.ndarray) -> Optional[np.ndarray]:
+        """Return the code of the styles: the mean of theirs, between that of the content and beyond it."""
+        if self._kind.code is None:
+            return None
+        if self._kind.code == FROM_NUMBERS:
+            return painter.shares(self._method.style_numbers)
+        edge = (self._method.style_edge or self._kind.style_edge) * self.recipe.size.style_scale
+        codes, unit = [], units.get_unit(self._kind.unit)
+        for style in self._styles:
+            size = sizing.long_edge_size(style.image.shape, max(1, round(edge * style.scale)))
+            codes.append(painter.encode(units.to_network(sizing.resize(style.image, size), 255, unit)))
+        total = sum(style.weight for style in self._styles)
+        code = sum(one * (style.weight / total) for one, style in zip(codes, self._styles))
+        strength = self._method.strength
+        return code if strength == 1 else strength * code + (1 - strength) * painter.encode(content)
+
+    @property
+    def has_converged(self) -> bool:
+        """A picture made in one pass does not converge."""
+        return False
+
+    def image(self) -> np.ndarray:
+        """See `Run`."""
+        return to_image(self._picture, self._picture_unit)
+
+    def state(self) -> Optional[RunState]:
+        """See `Run`; there is nothing to resume."""
+        return None
+
+    @property
+    def result(self) -> Result:
+        """See `Run`; before the step, its image is the content's size in black."""
+        if self._result is None or self._result.reason is not self.reason:
+            if self._picture is None:
+                self._picture = np.zeros((1, 3, *image_size(self._content, self.recipe.size)), np.float32)
+            self._result = Result(self.image(), self._picture, self.reason, list(self.history), self.recipe, self.seed)
+        return self._result
+
+
+class Painter:
+    """A generator bound to sizes as they come.
+
+    Parameters
+    ----------
+    kind : networks.generators.Generator
+    parameters : mapping of str to mxnet.nd.NDArray
+    ctx : mxnet.Context
+    """
+
+    def __init__(self, kind: Generator, parameters: Mapping[str, Any], ctx: Any) -> None:
+        self._kind, self._parameters, self._ctx = kind, parameters, ctx
+
+    def encode(self, style: np.ndarray) -> np.ndarray:
+        """Return the code of a style, float32 (1, 3, H, W) in the generator's unit; images of any size will do."""
+        style, _ = self._padded(style, 0)
+        return self._forward(self._kind.build_encoder(self._parameters), {"style": style})
+
+    def shares(self, numbers: Sequence[int]) -> np.ndarray:
+        """Return the code that mixes in equal parts the styles of some numbers, from 1.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such style.
+        """
+        (count,) = self._kind.shape_of_code(self._parameters)
+        if not numbers or max(numbers) > count:
+            raise SettingsError(f"`style_numbers` must be of the styles in the generator, 1 to {count}")
+        code = np.zeros((1, count), np.float32)
+        for number in numbers:
+            code[0, number - 1] += 1 / len(numbers)
+        return code
+
+    def paint(self, content: np.ndarray, code: Optional[np.ndarray]) -> np.ndarray:
+        """Return the picture, float32 (1, 3, H, W), of a content of the same shape, in the generator's units."""
+        height, width = content.shape[2:]
+        padded, before = self._padded(content, self._kind.margin)
+        inputs = {"data": padded} if code is None else {"data": padded, "code": code}
+        picture = self._forward(self._kind.build(self._parameters), inputs)
+        return picture[:, :, before : before + height, before : before + width]
+
+    def _padded(self, canvas: np.ndarray, margin: int) -> Tuple[np.ndarray, int]:
+        """Reflect a canvas to sides that the generator can take, and say how many pixels come before it."""
+        kind, pads = self._kind, [(0, 0), (0, 0)]
+        for side in canvas.shape[2:]:
+            whole = -(-max(side + 2 * margin, kind.least) // kind.multiple) * kind.multiple
+            pads.append((margin, whole - side - margin))
+        return np.pad(canvas, pads, "reflect"), margin
+
+    def _forward(self, symbol: Any, inputs: Dict[str, np.ndarray]) -> np.ndarray:
+        arrays = {name: mx.nd.array(value, ctx=self._ctx) for name, value in inputs.items()}
+        return bind(symbol, arrays, self._parameters, self._ctx).forward(is_train=False)[0].asnumpy()
+
+
+def load_generator(recipe: Recipe, weights: Any, ctx: Any) -> Tuple[Generator, Dict[str, Any]]:
+    """Load the generator of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    weights : str, pathlib.Path, mapping of str to array, or None
+        The parameters themselves, or their file; None to find the recipe's generator.
+    ctx : mxnet.Context
+
+    Raises
+    ------
+    WeightsError
+        If there is none, or it cannot be used.
+    """
+    if isinstance(weights, Mapping):
+        arrays = {name: np.asarray(getattr(a, "asnumpy", lambda a=a: a)()) for name, a in weights.items()}
+        kind, parameters = check_generator(arrays, "the given weights"), check_imported(arrays, "the given weights")
+    else:
+        path = find_generator(recipe.network) if weights is None else weights
+        kind, parameters = read_generator(path)
+    return kind, {name: mx.nd.array(value, ctx=ctx) for name, value in parameters.items()}
+
+
+def check_styles(kind: Generator, count: int, recipe: Recipe) -> None:
+    """Check that a generator gets as many styles as it needs.
+
+    Raises
+    ------
+    SettingsError
+        If it takes its style from an image and there is none, or has its own and there is one.
+    """
+    if kind.code == FROM_IMAGE and not count:
+        raise SettingsError(f"{recipe.network} takes the style from an image; name one")
+    if kind.code != FROM_IMAGE and count:
+        raise SettingsError(f"{recipe.network} has styles of its own and takes none from an image; leave it out")
+    if kind.code != FROM_NUMBERS and recipe.method.style_numbers:
+        raise SettingsError(f"`style_numbers` is of no use with {recipe.network}, whose styles have none; leave it out")
+
+
+def to_image(picture: np.ndarray, unit: units.Unit) -> np.ndarray:
+    """Turn a picture, float32 (1, 3, H, W), into an image, uint8 (H, W, 3), rounding to the nearest grey level."""
+    levels = picture[0].transpose(1, 2, 0) * np.float32(unit.levels) + np.asarray(unit.means, np.float32)
+    return np.ascontiguousarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8))
+
+
+def _means(unit: units.Unit) -> np.ndarray:
+    return np.asarray(unit.means, np.float32).reshape((1, 3, 1, 1))
+
+
+def _describe(picture: np.ndarray, content: np.ndarray) -> Step:
+    norm = float(np.linalg.norm(picture))
+    change = float(np.linalg.norm(picture - content)) / norm if norm else 0.0
+    return Step(1, {}, 0.0, 0.0, float("inf"), 0.0, change, 0)

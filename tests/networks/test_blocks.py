@@ -1,0 +1,82 @@
+"""The blocks of generators compute what PyTorch and NumPy compute."""
+
+import numpy as np
+import pytest
+
+from neural_style._mxnet import mx
+from neural_style.errors import WeightsError
+from neural_style.executors import bind
+from neural_style.networks import blocks
+
+X = np.random.RandomState(0).standard_normal((2, 3, 9, 7)).astype("float32")
+
+
+def compute(symbol, parameters=None, x=X):
+    arrays = {name: mx.nd.array(value) for name, value in (parameters or {}).items()}
+    return bind(symbol, {"data": mx.nd.array(x)}, arrays, mx.cpu()).forward(is_train=False)[0].asnumpy()
+
+
+def data():
+    return mx.sym.Variable("data")
+
+
+def test_reflection_is_numpys():
+    expected = np.pad(X, ((0, 0), (0, 0), (2, 2), (2, 2)), "reflect")
+    np.testing.assert_array_equal(compute(blocks.pad(data(), 2)), expected)
+
+
+@pytest.mark.parametrize("mode, numpys", [("zero", "constant"), ("edge", "edge")])
+def test_other_padding(mode, numpys):
+    expected = np.pad(X, ((0, 0), (0, 0), (0, 1), (0, 1)), numpys)
+    np.testing.assert_array_equal(compute(blocks.pad(data(), (0, 1), mode)), expected)
+
+
+def test_mean_and_deviation():
+    center, centred, deviation = (compute(part) for part in blocks.statistics(data(), 1e-5, unbiased=True))
+    np.testing.assert_allclose(center, X.mean((2, 3), keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(centred, X - X.mean((2, 3), keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(deviation, np.sqrt(X.var((2, 3), ddof=1, keepdims=True) + 1e-5), atol=1e-6)
+
+
+def test_the_deviation_of_a_single_position_is_finite():
+    one = compute(blocks.normalise(data(), 1e-5, unbiased=True), x=X[:, :, :1, :1])
+    np.testing.assert_array_equal(one, np.zeros((2, 3, 1, 1)))
+
+
+def test_normalisation_is_instance_normalisation():
+    expected = (X - X.mean((2, 3), keepdims=True)) / np.sqrt(X.var((2, 3), keepdims=True) + 1e-3)
+    np.testing.assert_allclose(compute(blocks.normalise(data(), 1e-3)), expected, atol=1e-6)
+
+
+def test_enlargements_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    expected = functional.interpolate(torch.tensor(X), scale_factor=2, mode="bilinear", align_corners=False).numpy()
+    np.testing.assert_allclose(compute(blocks.enlarge_bilinear(data(), 3)), expected, atol=1e-6)
+    expected = functional.interpolate(torch.tensor(X), scale_factor=2, mode="nearest").numpy()
+    np.testing.assert_array_equal(compute(blocks.enlarge_nearest(data())), expected)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("outputs, of_group, fill", [(4, 3, None), (6, 1, None), (2, 3, 16)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_is_pytorchs(stride, outputs, of_group, fill, bias):
+    torch = pytest.importorskip("torch")
+    random = np.random.RandomState(1)
+    weight = random.standard_normal((outputs, of_group, 5, 5)).astype("float32")
+    parameters = {"net_a_weight": weight}
+    if bias:
+        parameters["net_a_bias"] = random.standard_normal(outputs).astype("float32")
+    symbol = blocks.Layers("net", parameters).convolution(data(), "a", stride, inputs=3, fill=fill)
+    padded = torch.nn.functional.pad(torch.tensor(X), [2] * 4, mode="reflect")
+    terms = [torch.tensor(value) for value in parameters.values()]
+    expected = torch.nn.functional.conv2d(padded, *terms, stride=stride, groups=3 // of_group).numpy()
+    np.testing.assert_allclose(compute(symbol, parameters), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_parameter_that_is_missing_or_misshapen_is_named():
+    layers = blocks.Layers("net", {"net_a_weight": np.zeros((3, 3))})
+    with pytest.raises(WeightsError, match="there is no parameter net_b_weight"):
+        layers.convolution(data(), "b")
+    with pytest.raises(WeightsError, match=r"net_a_weight has shape \(3, 3\)"):
+        layers.convolution(data(), "a")
