@@ -6,7 +6,7 @@ import os
 from ..errors import ImageError
 from ..networks.vgg import ARCHITECTURES
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from .console import run_visibly
+from .console import run_visibly, say_path
 from .flags import add_gpu_flag, describe_default
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,9 @@ def _run(args):
     from ..jobs.job import Job
     from ..jobs.outputs import Outputs
     from ..transfer.compute import Compute
-    from ..transfer.inputs import choose_network
+    from ..transfer.inputs import check_seed, choose_network
 
+    check_seed(args.seed)
     recipe, weights = choose_network(recipe)  # so that missing weights are reported before anything is written
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)
@@ -83,7 +84,8 @@ def _run(args):
         sheet_path = os.path.join(args.output_dir, "demo.png")
         images = [read_image(path) for path in (content_path, style_path, result_path)]
         save_image(sheet_path, make_contact_sheet(images, names))
-        print(content_path, style_path, result_path, sheet_path, sep="\n")
+        for path in (content_path, style_path, result_path, sheet_path):
+            say_path(path)
     return code
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import OutputError, WeightsError
+from ..files import Output, check_outputs
 from ..networks.vgg import ARCHITECTURES
 from ..weights.catalogue import KNOWN_FILES, cache_folder
 from ..weights.checks import fitting_models
@@ -11,6 +12,7 @@ from ..weights.downloads import fetch
 from ..weights.importers import LAYOUTS, import_weights
 from ..weights.lookup import SUFFIX, describe_weights, find_weights, list_weights, verify_weights
 from ..weights.params_file import save_weights
+from .console import say, say_path
 
 
 def add_arguments(parser):
@@ -67,20 +69,20 @@ def _list(args):
         fits = "/".join(record.models) + (f" to {record.deepest}" if record.deepest else "")
         size = f"{record.size / 1e6:.1f} MB" if record.size is not None else "-"
         where = "  ".join(filter(None, (str(record.path or ""), record.note)))
-        print(f"{record.name:16} {size:>9}  {fits:20}  {where}".rstrip())
+        say(f"{record.name:16} {size:>9}  {fits:20}  {where}".rstrip())
     return 0
 
 
 def _fetch(args):
     for name in args.names:
-        print(fetch(name, args.models_dir, replace=args.replace))
+        say_path(fetch(name, args.models_dir, replace=args.replace))
     return 0
 
 
 def _verify(args):
     path = find_weights(args.weights, args.weights, args.models_dir)
     record = verify_weights(path, args.model or _only(describe_weights(path)[0], path))
-    print(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
+    say(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
     print(f"sha256 {record.sha256}")
     return 0
 
@@ -93,14 +95,20 @@ def _only(models, path):
 
 
 def _import(args):
+    if args.output:
+        _check_target(args.output, args)
     params = import_weights(args.source, args.model, args.layout)
     models, deepest = fitting_models(params)
     model = args.model or _only(models, args.source)
     target = Path(args.output) if args.output else Path(args.models_dir or cache_folder()) / (model + SUFFIX)
-    if target.exists() and not args.replace:
-        raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
-    if target.exists() and os.path.samefile(str(target), str(args.source)):
-        raise OutputError(f"{target} is the file to import; give another --output")
+    _check_target(target, args)
     save_weights(target, params)
-    print(f"{target}: {model} to {deepest}")
+    say(f"{target}: {model} to {deepest}")
     return 0
+
+
+def _check_target(target, args):
+    if os.path.exists(target) and not args.replace:
+        raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
+    # Whoever says --replace knows what is there.
+    check_outputs([Output(target, "weights", lambda head: True)], [args.source])

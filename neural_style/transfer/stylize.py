@@ -11,7 +11,7 @@ from ..objective.terms import check_losses
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
 from .compute import Compute
-from .inputs import Style, as_styles
+from .inputs import Style, as_styles, check_seed
 from .optimisation import OptimisationRun
 from .run import Result, Run, RunState, Step
 
@@ -68,6 +68,7 @@ def begin(
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     check_losses(recipe.losses)
+    check_seed(seed)
     return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume)
 
 
