@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 # In the public domain (CC0), and in the wheels of scikit-image from 0.19 to 0.26, which download most others.
 CONTENTS = ("chelsea", "coffee", "rocket")
 _MAX_LONG_EDGE = 384
+# A smaller sea has no waves to paint; a smaller result is refused.
+_SMALLEST_SEA = 16
 
 
 def add_arguments(parser):
@@ -75,7 +77,7 @@ def _run(args):
     content = _load_content(args.content)
     save_image(content_path, content)
     log.info("painting an image to take the style from")
-    size = long_edge_size(content.shape, recipe.size.max_long_edge)
+    size = long_edge_size(content.shape, max(recipe.size.max_long_edge, _SMALLEST_SEA))
     save_image(style_path, paint(size, SEA_SEED if args.seed is None else args.seed))
     outputs = Outputs.beside(result_path)
     job = Job(content_path, (style_path,), outputs, recipe, weights=str(weights), compute=Compute(args.gpu))

@@ -517,7 +517,8 @@ _REQUIREMENTS = {
 
 
 def _check(part):
-    hints = _hints(type(part))
+    kind: Any = type(part)
+    hints = _hints(kind)
     for entry in dataclasses.fields(part):
         value = getattr(part, entry.name)
         check_kind(entry.name, value, hints[entry.name])

@@ -6,6 +6,7 @@ An image is uint8 (H, W, 3). A canvas is float32 (1, 3, H, W) in a recipe's unit
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -25,6 +26,9 @@ from ..weights.lookup import find_network, find_weights
 from ..weights.params_file import load_weights, read_index
 
 log = logging.getLogger(__name__)
+
+# MXNet has one generator for all threads: what is drawn must follow its seed at once.
+_SEEDING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +239,8 @@ class Inputs:
                 )
             if max(height, width) > MAX_LONG_EDGE:
                 raise ImageError(
-                    f"the {what} would be {width} x {height} pixels; an edge has at most {MAX_LONG_EDGE}, choose a "
-                    "smaller `style_scale`"
+                    f"the {what} would have an edge of more than {MAX_LONG_EDGE} pixels; choose a smaller "
+                    "`style_scale` or `max_long_edge`"
                 )
         unit = units.get_unit(losses.unit)
 
@@ -265,6 +269,11 @@ def starting_canvas(start, seed, inputs):
     mxnet.nd.NDArray
         (1, 3, H, W).
     """
+    with _SEEDING:
+        return _starting_canvas(start, seed, inputs)
+
+
+def _starting_canvas(start, seed, inputs):
     if seed is not None:
         mx.random.seed(seed)
     if inputs.start is not None:
