@@ -232,6 +232,7 @@ def matlab(cut):
 IMPORT = ["weights", "import", "--output", "out.params"]
 EXTERNAL = ["--model", "bad", "--content-layers", "r2", "--style-layers", "r1", "--style-layer-weights", "1"]
 EXTERNAL += ["--weights", "net-0000.params"]
+KEEP = ["--checkpoint-every", "1", "--checkpoint"]
 LONG = "x" * 300
 BEYOND = "as every float32|it must be|must stay below|edge of more than"
 
@@ -243,17 +244,15 @@ def stylize(*more):
 CASES = [
     Case(1, "EPS named .jpg", ["eps.jpg", *stylize()[1:]], "not an image of a known format", postscript),
     Case(1, "EPS named .jpg, shown", ["show", "eps.jpg"], "not an image of a known format", postscript),
-    Case(2, "checkpoint over weights", stylize("--checkpoint", "w.params"), "another file of this run"),
+    Case(2, "checkpoint over weights", stylize(*KEEP, "w.params"), "another file of this run"),
     Case(2, "trace over weights", stylize("--trace", "w.params"), "another file of this run"),
     Case(2, "report over the content", stylize("--report", "content.png"), "another file of this run"),
-    Case(
-        2, "checkpoint over a link to the style", stylize("--checkpoint", "link-to-style.png"), "another file of this"
-    ),
-    Case(2, "checkpoint over a hard link", stylize("--checkpoint", "other-style.png"), "another file of this run"),
+    Case(2, "checkpoint over a link to the style", stylize(*KEEP, "link-to-style.png"), "another file of this"),
+    Case(2, "checkpoint over a hard link", stylize(*KEEP, "other-style.png"), "another file of this run"),
     Case(2, "result over a link to the content", stylize("-o", "link-to-content.png"), "would be overwritten"),
     Case(2, "result over a hard link", stylize("-o", "other-content.png"), "would be overwritten"),
-    Case(2, "checkpoint over notes", stylize("--checkpoint", "notes.txt"), "is no checkpoint of this program"),
-    Case(2, "checkpoint over an external network", stylize("--checkpoint", "net-0000.params"), "is no checkpoint of"),
+    Case(2, "checkpoint over notes", stylize(*KEEP, "notes.txt"), "is no checkpoint of this program"),
+    Case(2, "checkpoint over an external network", stylize(*KEEP, "net-0000.params"), "is no checkpoint of"),
     Case(2, "trace over JSON of others", stylize("--trace", "package.json"), "is no trace of this program"),
     Case(2, "report over notes", stylize("--report", "notes.txt"), "is no report of this program"),
     Case(2, "result over text", stylize("-o", "text.png"), "is no result of this program", write("text.png", b"text")),
