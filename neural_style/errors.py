@@ -36,6 +36,22 @@ def with_names(message: str, names: Mapping[str, str]) -> str:
     return _NAME.sub(lambda match: names.get(match.group(1), match.group()), message)
 
 
+def printable(text: str) -> str:
+    r"""Return text with escapes for whatever a terminal could obey, or a reader overlook.
+
+    Names of files may hold anything: control characters, marks that change the direction of writing, spaces of no
+    width, bytes that are no text. They are shown as ``\x1b``, ``\u202e``, ``\u200d`` and ``\xff``.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character):
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:  # how Python writes a byte of a name that is no text
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
 class ImageError(NeuralStyleError):
     """An image cannot be read, is empty, or is too small for the network."""
 

@@ -1,12 +1,14 @@
-"""Files: write them whole or not at all, check beforehand that they can be written, compute their digests."""
+"""Files: open only regular ones, write them whole or not at all, check that beforehand, compute their digests."""
 
 import contextlib
 import errno
 import hashlib
 import os
+import socket
 import stat
+import time
 import uuid
-from typing import List
+from typing import Any, BinaryIO, Callable, Iterable, List, NamedTuple
 
 from .errors import OutputError
 
@@ -17,6 +19,116 @@ _ADVICE = {
     errno.EPERM: "make it writable or choose another place",
     errno.ENOSPC: "free some space or choose another place",
 }
+
+
+# Names of temporary files, which say which process is responsible for them.
+_PREFIX, _PART = ".neural-style-", ".part"
+# Older ones are left behind, too, also those of another machine, for whose processes nobody can ask.
+_PART_SECONDS = 24 * 3600
+
+# Every format that is written here can be told by its first bytes.
+HEAD_BYTES = 4096
+
+
+class NotRegular(OSError):
+    """A name is of a pipe or a device, which never need to end."""
+
+
+class Output(NamedTuple):
+    """A file that is going to be written.
+
+    Attributes
+    ----------
+    path : str or os.PathLike
+    what : str
+        What it is to the reader of a message: ``checkpoint``.
+    is_own : callable
+        From the first `HEAD_BYTES` of a file to whether it is of the kind that is written here.
+    """
+
+    path: Any
+    what: str
+    is_own: Callable[[bytes], bool]
+
+
+def open_regular(path: Any) -> BinaryIO:
+    """Open a regular file for reading, without waiting for the writer of a pipe.
+
+    Raises
+    ------
+    OSError
+        If there is none, it cannot be opened, or it is a folder, a pipe or a device (`NotRegular`).
+    """
+    try:
+        _require_regular(os.stat(path), path)  # before opening, which for a device is an action
+        file = open(path, "rb", opener=_open_without_waiting)
+    except ValueError as error:  # a zero byte, or half of a character
+        raise OSError(errno.EINVAL, "no file can have this name", path) from error
+    try:
+        _require_regular(os.fstat(file.fileno()), path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _open_without_waiting(path, flags):
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _require_regular(status, path):
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegular(errno.EINVAL, "it is a device or pipe", path)
+
+
+def is_same_file(first: Any, second: Any) -> bool:
+    """Return whether two names are of one file, through links of either kind, or would be once it is written."""
+    try:
+        return os.path.samefile(first, second)
+    except (OSError, ValueError):
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
+def check_outputs(outputs: Iterable[Output], inputs: Iterable[Any]) -> None:
+    """Check, before anything is read, that files can be written and that nothing is lost by it.
+
+    Parameters
+    ----------
+    outputs : iterable of Output
+    inputs : iterable of str or os.PathLike
+        What is read; None is ignored.
+
+    Raises
+    ------
+    OutputError
+        If an output is one of the inputs or an earlier output, would replace a file that is not of its kind, or as
+        `check_writable`.
+    """
+    outputs, taken = list(outputs), [path for path in inputs if path]
+    for output in outputs:
+        if any(is_same_file(output.path, path) for path in taken):
+            raise OutputError(
+                f"{output.path}: another file of this run has this name; choose another for the {output.what}"
+            )
+        taken.append(output.path)
+        _check_kind(output)
+    for output in reversed(outputs):  # the first is the result, whose folder is not made for nothing
+        check_writable(output.path)
+
+
+def _check_kind(output):
+    try:
+        with open_regular(output.path) as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return  # there is none, or nobody may look: to replace it is no worse than before
+    if head and not output.is_own(head):
+        raise OutputError(
+            f"{output.path}: is there already and is no {output.what} of this program; move it away or choose another "
+            "name"
+        )
 
 
 @contextlib.contextmanager
@@ -118,7 +230,7 @@ def sha256(path):
     OSError
     """
     sha = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         feed(sha, file)
     return sha.hexdigest()
 
@@ -155,9 +267,53 @@ def _temporary_beside(path):
 
     `tempfile` is not used, because its files are readable only by their owner, whatever the umask says.
     """
-    temporary = os.path.join(os.path.dirname(path), f".neural-style-{uuid.uuid4().hex}.part")
+    folder = os.path.dirname(path)
+    sweep(folder)
+    temporary = os.path.join(folder, f"{_PREFIX}{mark()}{uuid.uuid4().hex}{_PART}")
     try:
         yield temporary
     finally:  # after success it has been moved away
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+
+
+def mark() -> str:
+    """Return what says, in the name of a temporary file, which process is responsible for it."""
+    return f"{_machine()}-{os.getpid()}-"
+
+
+def sweep(folder: str) -> None:
+    """Remove the temporary files in a folder whose processes were killed before they could do so."""
+    try:
+        left = [entry.path for entry in os.scandir(folder or ".") if entry.name.startswith(_PREFIX)]
+    except OSError:
+        return
+    for path in left:
+        with contextlib.suppress(OSError):
+            if path.endswith(_PART) and is_abandoned(path, _PREFIX):
+                os.remove(path)
+
+
+def is_abandoned(path: str, prefix: str) -> bool:
+    """Return whether nobody is responsible any more for a temporary file or folder, called `prefix` + `mark`.
+
+    Raises
+    ------
+    OSError
+        If it is gone.
+    """
+    machine, process = (os.path.basename(path)[len(prefix) :].split("-") + ["", ""])[:2]
+    age = time.time() - os.stat(path).st_mtime
+    return age > _PART_SECONDS or (machine == _machine() and process.isdecimal() and not is_running(int(process)))
+
+
+def is_running(process: int) -> bool:
+    """Return whether there is a process of this number on this machine."""
+    import psutil  # only where something was left behind
+
+    return psutil.pid_exists(process)
+
+
+def _machine() -> str:
+    """Return a few letters that stand for this machine: one folder may be shared by several."""
+    return hashlib.sha1(socket.gethostname().encode("utf-8", "replace")).hexdigest()[:8]

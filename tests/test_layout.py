@@ -15,16 +15,16 @@ PACKAGE = ROOT / "neural_style"
 
 # From the ground up. A package, or a module beside the packages, imports lower lines and itself, never its own line.
 LAYERS = (
-    {"__init__", "errors", "_shim"},
+    {"__init__", "errors", "limits", "_shim"},
     {"_mxnet", "files"},
-    {"recipes", "images", "executors", "networks"},
+    {"recipes", "images", "executors", "networks", "archives"},
     {"optimizers", "weights", "objective", "reports"},
     {"transfer", "metrics"},
     {"jobs", "training"},
     {"cli"},
     {"nstyle", "__main__"},
 )
-NO_MXNET = {"errors", "files", "recipes", "images", "reports"}
+NO_MXNET = {"errors", "limits", "files", "archives", "recipes", "images", "reports"}
 OPENS_NO_FILE = {"executors", "networks", "objective", "optimizers", "recipes"}
 READS_ITS_SYMBOL = "networks.external"  # the one exception: through MXNet, a network that somebody else has saved
 PRINTS_AND_EXITS = {"cli", "__main__"}

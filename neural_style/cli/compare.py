@@ -1,17 +1,16 @@
 """``neural-style compare``: how similar two images are, and how close ours is to the published result."""
 
 import json
-import os
 from collections import OrderedDict
 
-from ..errors import ImageError, OutputError, SettingsError
-from ..files import check_writable
+from ..errors import ImageError, SettingsError
+from ..files import Output, check_outputs
 from ..networks.vgg import STAND_INS
 from ..recipes.presets import get_recipe
 from ..weights.catalogue import KNOWN_FILES, digest, git_blob_id
 from ..weights.downloads import fetch
 from ..weights.lookup import find_network
-from .console import run_visibly
+from .console import run_visibly, say
 
 SCHEMA, VERSION = "neural-style/comparison", 1
 
@@ -85,7 +84,8 @@ def _run(args):
         if code:
             return code
     record = _compare(args, *args.images, notes)
-    print(json.dumps(record, indent=2) if args.json else "\n".join(_describe(record)))
+    for line in json.dumps(record, indent=2).splitlines() if args.json else _describe(record):
+        say(line)
     return 0
 
 
@@ -102,13 +102,12 @@ def _check(args):
             flag = "--published" if args.published else "--weights"
             raise SettingsError(f"{flag} goes with --original; leave it out, or add that")
     if args.report:
-        from ..reports.pages import require_packages
+        from ..reports.pages import is_page, require_packages
 
         require_packages()
-        inputs = args.images + [args.content, args.style, args.published, args.output if args.original else None]
-        if os.path.realpath(args.report) in {os.path.realpath(path) for path in inputs if path}:
-            raise OutputError(f"{args.report}: is one of the images; choose another name for the report")
-        check_writable(args.report)
+        inputs = args.images + [args.content, args.style, args.published, args.judge, args.weights]
+        inputs.append(args.output if args.original else None)
+        check_outputs([Output(args.report, "report", is_page)], inputs)
 
 
 def _make_original(args):

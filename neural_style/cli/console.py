@@ -3,16 +3,20 @@
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
+import threading
 
-from ..errors import SettingsError, with_names
+from ..errors import SettingsError, printable, with_names
 from .flags import flags_of_settings
 
 log = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1  # argparse exits with 2 for arguments it does not understand
 EXIT_INTERRUPTED = 130  # the shell's code for a program that SIGINT ended
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def run_visibly(job, resume=None, as_json=False):
@@ -79,9 +83,28 @@ def logging_to_stderr(level):
         logger.propagate = before[1]
 
 
+def say(text):
+    """Print a line on the standard output, in which nothing is left that a terminal could obey."""
+    print(printable(str(text)))
+
+
+def say_path(path):
+    """Print the name of a file: to a person as `say` does, to a program byte for byte."""
+    if sys.stdout.isatty() or str(path).isprintable():
+        say(path)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+
+
+def say_failure(message):
+    """Print why the program ends, in one line on the standard error."""
+    print(f"neural-style: error: {printable(with_names(message, flags_of_settings()))}", file=sys.stderr)
+
+
 class _Formatter(logging.Formatter):
     def format(self, record):
-        message = with_names(super().format(record), flags_of_settings())
+        message = printable(with_names(super().format(record), flags_of_settings()))
         return message if record.levelno <= logging.INFO else f"neural-style: {record.levelname.lower()}: {message}"
 
 
@@ -96,7 +119,7 @@ class _StderrHandler(logging.Handler):
 
 @contextlib.contextmanager
 def finishing_on_signals(interrupt, message="finishing the step and saving; press Ctrl-C again to quit immediately"):
-    """Let Ctrl-C and SIGTERM set an event and say so; a second one ends the program at once."""
+    """Let Ctrl-C, SIGTERM and a hang-up set an event and say so; a second one ends the program at once."""
 
     def finish(number, frame):
         if interrupt.is_set():
@@ -104,10 +127,30 @@ def finishing_on_signals(interrupt, message="finishing the step and saving; pres
         interrupt.set()
         log.warning("%s", message)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, finish) for number in numbers]
+    with _handling_signals(finish):
+        yield
+
+
+def ending_on_signals():
+    """Let SIGTERM and a hang-up end the program as Ctrl-C does, so that it leaves nothing half-written behind."""
+
+    def end(number, frame):
+        raise KeyboardInterrupt
+
+    return _handling_signals(end)
+
+
+@contextlib.contextmanager
+def _handling_signals(handler):
+    """Have a function called for every signal that asks the program to end, unless its caller has it ignored."""
+    before = {}
     try:
+        if threading.current_thread() is threading.main_thread():  # Python allows it there only
+            for name in _SIGNALS:
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+                    before[number] = signal.signal(number, handler)
         yield
     finally:
-        for number, handler in zip(numbers, before):
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -6,7 +6,7 @@ import os
 from ..errors import ImageError
 from ..networks.vgg import ARCHITECTURES
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from .console import run_visibly
+from .console import run_visibly, say_path
 from .flags import add_gpu_flag, describe_default
 
 log = logging.getLogger(__name__)
@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 # In the public domain (CC0), and in the wheels of scikit-image from 0.19 to 0.26, which download most others.
 CONTENTS = ("chelsea", "coffee", "rocket")
 _MAX_LONG_EDGE = 384
+# A smaller sea has no waves to paint; a smaller result is refused.
+_SMALLEST_SEA = 16
 
 
 def add_arguments(parser):
@@ -66,15 +68,16 @@ def _run(args):
     from ..jobs.job import Job
     from ..jobs.outputs import Outputs
     from ..transfer.compute import Compute
-    from ..transfer.inputs import choose_network
+    from ..transfer.inputs import check_seed, choose_network
 
+    check_seed(args.seed)
     recipe, weights = choose_network(recipe)  # so that missing weights are reported before anything is written
     names = ("content", "style", "result")
     content_path, style_path, result_path = (os.path.join(args.output_dir, f"demo-{name}.png") for name in names)
     content = _load_content(args.content)
     save_image(content_path, content)
     log.info("painting an image to take the style from")
-    size = long_edge_size(content.shape, recipe.size.max_long_edge)
+    size = long_edge_size(content.shape, max(recipe.size.max_long_edge, _SMALLEST_SEA))
     save_image(style_path, paint(size, SEA_SEED if args.seed is None else args.seed))
     outputs = Outputs.beside(result_path)
     job = Job(content_path, (style_path,), outputs, recipe, weights=str(weights), compute=Compute(args.gpu))
@@ -83,7 +86,8 @@ def _run(args):
         sheet_path = os.path.join(args.output_dir, "demo.png")
         images = [read_image(path) for path in (content_path, style_path, result_path)]
         save_image(sheet_path, make_contact_sheet(images, names))
-        print(content_path, style_path, result_path, sheet_path, sep="\n")
+        for path in (content_path, style_path, result_path, sheet_path):
+            say_path(path)
     return code
 
 

@@ -5,6 +5,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Callable, Optional, Tuple
 
+from ..errors import printable
 from ..images.units import UNITS
 from ..networks.external import is_external
 from ..networks.graph import POOLINGS
@@ -18,12 +19,18 @@ from ..recipes.recipe import CHOICES, OPTIMIZERS
 
 def make_parser(description, **settings):
     """Make an argument parser in the manner of this program."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=settings.pop("prog", None),
         description=description,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
         **settings,
     )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        # It repeats words of the command line, which may be names of files.
+        super().error(printable(message))
 
 
 class PrintHelp(argparse.Action):

@@ -10,10 +10,10 @@ import os
 import sys
 
 from .. import __version__
-from ..errors import NeuralStyleError, with_names
+from ..errors import NeuralStyleError
 from . import original
-from .console import EXIT_FAILURE, EXIT_INTERRUPTED, logging_to_stderr
-from .flags import PrintHelp, flags_of_settings, make_parser
+from .console import EXIT_FAILURE, EXIT_INTERRUPTED, ending_on_signals, logging_to_stderr, say_failure
+from .flags import PrintHelp, make_parser
 
 _STYLIZE = "stylize"
 
@@ -103,7 +103,8 @@ def main(argv=None):
     Returns
     -------
     int
-        0 for success, 1 for an expected failure, which one line on stderr explains, 130 after Ctrl-C or SIGTERM.
+        0 for success, 1 for an expected failure, which one line on stderr explains, 130 after Ctrl-C, SIGTERM or a
+        hang-up.
 
     Raises
     ------
@@ -111,13 +112,29 @@ def main(argv=None):
         With code 2 for arguments that cannot be understood, with 0 after ``--help``, ``--help-settings`` and
         ``--version``.
     """
-    args = _parse(sys.argv[1:] if argv is None else list(argv))
-    with logging_to_stderr("warning" if args.quiet else args.log_level):
-        try:
-            return args.run(args)
-        except NeuralStyleError as error:
-            print(f"neural-style: error: {with_names(str(error), flags_of_settings())}", file=sys.stderr)
-            return EXIT_FAILURE
-        except KeyboardInterrupt:
-            print("neural-style: interrupted", file=sys.stderr)
-            return EXIT_INTERRUPTED
+    try:
+        with ending_on_signals():
+            args = _parse(sys.argv[1:] if argv is None else list(argv))
+            with logging_to_stderr("warning" if args.quiet else args.log_level):
+                return args.run(args)
+    except NeuralStyleError as error:
+        say_failure(str(error))
+    except MemoryError:
+        say_failure("there is not enough memory for this; choose a smaller `max_long_edge`, or close other programs")
+    except BrokenPipeError:
+        # Whoever read the output has what it wanted. What is left in the buffer must not fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        say_failure(_describe_refusal(error))
+    except KeyboardInterrupt:
+        print("neural-style: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return EXIT_FAILURE
+
+
+def _describe_refusal(error):
+    """Say what the system refuses where no part of the program expects it."""
+    if error.filename is None and not os.path.exists(os.curdir):
+        return "the folder that the program was started in is gone; start it in another one"
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+    return f"{where}{error.strerror or error}; check that it is there and who may use it, and the space on its disk"

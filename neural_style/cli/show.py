@@ -10,6 +10,7 @@ from ..jobs.job import read_recipe
 from ..jobs.provenance import read_record
 from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
 from ..transfer.compute import Compute
+from .console import say
 from .flags import flags_of_settings, write_flag, write_flags
 
 
@@ -30,10 +31,22 @@ def _run(args):
         print(json.dumps(record, indent=2))
         return 0
     recipe, strange = read_recipe(record)
-    print(" ".join(map(shlex.quote, _command(record, recipe, write_flags(recipe)))))
+    print(" ".join(map(_quote, _command(record, recipe, write_flags(recipe)))))
     for line in _describe(record, recipe, strange):
-        print("#", line)
+        say(f"# {line}")
     return 0
+
+
+def _quote(word):
+    """Quote a word for a shell, so that it can be seen whole and pasted."""
+    if word.isprintable():
+        return shlex.quote(word)
+    # $'...' is of ksh, bash and zsh, and of POSIX since 2024.
+    return "$'" + "".join(map(_escape, os.fsencode(word))) + "'"
+
+
+def _escape(byte):
+    return chr(byte) if 0x20 <= byte < 0x7F and byte not in b"'\\" else f"\\{byte:03o}"
 
 
 def _command(record, recipe, flags):

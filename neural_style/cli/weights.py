@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import OutputError, WeightsError
+from ..files import Output, check_outputs
 from ..networks.generators import find_generator_kind
 from ..networks.vgg import ARCHITECTURES
 from ..weights.catalogue import KNOWN_FILES, cache_folder, digest
@@ -14,6 +15,7 @@ from ..weights.generators import check_generator, read_generator
 from ..weights.importers import LAYOUTS, import_weights
 from ..weights.lookup import SUFFIX, describe_weights, find_weights, list_weights, verify_weights
 from ..weights.params_file import read_index, save_weights
+from .console import say, say_path
 
 
 def add_arguments(parser):
@@ -71,13 +73,13 @@ def _list(args):
         fits = "/".join(record.models) + (f" to {record.deepest}" if record.deepest else "")
         size = f"{record.size / 1e6:.1f} MB" if record.size is not None else "-"
         where = "  ".join(filter(None, (str(record.path or ""), record.note)))
-        print(f"{record.name:16} {size:>9}  {fits:20}  {where}".rstrip())
+        say(f"{record.name:16} {size:>9}  {fits:20}  {where}".rstrip())
     return 0
 
 
 def _fetch(args):
     for name in args.names:
-        print(fetch(name, args.models_dir, replace=args.replace))
+        say_path(fetch(name, args.models_dir, replace=args.replace))
     return 0
 
 
@@ -86,11 +88,11 @@ def _verify(args):
     if args.model is None and find_generator_kind(read_index(path)):
         kind, parameters = read_generator(path)
         size = path.stat().st_size / 1e6
-        print(f"{path}: generator, kind {kind.name}, {size:.1f} MB, {len(parameters)} parameters complete and finite")
+        say(f"{path}: generator, kind {kind.name}, {size:.1f} MB, {len(parameters)} parameters complete and finite")
         print(f"sha256 {digest(path)}")
         return 0
     record = verify_weights(path, args.model or _only(describe_weights(path)[0], path))
-    print(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
+    say(f"{record.path}: {'/'.join(record.models)} to {record.deepest}, {record.size / 1e6:.1f} MB, {record.note}")
     print(f"sha256 {record.sha256}")
     return 0
 
@@ -103,6 +105,8 @@ def _only(models, path):
 
 
 def _import(args):
+    if args.output:
+        _check_target(args.output, args)
     layout = args.layout or (None if args.model else detect_generator_layout(args.source))
     if layout in GENERATOR_LAYOUTS:
         if not args.output:
@@ -115,10 +119,14 @@ def _import(args):
         model = args.model or _only(models, args.source)
         target = Path(args.output) if args.output else Path(args.models_dir or cache_folder()) / (model + SUFFIX)
         what = f"{model} to {deepest}"
-    if target.exists() and not args.replace:
-        raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
-    if target.exists() and os.path.samefile(str(target), str(args.source)):
-        raise OutputError(f"{target} is the file to import; give another --output")
+        _check_target(target, args)
     save_weights(target, params)
-    print(f"{target}: {what}")
+    say(f"{target}: {what}")
     return 0
+
+
+def _check_target(target, args):
+    if os.path.exists(target) and not args.replace:
+        raise OutputError(f"{target} is already there; give another --output, or --replace to overwrite it")
+    # Whoever says --replace knows what is there.
+    check_outputs([Output(target, "weights", lambda head: True)], [args.source])

@@ -7,14 +7,34 @@ everything else here.
 import contextlib
 import logging
 import os
-import stat
+import re
+import threading
 import warnings
 
 import numpy as np
 
 from ..errors import ImageError, first_line
+from ..files import NotRegular, open_regular
+from ..limits import max_pixels
 
 log = logging.getLogger(__name__)
+
+# Pillow's names of the formats that are read, and how their files begin. It knows more, among them some whose reader
+# starts another program, such as Ghostscript, which obeys what stands in the file.
+FORMATS = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "WEBP": rb"RIFF....WEBP",
+    "GIF": rb"GIF8[79]a",
+    "BMP": rb"BM",
+    "PPM": rb"P[1-6f]\s",
+    "AVIF": rb"....ftyp(?:avi[fs]|m[is]f1)",
+}
+_HEAD = 16
+
+# Truevision TGA 2.0 can be told by its end only.
+_TGA, _TGA_END = "TGA", b"TRUEVISION-XFILE.\0"
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in both byte orders
 
@@ -52,7 +72,7 @@ def read_image(path):
     Parameters
     ----------
     path : str or os.PathLike
-        Any format that Pillow reads, or a TIFF that tifffile reads.
+        A file of one of `FORMATS`, whatever its name is, or a TIFF that tifffile reads.
 
     Returns
     -------
@@ -62,8 +82,8 @@ def read_image(path):
     Raises
     ------
     ImageError
-        If the file is missing, cannot be opened, is empty, is not an image, is damaged, is too large (twice
-        `PIL.Image.MAX_IMAGE_PIXELS`), or contains values that are neither 8- or 16-bit nor floats in [0, 1].
+        If the file is missing, cannot be opened, is empty, is not an image, is damaged, is too large
+        (`limits.max_pixels`), or contains values that are neither 8- or 16-bit nor floats in [0, 1].
     """
     path = os.fspath(path)
     with open_image(path) as file:
@@ -106,7 +126,7 @@ def open_image(path):
             raise ImageError(f"{path}: {error}; convert it to an 8-bit PNG or JPEG") from error
         except Image.DecompressionBombError as error:
             raise ImageError(
-                f"{path}: more than {_pixel_limit()} pixels are not read; scale the image down first"
+                f"{path}: more than {max_pixels()} pixels are not read; scale the image down first"
             ) from error
         except MemoryError as error:
             raise ImageError(f"{path}: does not fit into memory; scale the image down first") from error
@@ -119,30 +139,83 @@ def open_image(path):
             ) from error
 
 
+def is_image(head):
+    """Return whether a file that begins like this is in one of `FORMATS`."""
+    return _format(head) is not None
+
+
+def _format(head):
+    return next((name for name, beginning in FORMATS.items() if re.match(beginning, head, re.DOTALL)), None)
+
+
+def identify(file):
+    """Open a file as Pillow's image, of one of `FORMATS` and no other.
+
+    Raises
+    ------
+    PIL.UnidentifiedImageError
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    name = _format(file.read(_HEAD))
+    if name is None and os.fstat(file.fileno()).st_size >= len(_TGA_END):
+        file.seek(-len(_TGA_END), os.SEEK_END)
+        name = _TGA if file.read() == _TGA_END else None
+    if name is not None and name not in Image.OPEN:
+        Image.init()
+    if name not in Image.OPEN:  # Pillow before 11.3 has no AVIF
+        raise UnidentifiedImageError
+    file.seek(0)
+    return Image.open(file, formats=[name])
+
+
 def _open(path):
     try:
-        status = os.stat(path)  # before opening, because opening a pipe would wait for its writer
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"{path}: is a folder; give the name of an image in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{path}: is a device or pipe; give the name of a file")
-        if status.st_size == 0:
-            raise ImageError(f"{path}: is empty (0 bytes); get the image again")
-        return open(path, "rb")
+        file = open_regular(path)
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file; check its name and folder") from error
+    except IsADirectoryError as error:
+        raise ImageError(f"{path}: is a folder; give the name of an image in it") from error
+    except NotRegular as error:
+        raise ImageError(f"{path}: is a device or pipe; give the name of a file") from error
     except PermissionError as error:
         raise ImageError(f"{path}: may not be read (permission denied); change its permissions or copy it") from error
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}); check its name, or copy it") from error
+    if os.fstat(file.fileno()).st_size == 0:
+        file.close()
+        raise ImageError(f"{path}: is empty (0 bytes); get the image again")
+    return file
+
+
+# Held while the standard error is another, so that two threads do not each keep what the other has put there.
+_SILENCE = threading.Lock()
+
+
+@contextlib.contextmanager
+def _silent():
+    """Keep the C library that decodes TIFFs from writing to the standard error what its caller raises as well."""
+    with _SILENCE:
+        try:
+            before = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
 
 
 def _decode(file):
     """Return the pixels as stored, uint8 (H, W, 3) or with alpha (H, W, 4), and the EXIF orientation, 1 to 8."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
-        image = Image.open(file)
+        image = identify(file)
     except UnidentifiedImageError:
         file.seek(0)
         if file.read(4) not in _TIFF_MAGIC:
@@ -153,7 +226,10 @@ def _decode(file):
         # Pillow opens 16-bit planes, but reads every byte as a pixel.
         if tags.get(_PLANAR_CONFIGURATION) == _IN_PLANES and max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8:
             return _decode_tiff(file)
-    image.load()
+        with _silent():
+            image.load()
+    else:
+        image.load()
     return _to_rgb(image), _orientation(image)
 
 
@@ -201,7 +277,7 @@ def _decode_tiff(file):
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]
-        if page.imagewidth * page.imagelength > _pixel_limit():
+        if page.imagewidth * page.imagelength > max_pixels():
             raise Image.DecompressionBombError
         photometric, extra = int(page.photometric), [int(kind) for kind in page.extrasamples]
         colours = {_MIN_IS_WHITE: 1, _MIN_IS_BLACK: 1, _RGB: 3}.get(photometric)
@@ -250,10 +326,3 @@ def _over_white(pixels):
     opacity = pixels[..., 3:].astype(np.uint16)
     # At most 255 * 255 + 127 = 65152, which fits into uint16.
     return ((pixels[..., :3] * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
-
-
-def _pixel_limit():
-    """Return the maximum number of pixels that are read: Pillow refuses from twice the number at which it warns."""
-    from PIL import Image
-
-    return float("inf") if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS

@@ -9,8 +9,8 @@ import os
 import numpy as np
 
 from ..errors import OutputError
-from ..files import check_writable, output_error, write_whole
-from .reading import open_image
+from ..files import Output, check_writable, output_error, write_whole
+from .reading import identify, is_image, open_image
 
 # By suffix, Pillow's name of the format and its options. 4:4:4 JPEG, because style transfer produces colour detail.
 # Not `optimize`: with it Pillow must guess the size of the file, and fails where a noisy image exceeds the guess.
@@ -44,6 +44,19 @@ def check_output(path):
     path = os.fspath(path)
     _format(path)
     check_writable(path)
+
+
+def as_output(path, what):
+    """Return an image that is going to be saved, as `files.check_outputs` takes it.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is not one of `FORMATS`.
+    """
+    path = os.fspath(path)
+    _format(path)
+    return Output(path, what, is_image)
 
 
 def save_image(path, image, quality=95, metadata=None):
@@ -107,9 +120,7 @@ def read_metadata(path):
     ImageError
         If the file is missing, cannot be opened, is empty, is not an image, or is damaged.
     """
-    from PIL import Image
-
-    with open_image(os.fspath(path)) as file, Image.open(file) as image:
+    with open_image(os.fspath(path)) as file, identify(file) as image:
         found = _find_metadata(image)
     return {key: value for key, value in zip(METADATA, found) if isinstance(value, str)}
 

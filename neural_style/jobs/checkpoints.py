@@ -20,15 +20,15 @@ generator is part of it.
 import dataclasses
 import io
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any, Mapping
 
 import numpy as np
 
+from ..archives import read_arrays
 from ..errors import CheckpointError, SettingsError, first_line
 from ..files import output_error, write_whole
+from ..limits import MAX_COUNT
 from ..transfer.run import RunState, Step
 from .job import Job
 from .provenance import check_run
@@ -96,8 +96,7 @@ def load_checkpoint(path: str) -> Checkpoint:
         If there is none, it is damaged or cut short, or it is of a later version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
         record = json.loads(arrays.pop("record").tobytes().decode("utf-8"))
         schema, version = record["schema"], record["version"]
         if schema != SCHEMA or not isinstance(version, int):
@@ -106,7 +105,7 @@ def load_checkpoint(path: str) -> Checkpoint:
         if isinstance(error, FileNotFoundError):
             raise CheckpointError(f"checkpoint {path} does not exist; check `resume`") from error
         raise CheckpointError(f"checkpoint {path} cannot be read ({error.strerror or error})") from error
-    except (*DAMAGE, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     if version > VERSION:
         raise CheckpointError(
@@ -172,13 +171,15 @@ def _step(fields):
     for name in ("number", "level", "evaluations"):
         _count(fields[name], name)
     numbers = [fields[name] for name in names - {"number", "level", "evaluations", "losses"}]
-    if not all(type(value) in (int, float) for value in numbers + list(fields["losses"].values())):
+    numbers += list(fields["losses"].values())
+    # No bound is infinity; the rest of a step that is kept is finite.
+    if not all(type(value) in (int, float) and float(value) == value for value in numbers):
         raise ValueError("its history has a number of the wrong kind")
     return fields
 
 
 def _count(value, name):
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
         raise ValueError(f"its {name} is {value!r}")
     return value
 

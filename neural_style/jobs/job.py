@@ -7,19 +7,19 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from ..errors import CheckpointError, ImageError, SettingsError, first_line
-from ..files import check_writable
+from ..errors import ImageError, SettingsError, first_line
 from ..objective.terms import check_losses
+from ..recipes.kinds import check_kind
 from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe, all_settings
 from ..reports.pages import require_packages
 from ..transfer.compute import Compute
-from ..transfer.inputs import check_style, choose_network
+from ..transfer.inputs import check_seed, check_style, choose_network
 from ..transfer.stylize import DEFAULT_SEED
 from ..weights.generators import find_generator
 from ..weights.lookup import find_weights
 from .outputs import Outputs
-from .schemas import DAMAGE, check_schema, check_text, optional
+from .schemas import DAMAGE, NAME, check_schema, check_text, optional
 
 SCHEMA, VERSION = "neural-style/job", 1
 
@@ -83,8 +83,10 @@ class Job:
         styles = tuple(style if isinstance(style, StyleFile) else StyleFile(style) for style in self.styles)
         if not styles and not self.recipe.feed_forward:
             raise SettingsError("`styles` is empty; at least one style is needed")
+        check_kind("checkpoint_every", self.checkpoint_every, int)
         if self.checkpoint_every < 1:
             raise SettingsError(f"`checkpoint_every` is {self.checkpoint_every}; it must be 1 or more")
+        check_seed(self.seed)
         object.__setattr__(self, "styles", styles)
 
     @property
@@ -103,8 +105,8 @@ class Job:
             If an input does not exist; whether it is an image shows when it is read.
         DependencyError
             If a report is asked for and the packages that draw it are missing.
-        OutputError, CheckpointError
-            If a file cannot be written, or would replace another one of the job.
+        OutputError
+            If a file cannot be written, or would replace another one of the job or one of another kind.
         """
         if self.recipe.feed_forward:
             if self.checkpoint is not None:
@@ -114,17 +116,9 @@ class Job:
         for path in self.inputs:
             if not os.path.exists(path):
                 raise ImageError(f"{path}: there is no such file; check its name and folder")
-        outputs = self.outputs
-        if outputs.report:
+        if self.outputs.report:
             require_packages()
-        if self.checkpoint is not None:
-            others = [*self.inputs, outputs.final, outputs.report, outputs.trace]
-            if os.path.realpath(self.checkpoint) in {os.path.realpath(path) for path in others if path}:
-                raise CheckpointError(
-                    f"{self.checkpoint}: another file of this run has this name; choose another for the checkpoint"
-                )
-            check_writable(self.checkpoint)
-        outputs.check(self.inputs, self.recipe.finish.save_every > 0)
+        self.outputs.check([*self.inputs, self.weights], self.recipe.finish.save_every > 0, self.checkpoint)
 
     def absolute(self) -> Job:
         """Return the same with absolute paths, which mean the same in another folder."""
@@ -187,7 +181,7 @@ class Job:
             if record.get("schema") != SCHEMA or record.get("version") != VERSION:
                 raise ValueError("it is not a job of this version")
             check_schema(record, _JOB, "the job")
-            check_text(record)
+            check_text(record, _JOB)
             recipe, strange = read_recipe(record)
             if strange:
                 raise ValueError(f"there is no setting {next(iter(strange))}")
@@ -206,9 +200,9 @@ class Job:
             raise SettingsError(f"this is no job that can be run ({first_line(error)})") from error
 
 
-FILE: Dict[Any, Any] = {"file": str}
-STYLE: Dict[Any, Any] = {"file": str, "weight": float, "scale": float}
-VALUE = (str, int, float, bool, type(None))
+FILE: Dict[Any, Any] = {"file": NAME}
+STYLE: Dict[Any, Any] = {"file": NAME, "weight": float, "scale": float}
+VALUE = (NAME, int, float, bool, type(None))  # a network may be the prefix of a file
 
 # What a run is made of apart from its outputs, in a job as in the records of images.
 RUN: Dict[Any, Any] = {
@@ -229,8 +223,8 @@ _JOB = {
     "content": FILE,
     "styles": [STYLE],
     "start": optional(FILE),
-    "outputs": {"final": str, "prefix": str, "suffix": str, "report": optional(str), "trace": optional(str)},
-    "checkpoint": optional(str),
+    "outputs": {"final": NAME, "prefix": NAME, "suffix": NAME, "report": optional(NAME), "trace": optional(NAME)},
+    "checkpoint": optional(NAME),
     "checkpoint_every": int,
 }
 
@@ -260,9 +254,6 @@ def read_recipe(record: Mapping[str, Any]) -> Tuple[Recipe, Dict[str, Any]]:
     strange: Dict[str, Any] = {}
     names = set(all_settings())
     for name, value in record["settings"].items():
-        usual = base.settings().get(name)
-        if isinstance(value, bool) and isinstance(usual, (int, float)) and not isinstance(usual, bool):
-            raise SettingsError(f"`{name}` is {value}; it must be a number")
         (known if name in names else strange)[name] = tuple(value) if isinstance(value, list) else value
     return base.override(**known), strange
 

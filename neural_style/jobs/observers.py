@@ -11,6 +11,7 @@ from ..images.saving import save_image
 from ..reports.pages import write_run_report
 from ..transfer.run import Run, Step, StopReason
 from .checkpoints import Checkpoint
+from .complaint import Complaint
 from .provenance import describe_image, read_record, to_metadata
 from .trace import Trace
 
@@ -37,6 +38,7 @@ class SaveImages(Observer):
     """Saves intermediate images and the result, each with its record; one that cannot be saved on the way is logged."""
 
     def __init__(self, outputs: Any, record: Any, followers: Sequence[Observer] = ()) -> None:
+        self._complaint = Complaint()
         self._outputs, self._record, self._followers = outputs, record, followers
         self.final: Optional[str] = None
 
@@ -49,8 +51,9 @@ class SaveImages(Observer):
         try:
             self._save(path, run.image(), step.number)
         except OutputError as error:
-            log.warning("%s", error)
+            self._complaint.make(error)
         else:
+            self._complaint.withdraw()
             for follower in self._followers:
                 follower.saved(path, step, run)
         log.info("after %d steps: %s", step.number, _describe_objective(step))
@@ -109,6 +112,7 @@ class KeepCheckpoint(Observer):
     def __init__(self, job: Any, record: Any) -> None:
         self._path, self._every = job.checkpoint, job.checkpoint_every
         self._job, self._record, self._stepped = job.absolute(), record, False
+        self._complaint = Complaint()
 
     def step(self, step: Step, run: Run) -> None:
         """Write it if it is time to."""
@@ -125,8 +129,9 @@ class KeepCheckpoint(Observer):
         try:
             Checkpoint(self._job, self._record, run.state()).save(self._path)
         except OutputError as error:
-            log.warning("%s", error)
+            self._complaint.make(error)
             return False
+        self._complaint.withdraw()
         return True
 
 

@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import Iterable, Optional
 
+from ..archives import is_archive
 from ..errors import OutputError
-from ..files import check_writable
-from ..images.saving import check_output
+from ..files import Output, check_outputs, is_same_file
+from ..images.saving import as_output, check_output
+from ..reports.pages import is_page
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Outputs:
         """Return the name of the image after so many steps."""
         return f"{self.prefix}{steps}{self.suffix}"
 
-    def check(self, inputs: Iterable[Optional[str]], saves_intermediate: bool) -> None:
+    def check(
+        self, inputs: Iterable[Optional[str]], saves_intermediate: bool, checkpoint: Optional[str] = None
+    ) -> None:
         """Make sure that the files can be written and that none of them would replace an input or another.
 
         Parameters
@@ -76,23 +80,37 @@ class Outputs:
             Paths of files that the run reads; None is ignored.
         saves_intermediate
             Whether there will be intermediate images.
+        checkpoint
+            File in which the state of the run is kept.
 
         Raises
         ------
         OutputError
         """
-        check_output(self.final)
-        if saves_intermediate:
-            check_output(self.intermediate(0))
+        final = as_output(self.final, "result")
         read = [path for path in inputs if path]
-        taken = {os.path.realpath(path) for path in [self.final, *read]}
-        for path in filter(None, (self.report, self.trace)):
-            if os.path.realpath(path) in taken:
-                raise OutputError(f"{path}: another file of this run has this name; choose another")
-            taken.add(os.path.realpath(path))
-            check_writable(path)
         numbered = re.compile(re.escape(os.path.realpath(self.prefix + "_")[:-1]) + r"\d+" + re.escape(self.suffix))
         for path in read:
-            real = os.path.realpath(path)
-            if real == os.path.realpath(self.final) or (saves_intermediate and numbered.fullmatch(real)):
+            over = saves_intermediate and numbered.fullmatch(os.path.realpath(path))
+            if over or is_same_file(path, self.final):
                 raise OutputError(f"{path}: this input would be overwritten by a result; choose another output")
+        others = [
+            Output(path, what, is_own)
+            for path, what, is_own in (
+                (checkpoint, "checkpoint", _is_checkpoint),
+                (self.report, "report", is_page),
+                (self.trace, "trace", _is_trace),
+            )
+            if path is not None
+        ]
+        check_outputs([final, *others], read)
+        if saves_intermediate:
+            check_output(self.intermediate(0))
+
+
+def _is_checkpoint(head: bytes) -> bool:
+    return is_archive(head, ("canvas", "record"))
+
+
+def _is_trace(head: bytes) -> bool:
+    return head.startswith(b"{") and b'"neural-style/trace"' in head

@@ -161,7 +161,7 @@ def check_run(run: Mapping[str, Any]) -> None:
         If it is not that.
     """
     check_schema(run, _RUN, "the record")
-    check_text(run)
+    check_text(run, _RUN)
     read_recipe(run)
 
 

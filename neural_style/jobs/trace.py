@@ -7,7 +7,6 @@ kill costs only what came after the last writing.
 
 import dataclasses
 import json
-import logging
 import math
 import os
 import platform
@@ -17,8 +16,7 @@ from datetime import datetime, timezone
 from .._mxnet import mx
 from ..errors import OutputError
 from ..files import output_error, write_whole
-
-log = logging.getLogger(__name__)
+from .complaint import Complaint
 
 SCHEMA, VERSION = "neural-style/trace", 1
 
@@ -49,7 +47,7 @@ class Trace:
         self._clock = clock
         self._begun = self._step_begun = clock()
         self._write_from = clock()
-        self._rows = []
+        self._rows, self._complaint = [], Complaint()
         self._head = dict(
             schema=SCHEMA,
             version=VERSION,
@@ -115,7 +113,9 @@ class Trace:
             try:
                 self.write()
             except OutputError as error:
-                log.warning("%s", error)
+                self._complaint.make(error)
+            else:
+                self._complaint.withdraw()
             self._write_from = begun + max(PAUSE_SECONDS, (self._clock() - begun) / GREATEST_SHARE)
         self._step_begun = self._clock()
 

@@ -5,12 +5,16 @@ the means of `images.units.RGB_MEANS`. If a network expects other input, fold th
 Layers have the names of the network's nodes.
 """
 
+import contextlib
 import json
 import os
 import re
 
 from .._mxnet import mx
-from ..errors import SettingsError, first_line
+from ..errors import SettingsError, first_line, last_line
+from ..files import open_regular
+from ..limits import MAX_SYMBOL_BYTES
+from .symbol_file import check_symbol
 
 SYMBOL_SUFFIX = "-symbol.json"
 
@@ -60,14 +64,15 @@ class ExternalNetwork:
         self.name = external_prefix(model)
         path = self.name + SYMBOL_SUFFIX
         try:
+            symbol = json.dumps(check_symbol(_read(path)))
             # Read and written again, so that attributes of older versions get their present names.
-            graph = json.loads(mx.sym.load(path).tojson())
+            graph = json.loads(mx.sym.load_json(symbol).tojson())
+            _freeze(graph)
+            self._nodes = graph["nodes"]
+            self._symbol = mx.sym.load_json(json.dumps(graph))
+            self._outputs = self._symbol.get_internals().list_outputs()
         except (mx.base.MXNetError, OSError, ValueError) as error:
-            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({first_line(error)})") from error
-        _freeze(graph)
-        self._nodes = graph["nodes"]
-        self._symbol = mx.sym.load_json(json.dumps(graph))
-        self._outputs = self._symbol.get_internals().list_outputs()
+            raise SettingsError(f"{path} is not a symbol that this MXNet can read ({_reason(error)})") from error
 
     def resolve(self, layers):
         """Return the names of the activations that a recipe refers to.
@@ -119,7 +124,8 @@ class ExternalNetwork:
         internals = self._symbol.get_internals()
         symbol = mx.sym.Group([internals[self._output(layer)] for layer in layers])
         data = mx.sym.Variable("data")
-        return symbol(**{self._input(symbol): data if prepare is None else prepare(data)})
+        with _as_settings(self.name):
+            return symbol(**{self._input(symbol): data if prepare is None else prepare(data)})
 
     def fitted(self, found):
         """Return this network, which its symbol describes completely, whatever parameters are found."""
@@ -128,7 +134,8 @@ class ExternalNetwork:
     def parameter_shapes(self, layers):
         """Return the names and shapes of the parameters, including moving moments, that `layers` depend on."""
         symbol = self.build(layers)
-        arguments, _, states = symbol.infer_shape(data=(1, 3, _LARGEST, _LARGEST))
+        with _as_settings(self.name):
+            arguments, _, states = symbol.infer_shape(data=(1, 3, _LARGEST, _LARGEST))
         shapes = dict(zip(symbol.list_arguments(), arguments))
         shapes.update(zip(symbol.list_auxiliary_states(), states))
         del shapes["data"]
@@ -142,7 +149,8 @@ class ExternalNetwork:
         SettingsError
             If its shape is not (1, C, H, W).
         """
-        _, (shape,), _ = self.build([layer]).infer_shape(data=(1, 3, _LARGEST, _LARGEST))
+        with _as_settings(self.name):
+            _, (shape,), _ = self.build([layer]).infer_shape(data=(1, 3, _LARGEST, _LARGEST))
         if len(shape) != 4:
             raise SettingsError(
                 f"layer '{layer}' of {self.name} has shape {shape}; choose one with a height and a width"
@@ -180,6 +188,29 @@ class ExternalNetwork:
         if len(free) != 1:
             raise SettingsError(f"{self.name} has no input called data, and {len(free)} that could be it")
         return free[0]
+
+
+def _read(path):
+    with open_regular(path) as file:
+        data = file.read(MAX_SYMBOL_BYTES + 1)
+    if len(data) > MAX_SYMBOL_BYTES:
+        raise ValueError(f"it has more than {MAX_SYMBOL_BYTES} bytes")
+    return data.decode("utf-8")
+
+
+def _reason(error):
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return first_line(error) if isinstance(error, ValueError) else last_line(error)
+
+
+@contextlib.contextmanager
+def _as_settings(name):
+    """Turn what MXNet raises about a network that somebody else has made into a SettingsError."""
+    try:
+        yield
+    except mx.base.MXNetError as error:
+        raise SettingsError(f"{name} cannot be computed ({last_line(error)}); choose another `model`") from error
 
 
 def _freeze(graph):

@@ -53,10 +53,10 @@ def parse_size(text):
         If the text has another form, or is less than one byte.
     """
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]i?)?b?\s*", text, re.ASCII | re.IGNORECASE)
-    size = int(float(match.group(1)) * _UNITS[(match.group(2) or "").lower()]) if match else 0
-    if size < 1:
+    size = float(match.group(1)) * _UNITS[(match.group(2) or "").lower()] if match else 0.0
+    if not 1 <= size < 2**63:
         raise SettingsError(f"'{text}' is no amount of memory; write it like 4GB, 512MiB or 1.5g")
-    return size
+    return int(size)
 
 
 def format_size(size):

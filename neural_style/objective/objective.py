@@ -1,5 +1,6 @@
 """What a run minimises: the objective of a canvas, its parts weighted as a recipe says, and its gradient."""
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -134,8 +135,10 @@ class Objective:
         self._targets = self._read_styles(styles, tile_size, room)
         self._targets.update(self._read_content(content))
         self._weigh()
+        # The executor must not keep what keeps it: with a cycle, memory would be freed only when Python looks for one.
+        own = weakref.proxy(self)
         self._executor = self._computation.bind(
-            self._targets, lambda values: self._weighting(values), canvas, self._tile
+            self._targets, lambda values: own._weighting(values), canvas, self._tile
         )
         self._variation = None
         if losses.tv_weight > 0:

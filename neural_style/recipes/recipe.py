@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
+import typing
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Dict, List, Mapping, Optional, Set, Tuple, Type
 
 from ..errors import SettingsError, unknown
+from ..limits import LARGEST_FLOAT, MAX_LONG_EDGE
+from .kinds import check_kind
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Losses:
 
     def __post_init__(self) -> None:
         _check(self)
-        if not all(math.isfinite(weight) and weight >= 0 for weight in self.style_layer_weights):
+        if not all(weight >= 0 for weight in self.style_layer_weights):
             raise SettingsError("`style_layer_weights` must be 0 or more each")
         if len(self.style_layer_weights) not in (0, 1, len(self.style_layers)):
             raise SettingsError(
@@ -150,6 +153,8 @@ class Noise:
 
     def __post_init__(self) -> None:
         _check(self)
+        if abs(self.noise_center) + self.noise_range > LARGEST_FLOAT:
+            raise SettingsError(f"`noise_range` is {self.noise_range}; the noise must stay below {LARGEST_FLOAT:.3g}")
 
 
 @dataclass(frozen=True)
@@ -601,7 +606,10 @@ _REQUIREMENTS = {
     "stop_eps": (lambda v: True, "a finite number"),
     "max_steps": (lambda v: v >= 0, "0 or more"),
     "surrogate": (lambda v: v >= 0, "0 or more"),
-    "max_long_edge": (lambda v: v >= 1, "1 or more"),
+    "max_long_edge": (
+        lambda v: 1 <= v <= MAX_LONG_EDGE,
+        f"1 or more, and at most {MAX_LONG_EDGE}: larger images could not be read again",
+    ),
     "pyramid_factor": (lambda v: v > 1, "more than 1"),
     "pyramid_least": (lambda v: v >= 0, "0 or more"),
     "style_scale": (lambda v: v > 0, "more than 0"),
@@ -621,12 +629,20 @@ _REQUIREMENTS = {
 
 
 def _check(part):
+    kind: Any = type(part)
+    hints = _hints(kind)
     for entry in dataclasses.fields(part):
         value = getattr(part, entry.name)
+        check_kind(entry.name, value, hints[entry.name])
         if entry.name in CHOICES and value not in CHOICES[entry.name]:
             choices = ", ".join(CHOICES[entry.name])
             raise SettingsError(f"`{entry.name}` is '{value}'; it must be one of {choices}")
         if entry.name in _REQUIREMENTS:
             test, requirement = _REQUIREMENTS[entry.name]
-            if not (math.isfinite(value) and test(value)):
+            if not test(value):
                 raise SettingsError(f"`{entry.name}` is {value}; it must be {requirement}")
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(kind: Any) -> Dict[str, Any]:
+    return typing.get_type_hints(kind)

@@ -31,6 +31,11 @@ def require_packages():
         )
 
 
+def is_page(head):
+    """Return whether a file that begins like this is an HTML page."""
+    return head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+
+
 def write_run_report(path, trace):
     """Write a page about a run.
 

@@ -20,9 +20,9 @@ from dataclasses import asdict
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import CheckpointError, ImageError, OutputError, SettingsError, WeightsError
+from ..errors import CheckpointError, ImageError, SettingsError, WeightsError
 from ..executors import FeatureExecutor, bind
-from ..files import check_writable
+from ..files import Output, check_outputs
 from ..images.units import RGB_MEANS
 from ..networks.graph import POOLINGS, build_symbol
 from ..networks.vgg import ARCHITECTURES
@@ -30,10 +30,10 @@ from ..recipes.presets import get_recipe
 from ..transfer.compute import Compute, choose_device
 from ..transfer.stylize import stylize
 from ..weights.checks import fitting_models
-from ..weights.params_file import read_index, read_parameters, save_weights
+from ..weights.params_file import is_params_file, read_index, read_parameters, save_weights
 from . import low_rank
 from .crops import NOISY, Crops, read_images
-from .loop import Schedule, Task, own_parameters, own_state, read_state, train
+from .loop import Schedule, Task, is_state, own_parameters, own_state, read_state, train
 from .settings import CompressionSettings
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,8 @@ class Compression:
         self._settings.update((name, value) for name, value in asdict(settings).items() if name != "evaluate_every")
         self._saved = read_state(self._state_file, self._settings) if resume else None
         compressed = _read_start(start, network, full) if start and not resume else None
-        _check_outputs(output, self._state_file, [weights, start])
+        places = [Output(output, "network", is_params_file), Output(self._state_file, "state", is_state)]
+        check_outputs(places, [weights, start])
         ctx = choose_device(gpu)
         training, held_out = _read_images(folders, crop)
         kept = {}
@@ -183,15 +184,6 @@ def _read_full(weights, model):
 def _read_start(start, network, full):
     fitted = network.fitted(read_index(start))
     return read_parameters(start, fitted.parameter_shapes([full.layers[-1]]))
-
-
-def _check_outputs(output, state_file, inputs):
-    """Check that the output and the state can be written, before there is anything to write."""
-    places = [os.path.realpath(path) for path in (output, state_file, *filter(None, inputs))]
-    for number, path in enumerate((output, state_file)):
-        if places.count(places[number]) > 1:
-            raise OutputError(f"{path} is given for two files; give another name")
-        check_writable(path)
 
 
 def _read_images(folders, crop):

@@ -15,6 +15,7 @@ from typing import Dict, Mapping
 import numpy as np
 
 from .._mxnet import mx
+from ..archives import is_archive, read_arrays
 from ..errors import CheckpointError, SettingsError
 from ..files import output_error, replacing
 
@@ -199,20 +200,24 @@ def read_state(path, settings, may_differ=("batches",)):
         If the file cannot be read, or is not the state of a training with these settings.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
         before = dict(json.loads(str(arrays["settings"])))
     except OSError as error:
         raise CheckpointError(
             f"{path}: the state of the training cannot be read ({error.strerror or error})"
         ) from error
-    except Exception as error:  # a damaged archive can raise almost any class of error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not the state of a training of this program") from error
     changed = [name for name, value in settings.items() if name not in may_differ and before.get(name) != value]
     if changed:
         what = ", ".join(f"{name} {before.get(name)} instead of {settings[name]}" for name in changed)
         raise CheckpointError(f"{path}: begun with other settings ({what}); resume with those, or begin anew")
     return arrays
+
+
+def is_state(head):
+    """Return whether a file that begins like this is the state of a training."""
+    return is_archive(head, ("settings",))
 
 
 def own_parameters(arrays):

@@ -11,6 +11,7 @@ from .._mxnet import mx
 from ..errors import DeviceError, SettingsError, last_line, unknown
 from ..executors import bind
 from ..networks.graph import lower
+from ..recipes.kinds import check_kind
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,11 @@ class Compute:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise unknown("precision", self.precision, PRECISIONS)
-        if self.memory is not None and self.memory < 1:
-            raise SettingsError(f"`memory` is {self.memory}; it must be 1 byte or more")
+        for name in ("gpu", "tile_size"):
+            if getattr(self, name) is not None:
+                check_kind(name, getattr(self, name), int)
+        if self.memory is not None and not 1 <= self.memory < 2**63:
+            raise SettingsError(f"`memory` is {self.memory}; it must be 1 byte or more, and below 2^63")
         if self.tile_size is not None and self.tile_size < 0:
             raise SettingsError(f"`tile_size` is {self.tile_size}; it must be 0 or more")
 

@@ -6,23 +6,29 @@ An image is uint8 (H, W, 3). A canvas is float32 (1, 3, H, W) in a recipe's unit
 from __future__ import annotations
 
 import logging
-import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Tuple
+from numbers import Integral
+from typing import Any, Optional, Tuple
 
 import numpy as np
 
 from .._mxnet import mx
 from ..errors import ImageError, SettingsError, WeightsError
 from ..images import colour, sizing, units
+from ..limits import MAX_LONG_EDGE, MAX_SEED
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.objective import required_parameters, required_side
+from ..recipes.kinds import check_kind
 from ..weights.checks import check_shapes
 from ..weights.lookup import find_network, find_weights
 from ..weights.params_file import load_weights, read_index
 
 log = logging.getLogger(__name__)
+
+# MXNet has one generator for all threads: what is drawn must follow its seed at once.
+_SEEDING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +67,21 @@ def check_style(weight: float, scale: float) -> None:
         If one of them is not a finite number above 0.
     """
     for name, value in (("weight", weight), ("scale", scale)):
-        if not (math.isfinite(value) and value > 0):
+        check_kind(name, value, float)
+        if not value > 0:
             raise SettingsError(f"`{name}` of a style is {value}; it must be more than 0")
+
+
+def check_seed(seed: Optional[int]) -> None:
+    """Check the seed of what is drawn at random.
+
+    Raises
+    ------
+    SettingsError
+        If it is neither None nor a whole number that no other stands for.
+    """
+    if seed is not None and (type(seed) is bool or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED):
+        raise SettingsError(f"`seed` is {seed}; it must be from 0 to {MAX_SEED}")
 
 
 def as_styles(styles: Any) -> Tuple[Style, ...]:
@@ -218,6 +237,11 @@ class Inputs:
                     f"short edge must be at least {least} pixels, choose a larger {larger} or a less elongated "
                     f"{'content' if what == 'result' else what} image"
                 )
+            if max(height, width) > MAX_LONG_EDGE:
+                raise ImageError(
+                    f"the {what} would have an edge of more than {MAX_LONG_EDGE} pixels; choose a smaller "
+                    "`style_scale` or `max_long_edge`"
+                )
         unit = units.get_unit(losses.unit)
 
         def convert(image, size):
@@ -245,6 +269,11 @@ def starting_canvas(start, seed, inputs):
     mxnet.nd.NDArray
         (1, 3, H, W).
     """
+    with _SEEDING:
+        return _starting_canvas(start, seed, inputs)
+
+
+def _starting_canvas(start, seed, inputs):
     if seed is not None:
         mx.random.seed(seed)
     if inputs.start is not None:

@@ -7,8 +7,9 @@ from typing import Any, Optional
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import CheckpointError, SettingsError, first_line
+from ..errors import CheckpointError, SettingsError, first_line, last_line
 from ..images import sizing, units
+from ..networks.vgg import ARCHITECTURES
 from ..objective.objective import Objective, euclidean_norm, required_side
 from ..objective.terms import check_losses
 from ..optimizers import count_arrays, make_optimizer
@@ -29,6 +30,9 @@ _ARRAYS = 2
 _NO_MEMORY = re.compile(
     r"(?i)failed to allocate[^\n]*|[^\n]*out of memory[^\n]*|bad_alloc|could not execute a primitive"
 )
+
+# What MXNet says of a number that is too large or too small for float32.
+_BEYOND = re.compile(r"Out of range value for (\w+), value='([^']{1,40})'")
 
 # A tile of which a step takes less than a GB and little longer than of a larger one.
 _USUAL_TILE = 480
@@ -80,6 +84,7 @@ class OptimisationRun(Run):
                 yield from self._descend(recipe)
             except (MemoryError, mx.base.MXNetError) as error:
                 if isinstance(error, mx.base.MXNetError) and not _NO_MEMORY.search(str(error)):
+                    _refuse_input(error, recipe.losses.model)
                     raise
                 raise _explain_lack_of_memory(error, size, self._tile_size) from error
             finally:
@@ -238,6 +243,18 @@ def _explain_lack_of_memory(error, size, tile_size):
         f"not enough memory to compute {size[1]} x {size[0]} pixels{how} ({reason}); set `tile_size` to {smaller}, or "
         "`memory` to what there is"
     )
+
+
+def _refuse_input(error, model):
+    """Raise a SettingsError if what MXNet refuses is not ours: a number beyond float32, somebody else's network."""
+    beyond = _BEYOND.search(str(error))
+    if beyond:
+        what, value = beyond.groups()
+        raise SettingsError(
+            f"{value} as MXNet's {what} is no float32; choose `learning_rate`, weights and decays nearer to 1"
+        ) from error
+    if model not in ARCHITECTURES:
+        raise SettingsError(f"{model} cannot be computed ({last_line(error)}); choose another `model`") from error
 
 
 def _levels(recipe, content, styles):

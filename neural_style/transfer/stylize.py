@@ -12,7 +12,7 @@ from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
 from .compute import Compute
 from .feed_forward import FeedForwardRun
-from .inputs import Style, as_styles
+from .inputs import Style, as_styles, check_seed
 from .optimisation import OptimisationRun
 from .run import Result, Run, RunState, Step
 
@@ -69,6 +69,7 @@ def begin(
         If the weights, the device or the recipe cannot be used.
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
+    check_seed(seed)
     if recipe.feed_forward:
         styles = as_styles(styles) if isinstance(styles, (np.ndarray, Style)) or styles else ()
         return FeedForwardRun(content, styles, recipe, start, seed, weights, compute, resume)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..errors import WeightsError
-from ..files import feed, sha256
+from ..files import feed, open_regular, sha256
 
 MIRROR_VARIABLE = "NEURAL_STYLE_MIRROR"
 GLUON_VARIABLE = "MXNET_GLUON_REPO"
@@ -134,6 +134,6 @@ def digest(path):
 def git_blob_id(path):
     """Return git's name for a file's content: SHA-1 over "blob", the size, a zero byte and the content."""
     sha = hashlib.sha1(b"blob %d\0" % os.path.getsize(path))
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         feed(sha, file)
     return sha.hexdigest()

@@ -10,14 +10,13 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..errors import DownloadError, first_line, unknown
-from ..files import feed
+from ..files import feed, is_abandoned, mark
 from .catalogue import KNOWN_FILES, cache_folder, git_blob_id
 from .importers import import_weights
 from .lookup import is_complete
@@ -25,8 +24,7 @@ from .params_file import save_weights
 
 log = logging.getLogger(__name__)
 
-# Older scratch folders were left behind by a process that was killed; no download takes this long.
-_SCRATCH_PREFIX, _SCRATCH_SECONDS = ".fetch-", 24 * 3600
+_SCRATCH_PREFIX = ".fetch-"
 
 
 def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=False):
@@ -63,9 +61,9 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
     if name not in KNOWN_FILES:
         raise unknown("file", name, KNOWN_FILES)
     known = KNOWN_FILES[name]
-    folder = Path(folder).expanduser() if folder else cache_folder()
+    folder = Path(os.path.expanduser(folder)) if folder else cache_folder()
     target = folder / known.filename
-    if target.exists() and not replace:
+    if os.path.exists(target) and not replace:
         if _is_present(known, target):
             log.info("%s is already there: %s", name, target)
             return target
@@ -74,7 +72,7 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=str(folder)) as scratch:
+        with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH_PREFIX}{mark()}", dir=str(folder)) as scratch:
             came = _download(known, Path(scratch), timeout, retries, progress, target)
             if known.gluon:
                 _import_gluon(known, came, target)
@@ -127,7 +125,7 @@ def _import_gluon(known, archive, target):
 
 
 def _is_present(known, target):
-    if not target.is_file():
+    if not os.path.isfile(target):
         return False
     if known.gluon:
         # An imported file has no published digest.
@@ -180,7 +178,7 @@ def _share(path):
 
 def _sweep(folder):
     for left in folder.glob(_SCRATCH_PREFIX + "*"):
-        if time.time() - left.stat().st_mtime > _SCRATCH_SECONDS:
+        if is_abandoned(str(left), _SCRATCH_PREFIX):
             shutil.rmtree(left, ignore_errors=True)
 
 

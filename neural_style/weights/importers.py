@@ -32,6 +32,7 @@ from ..images.units import RGB_MEANS
 from ..networks.vgg import ARCHITECTURES
 from .catalogue import digest
 from .checks import check_finite, check_shapes
+from .isolated import read_isolated
 from .params_file import open_weights, read_arrays, read_index
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,9 @@ class Layout:
         Subtracted from the image; RGB, 0 to 255.
     gains : tuple of float
         Factors applied after that; RGB.
+    modules : tuple of str
+        Of other programs' readers, which are not trusted: with any, `read` is called in a process of its own; see
+        `isolated`.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Layout:
     order: str = "RGB"
     means: Tuple[float, ...] = RGB_MEANS
     gains: Tuple[float, ...] = (1.0, 1.0, 1.0)
+    modules: Tuple[str, ...] = ()
 
 
 def import_weights(source, model=None, layout=None):
@@ -112,7 +117,12 @@ def import_weights(source, model=None, layout=None):
         raise unknown("layout", layout, LAYOUTS)
     layout = LAYOUTS[layout or detect_layout(source)]
     _head(source)  # so that a missing or empty file gives the same message for every format
-    convolutions, means = layout.read(source)
+    if layout.name == "matconvnet" and digest(source) == MATCONVNET_VGG19_SHA256:
+        log.info("%s is the published imagenet-vgg-verydeep-19.mat", source)
+    if layout.modules:
+        convolutions, means = read_isolated(layout.read, layout.modules, source)
+    else:
+        convolutions, means = layout.read(source)
     architecture, params = _arrange(convolutions, model, source)
     weight, bias = _fold(params["conv1_1_weight"], params["conv1_1_bias"], layout, means or layout.means)
     params["conv1_1_weight"], params["conv1_1_bias"] = weight, bias
@@ -160,10 +170,11 @@ def _head(source):
 
 
 def _is_torch_zip(source):
-    if not zipfile.is_zipfile(source):
+    try:
+        with open_weights(source) as file, zipfile.ZipFile(file) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except Exception:  # on what is none or damaged, zipfile raises almost any class of error
         return False
-    with zipfile.ZipFile(source) as archive:
-        return any(name.endswith("/data.pkl") for name in archive.namelist())
 
 
 def _stems(architecture):
@@ -189,7 +200,10 @@ def _arrange(convolutions, model, source):
         params = {}
         for stem, parts in convolutions.items():
             for part, value in parts.items():
-                params[f"{names.get(stem, stem)}_{part}"] = value
+                name = f"{names.get(stem, stem)}_{part}"
+                if name in params:
+                    raise _twice(source, name)
+                params[name] = value
         architecture = architecture.fitted(params)
         try:
             return architecture, _checked(params, architecture, convolutions, names, source)
@@ -244,12 +258,19 @@ def _refuse_normalization(names, source):
             )
 
 
-def _collect(found):
+def _collect(found, source):
     """Group (stem, part, array) into stem -> {part: array}."""
     convolutions = {}
     for stem, part, value in found:
-        convolutions.setdefault(stem, {})[part] = value
+        parts = convolutions.setdefault(stem, {})
+        if part in parts:
+            raise _twice(source, f"{stem} {part}")
+        parts[part] = value
     return convolutions
+
+
+def _twice(source, what):
+    return WeightsError(f"{source} has {what} twice, under two names; keep one of the two")
 
 
 def _read_original(source):
@@ -273,7 +294,7 @@ def _read_params(source, pattern):
     for name in wanted:  # types, before any value is read
         check_shapes({name: index[name]}, {name: index[name].shape}, source)
     arrays = read_arrays(source, index, wanted)
-    return _collect((*wanted[name], array) for name, array in arrays.items()), None
+    return _collect(((*wanted[name], array) for name, array in arrays.items()), source), None
 
 
 def read_tensors(source):
@@ -284,6 +305,7 @@ def read_tensors(source):
             f"torch {torch.__version__} cannot load only tensors; install a newer one: pip install 'torch>=1.13'"
         )
     refused = f"{source} is not a PyTorch file of only tensors and is not opened"
+    _check_zip(source, refused)
     # Before torch 2.6 weights_only did not hold for files in this old format (CVE-2025-32434).
     if tarfile.is_tarfile(source):
         raise WeightsError(f"{refused}: it is a tar archive; save it with a newer torch")
@@ -315,7 +337,19 @@ def _read_torch(source):
         match = re.fullmatch(r"(?:.*\.)?(features\.\d+|conv\d+_\d+)\.(weight|bias)", name)
         if match:
             found.append((*match.groups(), to_array(tensor, name, source)))
-    return _collect(found), None
+    return _collect(found, source), None
+
+
+def _check_zip(source, refused):
+    """Refuse an archive that torch would take one of two parts from, or unpack to more than the file's size."""
+    if not _is_torch_zip(source):
+        return
+    with zipfile.ZipFile(source) as archive:
+        members = archive.infolist()
+    if len({member.filename for member in members}) < len(members):
+        raise WeightsError(f"{refused}: it has a part twice; get it again")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise WeightsError(f"{refused}: torch does not pack its files; get it again")
 
 
 def _read_keras(source):
@@ -335,17 +369,18 @@ def _read_keras(source):
                 break
         else:
             return
-        array = item[()]
-        if array.ndim == 4:
-            if array.shape[:2] != (3, 3):
+        if item.external or item.is_virtual:
+            raise WeightsError(f"{source}: {name} lies in another file, which is not opened; save it in this one")
+        if item.ndim == 4:
+            if item.shape[:2] != (3, 3):
                 raise WeightsError(
-                    f"{source}: kernel {name} has shape {array.shape}, which is not (3, 3, in, out); "
+                    f"{source}: kernel {name} has shape {item.shape}, which is not (3, 3, in, out); "
                     "use the file with TensorFlow's order of dimensions"
                 )
             # (H, W, in, out) -> (out, in, H, W)
-            found.append((stem, "weight", array.transpose(3, 2, 0, 1)))
-        elif array.ndim == 1:
-            found.append((stem, "bias", array))
+            found.append((stem, "weight", item[()].transpose(3, 2, 0, 1)))
+        elif item.ndim == 1:
+            found.append((stem, "bias", item[()]))
 
     try:
         with h5py.File(str(source), "r") as file:
@@ -353,14 +388,12 @@ def _read_keras(source):
     except (OSError, KeyError, RuntimeError) as error:
         raise WeightsError(f"{source} cannot be read as an HDF5 file ({first_line(error)}); get it again") from error
     _refuse_normalization(names, source)
-    return _collect(found), None
+    return _collect(found, source), None
 
 
 def _read_matconvnet(source):
     from scipy.io import loadmat  # comes with scikit-image; the import takes a third of a second
 
-    if digest(source) == MATCONVNET_VGG19_SHA256:
-        log.info("%s is the published imagenet-vgg-verydeep-19.mat", source)
     try:
         content = loadmat(str(source), squeeze_me=True, struct_as_record=False)
     except Exception as error:  # a damaged file fails anywhere in SciPy, with any class of error
@@ -383,7 +416,7 @@ def _read_matconvnet(source):
         # (H, W, in, out) -> (out, in, H, W)
         found.append((name, "weight", np.asarray(pair[0]).transpose(3, 2, 0, 1)))
         found.append((name, "bias", np.ravel(pair[1])))
-    return _collect(found), _average_colour(content, source)
+    return _collect(found, source), _average_colour(content, source)
 
 
 def _average_colour(content, source):
@@ -417,7 +450,18 @@ LAYOUTS = {
             gains=tuple(1 / (255 * deviation) for deviation in _IMAGENET_DEVIATIONS),
         ),
         Layout("caffe-torch", ".pth made from the Caffe model: BGR from 0 to 255 minus means", _read_torch, "BGR"),
-        Layout("keras", ".h5 of Keras, with or without top: BGR from 0 to 255 minus means", _read_keras, "BGR"),
-        Layout("matconvnet", ".mat of MatConvNet: RGB from 0 to 255 minus the file's mean colour", _read_matconvnet),
+        Layout(
+            "keras",
+            ".h5 of Keras, with or without top: BGR from 0 to 255 minus means",
+            _read_keras,
+            "BGR",
+            modules=("h5py",),
+        ),
+        Layout(
+            "matconvnet",
+            ".mat of MatConvNet: RGB from 0 to 255 minus the file's mean colour",
+            _read_matconvnet,
+            modules=("scipy.io",),
+        ),
     )
 }

@@ -68,7 +68,7 @@ def search_folders(models_dir=None):
     elif (package / "models").is_dir():
         folders.append(package / "models")
     folders.append(cache_folder())
-    return list(dict.fromkeys(Path(folder).expanduser() for folder in folders if folder))
+    return list(dict.fromkeys(Path(os.path.expanduser(folder)) for folder in folders if folder))
 
 
 def find_weights(model, weights=None, models_dir=None):
@@ -90,8 +90,8 @@ def find_weights(model, weights=None, models_dir=None):
         If there is no such file; the message says where it was searched for and how to get it.
     """
     if weights is not None:
-        path = Path(weights).expanduser()
-        if path.is_file():
+        path = Path(os.path.expanduser(weights))
+        if os.path.isfile(path):  # pathlib's own raises where a folder may not be entered
             return path
         if path.name != str(weights) or path.suffix:
             raise WeightsError(f"weights file {path} does not exist; check `weights`")
@@ -125,7 +125,10 @@ def find_external_weights(model):
         raise WeightsError(f"{model} does not exist; check `model`")
     prefix = Path(external_prefix(model))
     pattern = re.compile(re.escape(prefix.name) + r"-\d{4}\.params")
-    found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
+    try:
+        found = sorted(path for path in prefix.parent.iterdir() if pattern.fullmatch(path.name))
+    except OSError as error:
+        raise WeightsError(f"{prefix.parent} cannot be read ({error.strerror}); check who may use it") from error
     if not found:
         raise WeightsError(
             f"there are no parameters beside {prefix}{SYMBOL_SUFFIX}; put {prefix.name}-0000.params there, or name a "
@@ -136,7 +139,7 @@ def find_external_weights(model):
 
 def _look_for(name, models_dir):
     places = (folder / (name + SUFFIX) for folder in search_folders(models_dir))
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if os.path.isfile(path)), None)
 
 
 def find_network(preferred, model=None, weights=None, models_dir=None):
@@ -204,13 +207,13 @@ def list_weights(models_dir=None):
     """
     records = []
     for folder in search_folders(models_dir):
-        for path in sorted(folder.glob("*" + SUFFIX)):
+        for path in _files_in(folder):
             try:
                 models, deepest = describe_weights(path)
                 note = "" if models else _describe_generator(path)
                 records.append(WeightsRecord(path.stem, path, path.stat().st_size, models, deepest, note=note))
-            except WeightsError as error:
-                records.append(WeightsRecord(path.stem, path, path.stat().st_size, note=str(error)))
+            except (WeightsError, OSError) as error:
+                records.append(WeightsRecord(path.stem, path, note=str(error)))
     present = {record.name for record in records}
     for known in KNOWN_FILES.values():
         if known.model and known.name not in present:
@@ -222,6 +225,15 @@ def list_weights(models_dir=None):
 def _describe_generator(path):
     kind = find_generator_kind(read_index(path))
     return f"generator, kind {kind.name}" if kind else "fits none of the networks"
+
+
+def _files_in(folder):
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if name.endswith(SUFFIX))
+    except OSError as error:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            log.warning("%s cannot be read (%s)", folder, error.strerror)
+        return []
 
 
 def verify_weights(path, model):

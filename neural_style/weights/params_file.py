@@ -22,7 +22,8 @@ import numpy as np
 
 from .._mxnet import mx
 from ..errors import OutputError, WeightsError
-from ..files import replacing
+from ..files import open_regular, replacing
+from ..limits import MAX_NAME_BYTES, MAX_PARAMETERS, MAX_WEIGHTS_BYTES
 from .checks import check_finite, check_shapes
 
 # From MXNet 1.x, src/c_api/c_api.cc and src/ndarray/ndarray.cc: a list of arrays, then a list of their names. The
@@ -118,6 +119,11 @@ def save_weights(path, params, dtype="float32"):
         raise OutputError(f"weights were not written completely to {path}; is there space left?") from error
 
 
+def is_params_file(head):
+    """Return whether a file that begins like this is a ``.params`` file."""
+    return head.startswith(struct.pack("<QQ", _LIST_MAGIC, 0))
+
+
 def read_index(path):
     """Read the index of a ``.params`` file, without its values, and check that the file is complete.
 
@@ -139,12 +145,18 @@ def read_index(path):
 def open_weights(path):
     """Open a weights file of any format for reading; raise WeightsError if it is missing or cannot be read."""
     try:
-        with open(path, "rb") as file:
-            yield file
+        file = open_regular(path)
     except FileNotFoundError as error:
         raise WeightsError(f"weights file {path} does not exist") from error
     except OSError as error:
         raise WeightsError(f"weights file {path} cannot be read ({error.strerror})") from error
+    with file:
+        if os.fstat(file.fileno()).st_size > MAX_WEIGHTS_BYTES:
+            raise WeightsError(f"weights file {path} has more than {MAX_WEIGHTS_BYTES} bytes, more than any network")
+        try:
+            yield file
+        except OSError as error:
+            raise WeightsError(f"weights file {path} cannot be read ({error.strerror})") from error
 
 
 def read_arrays(path, index, names):
@@ -155,7 +167,7 @@ def read_arrays(path, index, names):
     dict of str to numpy.ndarray
     """
     arrays = {}
-    with open(path, "rb") as file:
+    with open_weights(path) as file:
         for name in names:
             entry = index[name]
             file.seek(entry.offset)
@@ -218,6 +230,8 @@ def _read_list(reader):
             f"{reader.path} is not an MXNet .params file; convert weights in another format with: neural-style weights "
             "import"
         )
+    if count > MAX_PARAMETERS:
+        raise reader.damaged()
     entries = [_read_entry(reader) for _ in range(count)]
     (count,) = reader.numbers("<Q")
     if count != len(entries):
@@ -229,6 +243,8 @@ def _read_list(reader):
     index = {}
     for entry in entries:
         (length,) = reader.numbers("<Q")
+        if length > MAX_NAME_BYTES:
+            raise reader.damaged()
         name = re.sub(r"^(arg|aux):", "", reader.bytes(length).decode("utf-8", "replace"))
         if name in index:
             raise WeightsError(f"weights file {reader.path} contains the parameter {name} twice; keep one of the two")

@@ -98,7 +98,9 @@ def test_import_overwrites_only_if_told(models, tmp_path, capfd):
 
 def test_import_never_replaces_its_source(models, capfd):
     path = models / "vgg19.params"
-    assert "is the file to import" in failure(capfd, "weights", "import", path, "--output", path, "--replace")
+    assert "another file of this run has this name" in failure(
+        capfd, "weights", "import", path, "--output", path, "--replace"
+    )
 
 
 def test_import_refuses_what_is_no_weights_file(tmp_path, capfd):

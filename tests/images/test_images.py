@@ -511,10 +511,10 @@ def test_pipe_is_refused_rather_than_waited_for(tmp_path):
 def test_no_permission(write, monkeypatch):
     path = write(encoded(CORNERS, "PNG"))
 
-    def refuse(*_):  # permissions do not bind root, under whom tests may run
+    def refuse(*_, **__):  # permissions do not bind root, under whom tests may run
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(reading, "open", refuse, raising=False)
+    monkeypatch.setattr(files, "open", refuse, raising=False)
     with pytest.raises(ImageError) as caught:
         reading.read_image(path)
     assert str(caught.value) == (f"{path}: may not be read (permission denied); change its permissions or copy it")

@@ -77,7 +77,8 @@ def change(record, *keys, to=KeyError):
         (("compute", "memory"), 0, "`memory` is 0"),
         (("outputs", "final"), None, "final is of the wrong kind"),
         (("checkpoint_every",), 0, "`checkpoint_every` is 0"),
-        (("weights",), {"file": "a\x1b[2J"}, "control characters"),
+        (("weights",), {"file": "a\0b"}, "has a zero byte"),
+        (("recipe",), "a\x1b[2J", "control characters"),
     ],
 )
 def test_json_that_is_no_job_is_one_line(job, keys, to, message):

@@ -190,9 +190,11 @@ BROKEN = {
     "setting is text": (lambda r: change(r, "settings", "learning_rate", to="fast"), "damaged"),
     "setting is a dict": (lambda r: change(r, "settings", "model", to={}), "model is of the wrong kind"),
     "setting makes no sense": (lambda r: change(r, "settings", "learning_rate", to=-1), "`learning_rate` is -1"),
-    "escape": (lambda r: change(r, "styles", 0, "file", to="\x1b[2Jx"), "control characters"),
+    "escape": (lambda r: change(r, "styles", 0, "sha256", to="\x1b[2Jx"), "control characters"),
     "line": (lambda r: change(r, "program", to="1\nrm -rf"), "control characters"),
-    "half a character": (lambda r: change(r, "styles", 0, "file", to="\udc80"), "control characters"),
+    "half a character": (lambda r: change(r, "styles", 0, "file", to="\ud800"), "can't encode character"),
+    "zero byte": (lambda r: change(r, "styles", 0, "file", to="a\0b"), "has a zero byte"),
+    "a byte that is no text": (lambda r: change(r, "program", to="\udc80"), "control characters"),
     "escape in a name": (lambda r: change(r, "settings", "x\n", to=1), "control characters"),
 }
 

@@ -428,7 +428,7 @@ def test_without_the_packages_it_is_said_before_any_work(missing, pictures, vgg1
 def test_a_comparison_does_not_replace_a_picture(pictures, tmp_path, capfd):
     a, b = str(pictures / "content.png"), str(pictures / "style.png")
     assert main(["compare", a, b, "--report", b]) == 1
-    assert "style.png: is one of the images; choose another name" in capfd.readouterr().err
+    assert "style.png: another file of this run has this name; choose another for the report" in capfd.readouterr().err
     assert main(["compare", a, b, "--report", str(tmp_path)]) == 1
     assert "is a folder" in capfd.readouterr().err
 

@@ -245,10 +245,17 @@ def test_outputs_are_tried_before_anything_is_computed(weights, tmp_path, quick)
     failing(OutputError, "a.params: cannot be written", weights, folders, blocked)
     failing(OutputError, "is a folder", weights, folders, tmp_path)
     failing(OutputError, "a.params: cannot be written", weights, folders, tmp_path / "b.params", state_file=blocked)
-    failing(OutputError, "is given for two files", weights, folders, weights)
-    failing(OutputError, "is given for two files", weights, folders, tmp_path / "b.params", state_file=weights)
+    failing(OutputError, "another file of this run has this name", weights, folders, weights)
+    failing(
+        OutputError,
+        "another file of this run has this name",
+        weights,
+        folders,
+        tmp_path / "b.params",
+        state_file=weights,
+    )
     same = str(tmp_path / "b.params")
-    failing(OutputError, "is given for two files", weights, folders, same, state_file=same)
+    failing(OutputError, "another file of this run has this name", weights, folders, same, state_file=same)
     assert os.listdir(str(tmp_path)) == ["file"]
 
 

@@ -364,7 +364,10 @@ def test_keras_of_theano_and_damaged(tmp_path):
 
 def test_h5py_missing(tmp_path, monkeypatch):
     (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    monkeypatch.setitem(sys.modules, "h5py", None)
+    # The file is read in another process, which must find this first.
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "h5py.py").write_text("raise ImportError('it is not here')")
+    monkeypatch.syspath_prepend(str(tmp_path / "none"))
     with pytest.raises(DependencyError, match=r"pip install 'mxnet-neural-style\[keras\]'"):
         import_weights(tmp_path / "a.h5")
 

@@ -281,7 +281,7 @@ def test_files_that_are_none(tmp_path, shallow):
 
 
 def test_unreadable(tmp_path, monkeypatch, shallow):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)
