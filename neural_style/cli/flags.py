@@ -97,7 +97,8 @@ def _names(word):
     return tuple(name for name in word.split(",") if name)
 
 
-def _numbers(word):
+def numbers(word):
+    """Read numbers with commas between them."""
     try:
         return tuple(float(number) for number in _names(word))
     except ValueError:
@@ -116,7 +117,7 @@ _METAVARS = {
     float: "X",
     _yes_or_no: "yes|no",
     _names: "LAYER,...",
-    _numbers: "X,...",
+    numbers: "X,...",
     _counts: "N,...",
     _model: "NAME|PREFIX",
 }
@@ -153,7 +154,7 @@ FURTHER_FLAGS = {
         tuple(STYLE_STATISTICS),
     ),
     "--style-layer-weights": Flag(
-        "style_layer_weights", _numbers, "one weight per style layer, or one for all; '' splits 1 equally"
+        "style_layer_weights", numbers, "one weight per style layer, or one for all; '' splits 1 equally"
     ),
     "--adaptive": Flag("adaptive", _yes_or_no, "divide content, style and total variation by their current values"),
     "--tv-kind": Flag("tv_kind", str, "kind of total variation", tuple(TV_KINDS)),

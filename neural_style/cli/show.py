@@ -9,7 +9,9 @@ from ..files import sha256
 from ..jobs.job import read_recipe
 from ..jobs.provenance import read_record
 from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
+from ..reports.inputs import list_inputs
 from ..transfer.compute import Compute
+from .controls import write_controls
 from .flags import flags_of_settings, write_flag, write_flags
 
 
@@ -37,14 +39,17 @@ def _run(args):
 
 
 def _command(record, recipe, flags):
-    words, files = ["neural-style"], [record["content"]["file"], record["styles"][0]["file"]]
-    if recipe.name == RECOMMENDED_RECIPE:
+    words, controls = ["neural-style"], write_controls(record)
+    files = [record["content"]["file"], *(style["file"] for style in record["styles"])]
+    if recipe.name == RECOMMENDED_RECIPE or controls or len(files) > 2:
         # argparse takes a word that begins with a hyphen for a flag
-        words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files]
+        words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files] + controls
+        usual = RECOMMENDED_RECIPE
     else:
         words += write_flag("--content-image", files[0]) + write_flag("--style-image", files[1])
-        if recipe.name != DEFAULT_RECIPE:
-            words += write_flag("--recipe", recipe.name)
+        usual = DEFAULT_RECIPE
+    if recipe.name != usual:
+        words += write_flag("--recipe", recipe.name)
     if "--model" not in flags:
         # Unnamed, the network could be another one where the weights of this are missing.
         words += write_flag("--model", recipe.losses.model)
@@ -77,12 +82,8 @@ def _describe(record, recipe, left_out):
         f"{width} x {height} pixels, {ends.get(record['stop'], steps)}; recipe {record['recipe']}; neural-style "
         + (record["program"])
     )
-    files = [("content", record["content"]), *(("style", style) for style in record["styles"])]
-    for kind, entry in files + [("start", record["start"])]:
-        if entry:
-            yield f"{kind} {entry['file']}: {_compare(entry)}"
-    if len(record["styles"]) > 1 or record["styles"][0]["scale"] != 1:
-        yield f"the command has only the first of {len(record['styles'])} styles, without its weight and scale"
+    for kind, entry in list_inputs(record):
+        yield f"{kind} {entry['file']}: {_compare(entry)}"
     model, weights = recipe.losses.model, record["weights"]
     yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.

@@ -10,6 +10,7 @@ import tempfile
 from ..errors import SettingsError
 from ..recipes.presets import RECOMMENDED_RECIPE
 from .console import run_visibly
+from .controls import make_controls, make_styles
 from .flags import override_recipe
 from .running import add_run_flags, make_groups, make_job
 
@@ -19,7 +20,7 @@ _STANDARD = "-"
 
 def add_arguments(parser):
     """Add the arguments of the command to its parser."""
-    parser.usage = "%(prog)s PHOTO PAINTING [-o FILE] [flags]"
+    parser.usage = "%(prog)s PHOTO PAINTING [PAINTING ...] [-o FILE] [flags]"
     parser.epilog = (
         "'neural-style PHOTO PAINTING' means the same. A run that kept a --checkpoint is continued by "
         "'neural-style --resume FILE'."
@@ -27,7 +28,9 @@ def add_arguments(parser):
     groups = make_groups(parser)
     group = groups["input"]
     group.add_argument("photo", metavar="PHOTO", help="image to repaint; - for standard input")
-    group.add_argument("painting", metavar="PAINTING", help="image whose style to use; - for standard input")
+    group.add_argument(
+        "paintings", metavar="PAINTING", nargs="+", help="images whose style to use; - for standard input"
+    )
     groups["output"].add_argument(
         "-o",
         "--output",
@@ -37,7 +40,7 @@ def add_arguments(parser):
     groups["look"].add_argument(
         "--strength", type=float, default=1.0, metavar="X", help="how much style, from 0.1 to 10 (default: 1)"
     )
-    add_run_flags(groups, RECOMMENDED_RECIPE)
+    add_run_flags(groups, RECOMMENDED_RECIPE, controls=True)
     parser.set_defaults(run=_run)
 
 
@@ -45,7 +48,7 @@ def _run(args):
     recipe = override_recipe(args.recipe, args)
     if not (math.isfinite(args.strength) and args.strength > 0):
         raise SettingsError(f"--strength is {args.strength:g}; it must be more than 0")
-    if [args.photo, args.painting].count(_STANDARD) > 1:
+    if [args.photo, *args.paintings].count(_STANDARD) > 1:
         raise SettingsError("PHOTO and PAINTING are both -, and standard input is one image; name a file for one")
     if args.json and args.output == _STANDARD:
         raise SettingsError("--json and --output - both write to standard output; name a file for the image")
@@ -56,14 +59,15 @@ def _run(args):
     from ..jobs.outputs import Outputs
 
     with contextlib.ExitStack() as stack:
-        photo, painting = (_from_standard(path, stack) for path in (args.photo, args.painting))
+        photo, *paintings = (_from_standard(path, stack) for path in (args.photo, *args.paintings))
+        styles, more = make_styles(args, paintings), {"controls": make_controls(args)}
         if args.output != _STANDARD:
-            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, painting))
+            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, *paintings))
             outputs = Outputs.beside(args.output or "-".join(names) + ".png")
-            return run_visibly(make_job(args, recipe, photo, painting, outputs), as_json=args.json)
+            return run_visibly(make_job(args, recipe, photo, styles, outputs, **more), as_json=args.json)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         outputs = Outputs.beside(os.path.join(folder, "result.png"))
-        code = run_visibly(make_job(args, recipe, photo, painting, outputs))
+        code = run_visibly(make_job(args, recipe, photo, styles, outputs, **more))
         if os.path.exists(outputs.final):
             with open(outputs.final, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def recolour(content, style):
+def recolour(content, style, here=None, there=None):
     """Return the content with the mean and covariance of the style's colours, by the linear map that moves them least.
 
     The map is that of Monge and Kantorovich for normal distributions (Pitié & Kokaram, The linear Monge-Kantorovitch
@@ -13,6 +13,8 @@ def recolour(content, style):
     ----------
     content, style : numpy.ndarray
         float32 (1, 3, H, W), each of any height and width, in the same unit.
+    here, there : numpy.ndarray, optional
+        (H, W): how much each pixel of the content and of the style counts; all the same if not given.
 
     Returns
     -------
@@ -21,13 +23,20 @@ def recolour(content, style):
     """
     # (1, 3, H, W) -> (3, H*W)
     flat, other = (array.reshape(3, -1).astype(np.float64) for array in (content, style))
-    means = [pixels.mean(axis=1, keepdims=True) for pixels in (flat, other)]
+    counts = [None if weights is None else weights.ravel().astype(np.float64) for weights in (here, there)]
+    means = [
+        pixels.mean(axis=1, keepdims=True) if count is None else np.average(pixels, 1, count)[:, np.newaxis]
+        for pixels, count in zip((flat, other), counts)
+    ]
     # A grey or plain image has no spread in some direction. A spread of a hundredth of a level is too small to be seen
     # and keeps the roots finite.
     floor = np.eye(3) * 1e-4 * max(np.ptp(flat), np.ptp(other), 1e-6) ** 2 / 255**2
-    here, there = (np.cov(pixels - mean, bias=True) + floor for pixels, mean in zip((flat, other), means))
-    root, inverse = _power(here, 0.5), _power(here, -0.5)
-    mapping = inverse @ _power(root @ there @ root, 0.5) @ inverse
+    now, wanted = (
+        np.cov(pixels - mean, bias=True, aweights=count) + floor
+        for pixels, mean, count in zip((flat, other), means, counts)
+    )
+    root, inverse = _power(now, 0.5), _power(now, -0.5)
+    mapping = inverse @ _power(root @ wanted @ root, 0.5) @ inverse
     return (mapping @ (flat - means[0]) + means[1]).reshape(content.shape).astype(np.float32)
 
 

@@ -69,8 +69,8 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
     The estimate consists of: MXNet's plan for the executor, and a further 0.7 of it for the executors of other tiles;
     four and a half copies of the largest activation and 48 planes, which the CPU's operators hold while they run; a
     second copy of the parameters, in the kernels' layouts; content targets, guides and gradient of the whole image; in
-    tiles, the image, gradient, content targets and guides of a window; 64 MiB for the rest. The workspace of cuDNN's convolutions on a
-    GPU, up to 1 GiB, is not known beforehand and not included.
+    tiles, the image, gradient, content targets and guides of a window; 64 MiB for the rest. The workspace of cuDNN's
+    convolutions on a GPU, up to 1 GiB, is not known beforehand and not included.
 
     Parameters
     ----------

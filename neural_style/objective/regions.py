@@ -12,6 +12,7 @@ from typing import Tuple
 import numpy as np
 
 from .._mxnet import mx
+from ..errors import SettingsError
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,10 @@ class Guides:
         for term in terms:
             if term.guide:
                 at_layer = bring_to_layer(weights[term.region], *shapes[term.layer][2:])
+                if not at_layer.any():
+                    raise SettingsError(
+                        f"a mask leaves no position of {term.layer}; make its white part larger, or leave the layer out"
+                    )
                 self.arrays[term.guide] = mx.nd.array(np.sqrt(at_layer)[np.newaxis, np.newaxis], ctx=ctx)
                 self.shares[term.guide] = float(at_layer.mean(dtype=np.float64))
 

@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import DependencyError, ImageError
 from ..files import output_error, write_whole
 from ..images.reading import read_image
+from .inputs import list_inputs
 from .plots import draw_plots, level_begins
 
 # These keep a page below about 6 MB, however long the run and however large its images.
@@ -48,8 +49,8 @@ def write_run_report(path, trace):
         If a package is missing.
     """
     require_packages()
-    shown = [("content", trace["content"]["file"])]
-    shown += [("style", style["file"]) for style in trace["styles"]] + [("result", trace["result"])]
+    shown = [(kind, entry["file"]) for kind, entry in list_inputs(trace) if kind != "start"]
+    shown.append(("result", trace["result"]))
     _write_page(
         path,
         "run.html",
@@ -60,6 +61,7 @@ def write_run_report(path, trace):
         levels=len(level_begins(trace)),
         facts=_facts(trace),
         summary=_summary(trace),
+        names=[_name(trace["content"]["file"]), " and ".join(_name(style["file"]) for style in trace["styles"])],
     )
 
 
@@ -202,11 +204,9 @@ def _facts(trace):
     if seconds:
         rows.append(("time per step", f"{seconds[len(seconds) // 2]:.3g} s (median)"))
     rows.append(("seed", "none" if trace["seed"] is None else trace["seed"]))
-    files = [("content", trace["content"]), *(("style", style) for style in trace["styles"])]
-    for kind, file in files + [(kind, trace[kind]) for kind in ("start", "weights")]:
-        if file:
-            rows.append((kind, file["file"]))
-            rows.append((f"{kind}, SHA-256", file["sha256"]))
+    for kind, file in [*list_inputs(trace), ("weights", trace["weights"])]:
+        rows.append((kind, file["file"]))
+        rows.append((f"{kind}, SHA-256", file["sha256"]))
     rows.append(("neural-style", trace["program"]))
     rows += [(name, version) for name, version in trace["versions"].items() if version]
     rows.append(("device", machine["device"] or "none used"))

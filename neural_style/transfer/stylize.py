@@ -11,6 +11,7 @@ from ..objective.terms import check_losses
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
 from .compute import Compute
+from .controls import Controls
 from .inputs import Style, as_styles
 from .optimisation import OptimisationRun
 from .run import Result, Run, RunState, Step
@@ -31,6 +32,7 @@ def begin(
     seed: Optional[int] = DEFAULT_SEED,
     weights: Optional[Weights] = None,
     compute: Compute = Compute(),
+    controls: Controls = Controls(),
     resume: Optional[RunState] = None,
 ) -> Run:
     """Begin a run, without taking its first step.
@@ -54,6 +56,8 @@ def begin(
         `weights.lookup.find_network`.
     compute
         Device, precision, memory.
+    controls
+        Where the photograph stays, and how much style there is from place to place.
     resume
         State of an earlier run with the same images, recipe, weights and seed, which this one continues bit for bit.
 
@@ -68,7 +72,7 @@ def begin(
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     check_losses(recipe.losses)
-    return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume)
+    return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume, controls)
 
 
 def stylize(
@@ -80,6 +84,7 @@ def stylize(
     seed: Optional[int] = DEFAULT_SEED,
     weights: Optional[Weights] = None,
     compute: Compute = Compute(),
+    controls: Controls = Controls(),
     watch: Optional[Callable[[Step, Run], object]] = None,
 ) -> Result:
     """Repaint `content` in the style of `styles`: `begin` a run, and take all its steps.
@@ -98,7 +103,9 @@ def stylize(
     >>> result = stylize(read_image("photo.jpg"), read_image("painting.jpg"))
     >>> save_image("result.png", result.image)
     """
-    with begin(content, styles, recipe, start=start, seed=seed, weights=weights, compute=compute) as run:
+    with begin(
+        content, styles, recipe, start=start, seed=seed, weights=weights, compute=compute, controls=controls
+    ) as run:
         for step in run:
             if watch is not None:
                 watch(step, run)
