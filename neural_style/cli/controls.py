@@ -1,9 +1,10 @@
-"""The flags with which an artist says where a style goes: several styles, masks. To and from the command line."""
+"""The flags of an artist: several styles, masks, a palette. To and from the command line."""
 
 import argparse
 
 from ..errors import SettingsError
-from .flags import PrintHelp, make_parser, numbers, write_flag, write_value
+from ..recipes.presets import RECOMMENDED_RECIPE
+from .flags import FLAGS, PrintHelp, add_flags, make_parser, numbers, write_flag, write_value
 
 # No mask for one of several paintings.
 _NONE = ""
@@ -16,13 +17,16 @@ class ControlsHelp(PrintHelp):
     def shown(parser):
         """Make a parser of them."""
         listed = make_parser(
-            "Several styles, and where each of them goes. A mask is an image of any size: white is all, black is "
-            "nothing, grey is in between.",
+            "Several styles, where each of them goes, and whose colours the result has. A mask is an image of any "
+            "size: white is all, black is nothing, grey is in between.",
             usage=argparse.SUPPRESS,
             add_help=False,
         )
         _add(listed.add_argument_group("several styles, one number for each PAINTING"), _STYLES)
         _add(listed.add_argument_group("masks"), _MASKS)
+        group = listed.add_argument_group("colours")
+        add_flags(group, {"--colors": FLAGS["--colors"]}, shown=RECOMMENDED_RECIPE)
+        _add(group, _COLOURS)
         return listed
 
 
@@ -55,11 +59,17 @@ _MASKS = {
     "--keep": dict(metavar="FILE", help="mask of where the photograph stays as it is"),
     "--strength-mask": dict(metavar="FILE", help="mask of how much style there is from place to place"),
 }
+_COLOURS = {
+    "--palette": dict(
+        metavar="FILE",
+        help="image whose colours the result gets, by --colors match-covariance unless --colors says otherwise",
+    )
+}
 
 
 def add_control_flags(group):
     """Add the flags to a group, where its help does not show them."""
-    _add(group, {**_STYLES, **_MASKS}, hidden=True)
+    _add(group, {**_STYLES, **_MASKS, **_COLOURS}, hidden=True)
 
 
 def _add(group, flags, hidden=False):
@@ -115,7 +125,7 @@ def make_controls(args):
     """Make the `jobs.inputs.ControlFiles` that the flags describe."""
     from ..jobs.inputs import ControlFiles
 
-    return ControlFiles(keep=args.keep, strength=args.strength_mask)
+    return ControlFiles(args.keep, args.strength_mask, args.palette)
 
 
 def write_controls(record):
@@ -140,7 +150,7 @@ def write_controls(record):
     colors = ",".join((style["mask"] or {}).get("color") or "" for style in styles).rstrip(",")
     if colors:
         words += write_flag("--mask-colors", colors)
-    for flag, key in (("--keep", "keep"), ("--strength-mask", "strength")):
+    for flag, key in (("--keep", "keep"), ("--strength-mask", "strength"), ("--palette", "palette")):
         if record["controls"][key]:
             words += write_flag(flag, record["controls"][key]["file"])
     return words

@@ -184,6 +184,7 @@ FURTHER_FLAGS = {
     "--epsilon": Flag("epsilon", float, "what adam adds to the root of the second moment"),
     "--history": Flag("history", int, "steps that lbfgs remembers"),
     "--weight-decay": Flag("weight_decay", float, "pull towards zero, of sgd, nag and adam"),
+    "--colors": Flag("colors", str, "whose colours the result has, and by what method", CHOICES["colors"]),
     "--denoise-final": Flag("denoise_final", _yes_or_no, "apply the noise filter to the result, too"),
 }
 
@@ -199,7 +200,7 @@ _OTHER_FLAGS = {
         for name in (
             *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
-            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file"),
+            *("keep", "palette", "rate", "crop", "numbers", "time", "evaluate_every", "state_file"),
         )
     },
 }

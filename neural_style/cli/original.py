@@ -39,7 +39,7 @@ def add_arguments(parser):
     places.add_argument(
         "--output",
         metavar="FILE",
-        help="the result, PNG, JPEG or TIFF by its suffix; intermediate images stand beside it as tmp_<steps> "
+        help="the result, PNG, JPEG, TIFF or WebP by its suffix; intermediate images stand beside it as tmp_<steps> "
         f"(default: {_DEFAULT_OUTPUT})",
     )
     places.add_argument(

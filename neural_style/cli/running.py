@@ -84,7 +84,9 @@ def add_run_flags(groups, recipe, controls=False):
     add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
     if controls:
         add_control_flags(group)
-    group.add_argument("--help-controls", action=ControlsHelp, help="list the flags for several styles and masks")
+    group.add_argument(
+        "--help-controls", action=ControlsHelp, help="list the flags for several styles, masks and colours"
+    )
     group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
 
 

@@ -21,7 +21,7 @@ def add_arguments(parser):
         "The first line is the command; the others are comments to a shell. A file that has changed since, or is gone, "
         "is named. The result goes to the default output, add --output for another."
     )
-    parser.add_argument("image", metavar="IMAGE", help="a PNG, JPEG or TIFF that this program saved")
+    parser.add_argument("image", metavar="IMAGE", help="a PNG, JPEG, TIFF or WebP that this program saved")
     parser.add_argument("--json", action="store_true", help="print the whole record as JSON instead")
     parser.set_defaults(run=_run)
 

@@ -35,7 +35,7 @@ def add_arguments(parser):
         "-o",
         "--output",
         metavar="FILE",
-        help="the result: .png, .jpg or .tif; - for standard output (default: PHOTO-PAINTING.png)",
+        help="the result: .png, .jpg, .tif or .webp; - for standard output (default: PHOTO-PAINTING.png)",
     )
     groups["look"].add_argument(
         "--strength", type=float, default=1.0, metavar="X", help="how much style, from 0.1 to 10 (default: 1)"
@@ -54,6 +54,8 @@ def _run(args):
         raise SettingsError("--json and --output - both write to standard output; name a file for the image")
     # The other way round, the total variation would lose its weight beside the style.
     recipe = recipe.override(content_weight=recipe.losses.content_weight / args.strength)
+    if args.palette is not None and args.colors is None:
+        recipe = recipe.override(colors="match-covariance")
 
     # The heavy imports come when the arguments are known to be good.
     from ..jobs.outputs import Outputs

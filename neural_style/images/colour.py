@@ -45,6 +45,88 @@ def _power(matrix, exponent):
     return (vectors * np.maximum(values, 0) ** exponent) @ vectors.T
 
 
+def match_covariance(image, target, here=None, there=None):
+    """Return an image with the mean and covariance of another one's colours; see `recolour`.
+
+    Gatys, Bethge, Hertzmann & Shechtman, Preserving Color in Neural Artistic Style Transfer (arXiv:1606.05897), section
+    3, give the style the photograph's colours by such a map before the run.
+
+    Parameters
+    ----------
+    image, target : numpy.ndarray
+        float (H, W, 3) in [0, 1], each of any size.
+    here, there : numpy.ndarray, optional
+        (H, W): how much each pixel of the image and of the target counts.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (H, W, 3). Values may lie beyond black and white.
+    """
+    # (H, W, 3) -> (1, 3, H, W) and back
+    flat, other = (array.transpose(2, 0, 1)[np.newaxis] for array in (image, target))
+    return recolour(flat, other, here, there)[0].transpose(1, 2, 0)
+
+
+def match_histogram(image, target, here=None, there=None):
+    """Return an image with the histogram of another one, channel by channel; arguments as `match_covariance`.
+
+    Every value becomes the one that as large a part of the target's pixels lie below.
+    """
+    counts, others = (
+        np.ones(pixels.shape[:2]).ravel() if weights is None else weights.ravel().astype(np.float64)
+        for pixels, weights in ((image, here), (target, there))
+    )
+    matched = [
+        _match_values(image[..., i].ravel(), target[..., i].ravel(), counts, others).reshape(image.shape[:2])
+        for i in range(image.shape[2])
+    ]
+    return np.stack(matched, axis=-1).astype(np.float32)
+
+
+def _match_values(values, others, counts, other_counts):
+    known, places = np.unique(values, return_inverse=True)
+    wanted, other_places = np.unique(others[other_counts > 0], return_inverse=True)
+    mass = np.bincount(places.ravel(), counts, len(known))
+    other_mass = np.bincount(other_places.ravel(), other_counts[other_counts > 0], len(wanted))
+    # A value that many pixels have lies in the middle of them.
+    below, other_below = ((np.cumsum(m) - m / 2) / m.sum() for m in (mass, other_mass))
+    return np.interp(below, other_below, wanted)[places.ravel()]
+
+
+# Of YIQ, in which the light of an image and its colour are apart, as in television of 1953 (NTSC).
+_LUMINANCE = np.array((0.299, 0.587, 0.114))
+
+
+def luminance(image):
+    """Return the luminance (H, W, 1) of an image (H, W, 3)."""
+    return (image @ _LUMINANCE)[..., np.newaxis]
+
+
+def match_luminance(image, target, here=None, there=None):
+    """Return the luminance of an image, repeated over the channels, with the mean and spread of another one's.
+
+    Gatys et al. (arXiv:1606.05897), equation 10, do so before they transfer only the luminance of a style. Arguments
+    and result as `match_covariance`.
+    """
+    light, other = luminance(image), luminance(target)
+    (mean, spread), (wanted, wanted_spread) = (
+        _mean_and_spread(values.ravel(), weights) for values, weights in ((light, here), (other, there))
+    )
+    return np.repeat((light - mean) * (wanted_spread / max(spread, 1e-6)) + wanted, 3, axis=2)
+
+
+def _mean_and_spread(values, weights):
+    weights = None if weights is None else weights.ravel()
+    mean = np.average(values, weights=weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, weights=weights))
+
+
+def with_light(image, light):
+    """Return an image (H, W, 3) with the luminance of another one: chrominance I and Q of YIQ stay as they are."""
+    return image + (luminance(light) - luminance(image))
+
+
 def denoise(image, weight):
     """Smooth an image by reducing its total variation, as both original programs do before they save.
 

@@ -22,7 +22,7 @@ STYLE: Dict[Any, Any] = {
     "mask": optional(MASK),
     "source_mask": optional(FILE),
 }
-CONTROLS: Dict[Any, Any] = {"keep": optional(FILE), "strength": optional(FILE)}
+CONTROLS: Dict[Any, Any] = dict.fromkeys(("keep", "strength", "palette"), optional(FILE))
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,13 @@ class ControlFiles:
         Mask of where the photograph stays.
     strength : str or None
         Mask of how much style there is.
+    palette : str or None
+        Image whose colours are matched.
     """
 
     keep: Optional[str] = None
     strength: Optional[str] = None
+    palette: Optional[str] = None
 
     @property
     def files(self) -> Tuple[str, ...]:
@@ -144,7 +147,8 @@ class ControlFiles:
         ImageError
             If one of them cannot be read.
         """
-        return Controls(**{name: path and read_mask(path) for name, path in vars(self).items()})
+        keep, strength = (path and read_mask(path) for path in (self.keep, self.strength))
+        return Controls(keep, strength, self.palette and read_image(self.palette, alpha=True))
 
     def to_json(self) -> Dict[str, Any]:
         """Return a dict that JSON can hold; see `CONTROLS`."""
@@ -172,5 +176,5 @@ def read_styles(styles: Sequence[StyleFile]) -> List[Style]:
             others = [one.mask.color for one in styles if one.mask and one.mask.file == file and one.mask.color]
             mask = read_mask(file, color, [one for one in others if one != color])
         source = None if style.source_mask is None else read_mask(style.source_mask)
-        read.append(Style(read_image(style.file), style.weight, style.scale, mask, source))
+        read.append(Style(read_image(style.file, alpha=True), style.weight, style.scale, mask, source))
     return read

@@ -13,6 +13,7 @@ from ..objective.terms import check_losses
 from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe, all_settings
 from ..reports.pages import require_packages
+from ..transfer.colours import check_palette
 from ..transfer.compute import Compute
 from ..transfer.inputs import choose_network
 from ..transfer.stylize import DEFAULT_SEED
@@ -50,7 +51,7 @@ class Job:
     checkpoint_every : int
         Steps between two writings of it; it is also written when the run is interrupted.
     controls : ControlFiles
-        Masks of the image as a whole.
+        Masks of the image as a whole, and a palette.
 
     Raises
     ------
@@ -99,6 +100,7 @@ class Job:
             If a file cannot be written, or would replace another one of the job.
         """
         check_losses(self.recipe.losses)
+        check_palette(self.recipe.colours.colors, self.controls.palette)
         for path in self.inputs:
             if not os.path.exists(path):
                 raise ImageError(f"{path}: there is no such file; check its name and folder")

@@ -18,7 +18,7 @@ content        ``file``, as it was given, and ``sha256`` of the file
 styles         a list of the same, with ``weight`` and ``scale``; ``mask``: its mask, with ``color``, or null;
                ``source_mask``: what of it counts, or null
 start          the same of an image that the canvas started from, else null
-controls       ``keep`` and ``strength``, the same of masks, else null
+controls       ``keep`` and ``strength``, the same of masks, and ``palette``, of an image; else null
 steps          steps that were done
 stop           name of the `transfer.run.StopReason`, null for an intermediate image
 size           width and height in pixels

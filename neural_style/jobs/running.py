@@ -40,7 +40,7 @@ def run_job(job: Job, observers: Sequence[Observer] = (), resume: Optional[Check
         If the run cannot start.
     """
     job.check()
-    content, styles, controls = read_image(job.content), read_styles(job.styles), job.controls.read()
+    content, styles, controls = read_image(job.content, alpha=True), read_styles(job.styles), job.controls.read()
     start = read_image(job.start) if job.start else None
     job, weights = job.find_weights()
     record: Mapping[str, Any] = describe_run(job, weights)

@@ -298,6 +298,23 @@ class Finish:
         _check(self)
 
 
+@dataclass(frozen=True)
+class Colours:
+    """Whose colours the result has.
+
+    Attributes
+    ----------
+    colors : {"style", "content", "match-covariance", "match-histogram"}
+        The style's; the content's, of which only light and dark are repainted; or those of the content or a palette, to
+        which the style is matched before the run and the result after it, by mean and covariance or by histograms.
+    """
+
+    colors: str = "style"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
 STARTS: Mapping[str, Type[Any]] = {kind.initial: kind for kind in (Noise, Content, Recoloured)}
 OPTIMIZERS: Mapping[str, Type[Optimizer]] = {kind.optimizer: kind for kind in (SGD, NAG, Adam, Normalized, LBFGS)}
 
@@ -318,6 +335,7 @@ class Recipe:
     optimizer : Optimizer
     stopping : Stopping
     finish : Finish
+    colours : Colours
     sources : mapping of str to str
         Where settings come from, for a reader, by name.
     network_named : bool
@@ -333,6 +351,7 @@ class Recipe:
     optimizer: Optimizer
     stopping: Stopping
     finish: Finish
+    colours: Colours
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     network_named: bool = field(default=False, repr=False, compare=False)
 
@@ -370,6 +389,7 @@ class Recipe:
         """
         settings = dict(settings)
         parts: Dict[str, Any] = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
+        parts["colours"] = Colours
         parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
         parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
         made = {}
@@ -427,13 +447,13 @@ class Recipe:
         return self.sources.get(setting, _DEFAULT)
 
 
-_PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish")
+_PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish", "colours")
 
 
 def all_settings() -> List[str]:
     """Return the names of every setting that a recipe can have."""
     names: Dict[str, None] = {"initial": None, "optimizer": None}
-    kinds: Tuple[Any, ...] = (Losses, Size, Stopping, Finish, *STARTS.values(), *OPTIMIZERS.values())
+    kinds: Tuple[Any, ...] = (Losses, Size, Stopping, Finish, Colours, *STARTS.values(), *OPTIMIZERS.values())
     for kind in kinds:
         names.update((f.name, None) for f in dataclasses.fields(kind))
     return list(names)
@@ -477,6 +497,7 @@ CHOICES = {
     "style_size": ("result", "own"),
     "initial": tuple(STARTS),
     "noise": ("uniform", "normal"),
+    "colors": ("style", "content", "match-covariance", "match-histogram"),
 }
 
 _REQUIREMENTS = {

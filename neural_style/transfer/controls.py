@@ -32,6 +32,12 @@ class Controls:
         Mask of where the photograph stays as it is.
     strength : numpy.ndarray or None
         Mask of how much style there is: in its black parts the photograph is only seen through the network.
+    palette : numpy.ndarray or None
+        Image whose colours are matched in place of the content's, uint8 (H, W, 3) or with alpha (H, W, 4), where the
+        recipe's `colors` match.
+    opacity : numpy.ndarray or None
+        Mask of how opaque the content is: what is transparent counts for no style, and the result has it as its alpha.
+        A content of four channels brings its own.
 
     Raises
     ------
@@ -41,9 +47,11 @@ class Controls:
 
     keep: Optional[np.ndarray] = None
     strength: Optional[np.ndarray] = None
+    palette: Optional[np.ndarray] = None
+    opacity: Optional[np.ndarray] = None
 
     def __post_init__(self) -> None:
-        for name in ("keep", "strength"):
+        for name in ("keep", "strength", "opacity"):
             if getattr(self, name) is not None:
                 check_mask(getattr(self, name), name)
 
@@ -56,12 +64,15 @@ class Controls:
 
     def painted(self, size: Sequence[int]) -> Optional[np.ndarray]:
         """Return how much style there is at each pixel of an image (H, W), or None if it is 1 everywhere."""
-        painted, kept = None, self.kept(size)
-        if self.strength is not None:
-            painted = resize_mask(self.strength, size)
+        masks = [resize_mask(mask, size) for mask in (self.strength, self.opacity) if mask is not None]
+        kept = self.kept(size)
         if kept is not None:
-            painted = 1 - kept if painted is None else painted * (1 - kept)
-        return painted
+            masks.append(1 - kept)
+        return np.prod(masks, axis=0) if masks else None
+
+    def visible(self, size: Sequence[int]) -> Optional[np.ndarray]:
+        """Return how opaque each pixel of an image (H, W) is, or None if all are."""
+        return None if self.opacity is None else resize_mask(self.opacity, size)
 
 
 def _groups(styles: Sequence[Any]) -> List[Tuple[Any, List[int]]]:

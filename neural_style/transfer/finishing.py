@@ -1,4 +1,4 @@
-"""What is done to an image of a run before anybody sees it, beyond what its recipe does: the photograph stays."""
+"""What is done to an image of a run before anybody sees it, beyond the recipe's filter: colours, what stays, alpha."""
 
 from __future__ import annotations
 
@@ -7,39 +7,47 @@ from typing import Any
 import numpy as np
 
 from ..images import sizing
+from ..images.alpha import join_alpha
+from .colours import Colouring, prepare_palette
 from .controls import Controls
 
 
 class Finishing:
-    """Puts what stays of the photograph over an image.
+    """Gives an image the colours that a recipe says, and lays what stays of the photograph over it.
 
     Parameters
     ----------
     content : numpy.ndarray
         uint8 (H, W, 3), of any size.
+    colors : str
+        A name of `recipes.recipe.Colours`.
     controls : Controls
     """
 
-    def __init__(self, content: np.ndarray, controls: Controls) -> None:
-        self._content, self._controls = content, controls
-        self._at: Any = None  # what of the content belongs to the size before
+    def __init__(self, content: np.ndarray, colors: str, controls: Controls) -> None:
+        self._content, self._colors, self._controls = content, colors, controls
+        self._palette = prepare_palette(controls.palette)
+        self._at: Any = None  # the content at the size before
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Return the image, uint8 (H, W, 3), finished."""
+        """Return the image, uint8 (H, W, 3), finished; with alpha, (H, W, 4), if the content has some."""
         size = image.shape[:2]
-        kept = self._controls.kept(size)
-        if kept is None:
-            return image
-        return _over(image, self._photograph(size), kept)
+        kept, visible = self._controls.kept(size), self._controls.visible(size)
+        if self._colors != "style":
+            colouring = Colouring(self._colors, self._photograph(size), self._palette, visible)
+            counts = visible if kept is None else (1 - kept) * (1 if visible is None else visible)
+            image = _to_levels(colouring.result(image / 255.0, counts))
+        if kept is not None:
+            kept = kept[..., np.newaxis].astype(np.float64)
+            image = _to_levels(image / 255.0 * (1 - kept) + self._photograph(size) * kept)
+        return image if visible is None else join_alpha(image, visible)
 
     def _photograph(self, size):
-        """Return the content at a size, float64 (H, W, 3) in grey levels."""
+        """Return the content at a size, float64 (H, W, 3) in [0, 1]."""
         if self._at is None or self._at.shape[:2] != size:
-            self._at = np.rint(sizing.resize(self._content, size) * 255)
+            self._at = sizing.resize(self._content, size)
         return self._at
 
 
-def _over(image, photograph, kept):
-    """Lay a photograph over an image, where it stays."""
-    kept = kept[..., np.newaxis].astype(np.float64)
-    return np.rint(image * (1 - kept) + photograph * kept).astype(np.uint8)
+def _to_levels(image):
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional, Tuple
 
 import numpy as np
@@ -16,12 +16,14 @@ import numpy as np
 from .._mxnet import mx
 from ..errors import ImageError, SettingsError, WeightsError
 from ..images import colour, sizing, units
+from ..images.alpha import split_alpha
 from ..images.masks import check_mask, resize_mask
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.objective import required_parameters, required_side
 from ..weights.checks import check_shapes
 from ..weights.lookup import find_network, find_weights
 from ..weights.params_file import load_weights, read_index
+from .colours import Colouring, prepare_palette
 from .controls import Controls, covered, make_regions
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class Style:
     Attributes
     ----------
     image : numpy.ndarray
-        uint8 (H, W, 3), of any size.
+        uint8 (H, W, 3), of any size; with alpha, (H, W, 4), what is transparent does not count.
     weight : float
         Its share among several styles is this over their sum.
     scale : float
@@ -88,7 +90,15 @@ def as_styles(styles: Any) -> Tuple[Style, ...]:
     several = styles if isinstance(styles, (list, tuple)) else [styles]
     if not several:
         raise SettingsError("`styles` is empty; at least one style is needed")
-    return tuple(style if isinstance(style, Style) else Style(style) for style in several)
+    return tuple(_without_alpha(style if isinstance(style, Style) else Style(style)) for style in several)
+
+
+def _without_alpha(style):
+    image, opacity = split_alpha(style.image, "style")
+    if opacity is None:
+        return style
+    source = opacity if style.source_mask is None else opacity * resize_mask(style.source_mask, opacity.shape)
+    return replace(style, image=image, source_mask=source)
 
 
 def choose_network(recipe, weights=None, models_dir=None):
@@ -241,13 +251,19 @@ class Inputs:
                 )
         unit = units.get_unit(losses.unit)
 
-        def convert(image, size):
-            return units.to_network(sizing.resize(image, size), sizes.white, unit)
+        def convert(image):
+            return units.to_network(image, sizes.white, unit)
 
-        self.content = convert(content, size)
-        self.styles = [(convert(style.image, one), style.weight) for style, one in zip(styles, style_sizes)]
-        self.start = None if start is None else convert(start, size)
+        resized = sizing.resize(content, size)
+        visible = controls.visible(size)
+        colouring = Colouring(recipe.colours.colors, resized, prepare_palette(controls.palette), visible)
+        self.content = convert(colouring.photograph(resized))
         self.sources = [_source(style, one) for style, one in zip(styles, style_sizes)]
+        self.styles = [
+            (convert(colouring.style(sizing.resize(style.image, one), source)), style.weight)
+            for style, one, source in zip(styles, style_sizes, self.sources)
+        ]
+        self.start = None if start is None else convert(colouring.photograph(sizing.resize(start, size)))
         self.regions, self.kept = make_regions(styles, controls, size), controls.kept(size)
         self.painted, cover = controls.painted(size), covered(styles, size)
         if cover is not None:

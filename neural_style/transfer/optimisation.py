@@ -72,7 +72,7 @@ class OptimisationRun(Run):
         self._tile_size: Any = None
         self._result: Optional[Result] = None
         self._free: Any = None  # (1, 1, H, W): where the canvas may change; None everywhere
-        self._finishing = Finishing(content, controls)
+        self._finishing = Finishing(content, recipe.colours.colors, controls)
 
     def _add_surrogate(self, recipe):
         """Take all levels to a low-rank twin, and add one of the network itself."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from ..images.alpha import split_alpha
 from ..objective.terms import check_losses
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
+from .colours import check_palette
 from .compute import Compute
 from .controls import Controls
 from .inputs import Style, as_styles
@@ -40,7 +43,8 @@ def begin(
     Parameters
     ----------
     content
-        Image to repaint, uint8 (H, W, 3), of any size; `read_image` reads it. It is resized as the recipe says.
+        Image to repaint, uint8 (H, W, 3), of any size; `read_image` reads it. It is resized as the recipe says. With
+        alpha, (H, W, 4), what is transparent counts for no style, and the result has alpha, too.
     styles
         Image whose style to use, a `Style`, or several of them, which are blended by their weights.
     recipe
@@ -57,7 +61,7 @@ def begin(
     compute
         Device, precision, memory.
     controls
-        Where the photograph stays, and how much style there is from place to place.
+        Where the photograph stays, how much style there is from place to place, and a palette.
     resume
         State of an earlier run with the same images, recipe, weights and seed, which this one continues bit for bit.
 
@@ -72,6 +76,10 @@ def begin(
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     check_losses(recipe.losses)
+    check_palette(recipe.colours.colors, controls.palette)
+    content, opacity = split_alpha(content, "content")
+    if opacity is not None:
+        controls = dataclasses.replace(controls, opacity=opacity)
     return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume, controls)
 
 

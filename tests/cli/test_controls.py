@@ -74,6 +74,15 @@ def test_masks_of_the_whole_image(calls):
     assert job.controls == ControlFiles("k.png", "s.png")
 
 
+def test_a_palette_is_matched_unless_said_otherwise(calls):
+    job = calls("a.jpg", "--palette", "p.png")
+    assert job.controls == ControlFiles(palette="p.png") and job.recipe.colours.colors == "match-covariance"
+    assert (
+        calls("a.jpg", "--palette", "p.png", "--colors", "match-histogram").recipe.colours.colors == "match-histogram"
+    )
+    assert calls("a.jpg", "--colors", "content").recipe.colours.colors == "content"
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
@@ -84,6 +93,7 @@ def test_masks_of_the_whole_image(calls):
         (["--mask-colors", "red,blue"], "--mask-colors are those of a mask; name it with --mask"),
         (["--mask", "a", "--mask-colors", "red,rde"], "'rde' is no colour"),
         (["--mask", "a", "--mask-colors", "red,blue,green"], "--mask-colors has 3 values for 2 paintings"),
+        (["--palette", "style.png", "--colors", "content"], "--palette is of no use with the colours of the content"),
         (["--keep", "none.png"], "none.png: there is no such file"),
     ],
 )
@@ -106,6 +116,8 @@ def test_help_lists_them(capsys):
         "--style-mask",
         "--keep",
         "--strength-mask",
+        "--colors",
+        "--palette",
     )
     assert all(f"  {flag} " in text for flag in flags)
 
@@ -122,7 +134,20 @@ def test_show_repeats_it(recipe, pictures, vgg19_file, tmp_path, monkeypatch, ca
     flags = ["--recipe", recipe, "--max-long-edge", "40", "--max-num-epochs", "2", "--pyramid", "", "--gpu=-1"]
     flags += ["--weights", str(vgg19_file), "--report", "r.html"]
     controls = ["--style-weights", "2,1", "--style-scales", "1,0.9", "--mask", "m.png", "--mask-colors", "red,blue"]
-    controls += ["--style-mask", "", "--style-mask", "k.png", "--keep", "k.png", "--strength-mask", "k.png"]
+    controls += [
+        "--palette",
+        "style.png",
+        "--colors",
+        "match-histogram",
+        "--style-mask",
+        "",
+        "--style-mask",
+        "k.png",
+        "--keep",
+        "k.png",
+        "--strength-mask",
+        "k.png",
+    ]
     assert main(["stylize", "content.png", "style.png", "content.png", *controls, *flags, "-o", "first.png"]) == 0
     capfd.readouterr()
     assert main(["show", "first.png"]) == 0

@@ -84,7 +84,7 @@ def test_what_is_in_it(record, pictures, vgg19_file):
             }
         ],
         "start": None,
-        "controls": {"keep": None, "strength": None},
+        "controls": {"keep": None, "strength": None, "palette": None},
         "steps": 5,
         "stop": "CONVERGED",
         "size": [30, 20],
