@@ -136,7 +136,7 @@ def test_every_command_has_a_section(command_helps):
 
 
 def test_every_flag_in_the_pages_exists(command_helps):
-    helps = [help_of("--help"), help_of("--help-settings") or "", *command_helps.values()]
+    helps = [help_of("--help"), *map(help_of, ("--help-settings", "--help-controls")), *command_helps.values()]
     helps += [help_of("weights", action, "--help") for action in ("list", "fetch", "verify", "import")]
     known = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", "\n".join(helps)))
     # Flags of the benchmarks, of pip and of make are with their programs' names.

@@ -104,7 +104,8 @@ def _names(word):
     return tuple(name for name in word.split(",") if name)
 
 
-def _numbers(word):
+def numbers(word):
+    """Read numbers with commas between them."""
     try:
         return tuple(float(number) for number in _names(word))
     except ValueError:
@@ -123,7 +124,7 @@ _METAVARS = {
     float: "X",
     _yes_or_no: "yes|no",
     _names: "LAYER,...",
-    _numbers: "X,...",
+    numbers: "X,...",
     _counts: "N,...",
     _model: "NAME|PREFIX",
     str: "NAME|FILE",
@@ -161,7 +162,7 @@ FURTHER_FLAGS = {
         tuple(STYLE_STATISTICS),
     ),
     "--style-layer-weights": Flag(
-        "style_layer_weights", _numbers, "one weight per style layer, or one for all; '' splits 1 equally"
+        "style_layer_weights", numbers, "one weight per style layer, or one for all; '' splits 1 equally"
     ),
     "--adaptive": Flag("adaptive", _yes_or_no, "divide content, style and total variation by their current values"),
     "--tv-kind": Flag("tv_kind", str, "kind of total variation", tuple(TV_KINDS)),
@@ -191,6 +192,7 @@ FURTHER_FLAGS = {
     "--epsilon": Flag("epsilon", float, "what adam adds to the root of the second moment"),
     "--history": Flag("history", int, "steps that lbfgs remembers"),
     "--weight-decay": Flag("weight_decay", float, "pull towards zero, of sgd, nag and adam"),
+    "--colors": Flag("colors", str, "whose colours the result has, and by what method", CHOICES["colors"]),
     "--denoise-final": Flag("denoise_final", _yes_or_no, "apply the noise filter to the result, too"),
 }
 
@@ -215,7 +217,7 @@ _OTHER_FLAGS = {
         for name in (
             *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
-            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "strength", "pairs"),
+            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "strength", "pairs", "keep", "palette"),
         )
     },
 }

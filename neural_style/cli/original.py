@@ -39,7 +39,7 @@ def add_arguments(parser):
     places.add_argument(
         "--output",
         metavar="FILE",
-        help="the result, PNG, JPEG or TIFF by its suffix; intermediate images stand beside it as tmp_<steps> "
+        help="the result, PNG, JPEG, TIFF or WebP by its suffix; intermediate images stand beside it as tmp_<steps> "
         f"(default: {_DEFAULT_OUTPUT})",
     )
     places.add_argument(
@@ -116,4 +116,4 @@ def _run(args):
     if outputs is None:
         folder = _DEFAULT_OUTPUT_DIRS.get(args.recipe)
         outputs = Outputs.beside(_DEFAULT_OUTPUT) if folder is None else Outputs.in_folder(folder)
-    return run_visibly(make_job(args, recipe, args.content_image, args.style_image, outputs), as_json=args.json)
+    return run_visibly(make_job(args, recipe, args.content_image, [args.style_image], outputs), as_json=args.json)

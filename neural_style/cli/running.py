@@ -5,6 +5,7 @@ import argparse
 from ..recipes.presets import RECIPES
 from ..recipes.recipe import CHOICES
 from ..transfer.compute import PRECISIONS
+from .controls import ControlsHelp, add_control_flags
 from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag
 
 # The settings that have their places in the groups of the help; --help-settings lists them all.
@@ -18,7 +19,7 @@ def make_groups(parser):
     return {name: parser.add_argument_group(name) for name in names}
 
 
-def add_run_flags(groups, recipe):
+def add_run_flags(groups, recipe, controls=False):
     """Add the flags that say how a run goes, and all settings of a recipe.
 
     Parameters
@@ -27,6 +28,8 @@ def add_run_flags(groups, recipe):
         Of `make_groups`; they may hold what a command has besides.
     recipe : str
         Name of the recipe that runs if ``--recipe`` is not given, whose values the help shows.
+    controls : bool
+        Whether to add the flags of `controls`.
     """
     shown, group = recipe, groups["input"]
     group.add_argument("--init", metavar="START", help=f"{', '.join(CHOICES['initial'])}, or an image to start from")
@@ -79,10 +82,15 @@ def add_run_flags(groups, recipe):
     )
     group = groups["help"]
     add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
+    if controls:
+        add_control_flags(group)
+    group.add_argument(
+        "--help-controls", action=ControlsHelp, help="list the flags for several styles, masks and colours"
+    )
     group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
 
 
-def make_job(args, recipe, content, style, outputs):
+def make_job(args, recipe, content, styles, outputs, **more):
     """Make the job that the flags of `add_run_flags` describe.
 
     Parameters
@@ -92,9 +100,11 @@ def make_job(args, recipe, content, style, outputs):
         The one that the flags name and override.
     content : str
         File of an image.
-    style : str or None
-        The same; None for a generator that has a style of its own.
+    styles : sequence of str or jobs.inputs.StyleFile
+        Empty for a generator that has a style of its own.
     outputs : jobs.outputs.Outputs
+    **more
+        Further parts of the job.
 
     Returns
     -------
@@ -121,7 +131,7 @@ def make_job(args, recipe, content, style, outputs):
         recipe, weights = choose_network(recipe, args.weights, args.models_dir)
     return Job(
         content,
-        () if style is None else (style,),
+        tuple(styles),
         outputs.with_report(args.report, args.trace),
         recipe,
         start=None if args.init in CHOICES["initial"] else args.init,
@@ -132,4 +142,5 @@ def make_job(args, recipe, content, style, outputs):
         ),
         checkpoint=args.checkpoint,
         checkpoint_every=CHECKPOINT_EVERY if args.checkpoint_every is None else args.checkpoint_every,
+        **more,
     )

@@ -9,8 +9,10 @@ from ..files import sha256
 from ..jobs.job import read_recipe
 from ..jobs.provenance import read_record
 from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
+from ..reports.inputs import list_inputs
 from ..transfer.compute import Compute
 from .console import say
+from .controls import write_controls
 from .flags import flags_of_settings, write_flag, write_flags
 
 
@@ -20,7 +22,7 @@ def add_arguments(parser):
         "The first line is the command; the others are comments to a shell. A file that has changed since, or is gone, "
         "is named. The result goes to the default output, add --output for another."
     )
-    parser.add_argument("image", metavar="IMAGE", help="a PNG, JPEG or TIFF that this program saved")
+    parser.add_argument("image", metavar="IMAGE", help="a PNG, JPEG, TIFF or WebP that this program saved")
     parser.add_argument("--json", action="store_true", help="print the whole record as JSON instead")
     parser.set_defaults(run=_run)
 
@@ -50,16 +52,17 @@ def _escape(byte):
 
 
 def _command(record, recipe, flags):
-    words, files = ["neural-style"], [entry["file"] for entry in (record["content"], *record["styles"][:1])]
-    if recipe.name == RECOMMENDED_RECIPE or recipe.feed_forward:
+    words, controls = ["neural-style"], write_controls(record)
+    files = [record["content"]["file"], *(style["file"] for style in record["styles"])]
+    if recipe.name == RECOMMENDED_RECIPE or recipe.feed_forward or controls or len(files) > 2:
         # argparse takes a word that begins with a hyphen for a flag
-        words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files]
-        if recipe.feed_forward:
-            words += write_flag("--recipe", recipe.name)
+        words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files] + controls
+        usual = RECOMMENDED_RECIPE
     else:
         words += write_flag("--content-image", files[0]) + write_flag("--style-image", files[1])
-        if recipe.name != DEFAULT_RECIPE:
-            words += write_flag("--recipe", recipe.name)
+        usual = DEFAULT_RECIPE
+    if recipe.name != usual:
+        words += write_flag("--recipe", recipe.name)
     if "--model" not in flags and not recipe.feed_forward:
         # Unnamed, the network could be another one where the weights of this are missing.
         words += write_flag("--model", recipe.losses.model)
@@ -93,12 +96,8 @@ def _describe(record, recipe, left_out):
         f"{width} x {height} pixels, {ends.get(record['stop'], steps)}; recipe {record['recipe']}; neural-style "
         + (record["program"])
     )
-    files = [("content", record["content"]), *(("style", style) for style in record["styles"])]
-    for kind, entry in files + [("start", record["start"])]:
-        if entry:
-            yield f"{kind} {entry['file']}: {_compare(entry)}"
-    if len(record["styles"]) > 1 or any(style["scale"] != 1 for style in record["styles"]):
-        yield f"the command has only the first of {len(record['styles'])} styles, without its weight and scale"
+    for kind, entry in list_inputs(record):
+        yield f"{kind} {entry['file']}: {_compare(entry)}"
     model, weights = recipe.network, record["weights"]
     yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.

@@ -10,6 +10,7 @@ import tempfile
 from ..errors import SettingsError
 from ..recipes.presets import RECOMMENDED_RECIPE
 from .console import run_visibly
+from .controls import make_controls, make_styles
 from .flags import override_recipe
 from .running import add_run_flags, make_groups, make_job
 
@@ -19,7 +20,7 @@ _STANDARD = "-"
 
 def add_arguments(parser):
     """Add the arguments of the command to its parser."""
-    parser.usage = "%(prog)s PHOTO [PAINTING] [-o FILE] [flags]"
+    parser.usage = "%(prog)s PHOTO [PAINTING ...] [-o FILE] [flags]"
     parser.epilog = (
         "'neural-style PHOTO PAINTING' means the same. A run that kept a --checkpoint is continued by "
         "'neural-style --resume FILE'."
@@ -28,16 +29,16 @@ def add_arguments(parser):
     group = groups["input"]
     group.add_argument("photo", metavar="PHOTO", help="image to repaint; - for standard input")
     group.add_argument(
-        "painting",
+        "paintings",
         metavar="PAINTING",
-        nargs="?",
-        help="image whose style to use; - for standard input; none for a generator that has a style of its own",
+        nargs="*",
+        help="images whose style to use; - for standard input; none for a generator that has a style of its own",
     )
     groups["output"].add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="the result: .png, .jpg or .tif; - for standard output (default: PHOTO-PAINTING.png)",
+        help="the result: .png, .jpg, .tif or .webp; - for standard output (default: PHOTO-PAINTING.png)",
     )
     groups["look"].add_argument(
         "--strength",
@@ -46,13 +47,13 @@ def add_arguments(parser):
         metavar="X",
         help="how much style, from 0.1 to 10, of a generator from 0 (default: 1)",
     )
-    add_run_flags(groups, RECOMMENDED_RECIPE)
+    add_run_flags(groups, RECOMMENDED_RECIPE, controls=True)
     parser.set_defaults(run=_run)
 
 
 def _run(args):
     recipe = _choose_recipe(args)
-    if [args.photo, args.painting].count(_STANDARD) > 1:
+    if [args.photo, *args.paintings].count(_STANDARD) > 1:
         raise SettingsError("PHOTO and PAINTING are both -, and standard input is one image; name a file for one")
     if args.json and args.output == _STANDARD:
         raise SettingsError("--json and --output - both write to standard output; name a file for the image")
@@ -61,14 +62,15 @@ def _run(args):
     from ..jobs.outputs import Outputs
 
     with contextlib.ExitStack() as stack:
-        photo, painting = (_from_standard(path, stack) for path in (args.photo, args.painting))
+        photo, *paintings = (_from_standard(path, stack) for path in (args.photo, *args.paintings))
+        styles, more = make_styles(args, paintings), {"controls": make_controls(args)}
         if args.output != _STANDARD:
-            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, painting or recipe.network))
+            names = (os.path.splitext(os.path.basename(path))[0] for path in (photo, *(paintings or [recipe.network])))
             outputs = Outputs.beside(args.output or "-".join(names) + ".png")
-            return run_visibly(make_job(args, recipe, photo, painting, outputs), as_json=args.json)
+            return run_visibly(make_job(args, recipe, photo, styles, outputs, **more), as_json=args.json)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         outputs = Outputs.beside(os.path.join(folder, "result.png"))
-        code = run_visibly(make_job(args, recipe, photo, painting, outputs))
+        code = run_visibly(make_job(args, recipe, photo, styles, outputs, **more))
         if os.path.exists(outputs.final):
             with open(outputs.final, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
@@ -77,9 +79,11 @@ def _run(args):
 
 def _choose_recipe(args):
     recipe, strength = override_recipe(args.recipe, args), args.strength
+    if args.palette is not None and args.colors is None:
+        recipe = recipe.override(colors="match-covariance")
     if recipe.feed_forward:
         return recipe.override(strength=strength)
-    if args.painting is None:
+    if not args.paintings:
         raise SettingsError(f"recipe {recipe.name} takes the style from a PAINTING; name one after PHOTO")
     if not (math.isfinite(strength) and strength > 0):
         raise SettingsError(f"`strength` is {strength:g}; it must be more than 0")

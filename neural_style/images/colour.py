@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def recolour(content, style):
+def recolour(content, style, here=None, there=None):
     """Return the content with the mean and covariance of the style's colours, by the linear map that moves them least.
 
     The map is that of Monge and Kantorovich for normal distributions (Pitié & Kokaram, The linear Monge-Kantorovitch
@@ -13,6 +13,8 @@ def recolour(content, style):
     ----------
     content, style : numpy.ndarray
         float32 (1, 3, H, W), each of any height and width, in the same unit.
+    here, there : numpy.ndarray, optional
+        (H, W): how much each pixel of the content and of the style counts; all the same if not given.
 
     Returns
     -------
@@ -21,19 +23,108 @@ def recolour(content, style):
     """
     # (1, 3, H, W) -> (3, H*W)
     flat, other = (array.reshape(3, -1).astype(np.float64) for array in (content, style))
-    means = [pixels.mean(axis=1, keepdims=True) for pixels in (flat, other)]
+    counts = [None if weights is None else weights.ravel().astype(np.float64) for weights in (here, there)]
+    means = [
+        pixels.mean(axis=1, keepdims=True) if count is None else np.average(pixels, 1, count)[:, np.newaxis]
+        for pixels, count in zip((flat, other), counts)
+    ]
     # A grey or plain image has no spread in some direction. A spread of a hundredth of a level is too small to be seen
     # and keeps the roots finite.
     floor = np.eye(3) * 1e-4 * max(np.ptp(flat), np.ptp(other), 1e-6) ** 2 / 255**2
-    here, there = (np.cov(pixels - mean, bias=True) + floor for pixels, mean in zip((flat, other), means))
-    root, inverse = _power(here, 0.5), _power(here, -0.5)
-    mapping = inverse @ _power(root @ there @ root, 0.5) @ inverse
+    now, wanted = (
+        np.cov(pixels - mean, bias=True, aweights=count) + floor
+        for pixels, mean, count in zip((flat, other), means, counts)
+    )
+    root, inverse = _power(now, 0.5), _power(now, -0.5)
+    mapping = inverse @ _power(root @ wanted @ root, 0.5) @ inverse
     return (mapping @ (flat - means[0]) + means[1]).reshape(content.shape).astype(np.float32)
 
 
 def _power(matrix, exponent):
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.maximum(values, 0) ** exponent) @ vectors.T
+
+
+def match_covariance(image, target, here=None, there=None):
+    """Return an image with the mean and covariance of another one's colours; see `recolour`.
+
+    Gatys, Bethge, Hertzmann & Shechtman, Preserving Color in Neural Artistic Style Transfer (arXiv:1606.05897), section
+    3, give the style the photograph's colours by such a map before the run.
+
+    Parameters
+    ----------
+    image, target : numpy.ndarray
+        float (H, W, 3) in [0, 1], each of any size.
+    here, there : numpy.ndarray, optional
+        (H, W): how much each pixel of the image and of the target counts.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (H, W, 3). Values may lie beyond black and white.
+    """
+    # (H, W, 3) -> (1, 3, H, W) and back
+    flat, other = (array.transpose(2, 0, 1)[np.newaxis] for array in (image, target))
+    return recolour(flat, other, here, there)[0].transpose(1, 2, 0)
+
+
+def match_histogram(image, target, here=None, there=None):
+    """Return an image with the histogram of another one, channel by channel; arguments as `match_covariance`.
+
+    Every value becomes the one that as large a part of the target's pixels lie below.
+    """
+    counts, others = (
+        np.ones(pixels.shape[:2]).ravel() if weights is None else weights.ravel().astype(np.float64)
+        for pixels, weights in ((image, here), (target, there))
+    )
+    matched = [
+        _match_values(image[..., i].ravel(), target[..., i].ravel(), counts, others).reshape(image.shape[:2])
+        for i in range(image.shape[2])
+    ]
+    return np.stack(matched, axis=-1).astype(np.float32)
+
+
+def _match_values(values, others, counts, other_counts):
+    known, places = np.unique(values, return_inverse=True)
+    wanted, other_places = np.unique(others[other_counts > 0], return_inverse=True)
+    mass = np.bincount(places.ravel(), counts, len(known))
+    other_mass = np.bincount(other_places.ravel(), other_counts[other_counts > 0], len(wanted))
+    # A value that many pixels have lies in the middle of them.
+    below, other_below = ((np.cumsum(m) - m / 2) / m.sum() for m in (mass, other_mass))
+    return np.interp(below, other_below, wanted)[places.ravel()]
+
+
+# Of YIQ, in which the light of an image and its colour are apart, as in television of 1953 (NTSC).
+_LUMINANCE = np.array((0.299, 0.587, 0.114))
+
+
+def luminance(image):
+    """Return the luminance (H, W, 1) of an image (H, W, 3)."""
+    return (image @ _LUMINANCE)[..., np.newaxis]
+
+
+def match_luminance(image, target, here=None, there=None):
+    """Return the luminance of an image, repeated over the channels, with the mean and spread of another one's.
+
+    Gatys et al. (arXiv:1606.05897), equation 10, do so before they transfer only the luminance of a style. Arguments
+    and result as `match_covariance`.
+    """
+    light, other = luminance(image), luminance(target)
+    (mean, spread), (wanted, wanted_spread) = (
+        _mean_and_spread(values.ravel(), weights) for values, weights in ((light, here), (other, there))
+    )
+    return np.repeat((light - mean) * (wanted_spread / max(spread, 1e-6)) + wanted, 3, axis=2)
+
+
+def _mean_and_spread(values, weights):
+    weights = None if weights is None else weights.ravel()
+    mean = np.average(values, weights=weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, weights=weights))
+
+
+def with_light(image, light):
+    """Return an image (H, W, 3) with the luminance of another one: chrominance I and Q of YIQ stay as they are."""
+    return image + (luminance(light) - luminance(image))
 
 
 def denoise(image, weight):

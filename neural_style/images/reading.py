@@ -60,7 +60,7 @@ class _Unsupported(Exception):
     """The file is sound, but its content has no unique meaning as an 8-bit RGB image."""
 
 
-def read_image(path):
+def read_image(path, alpha=False):
     """Read an image of any kind as upright 8-bit RGB.
 
     Ordinary 8-bit RGB images are returned as by `skimage.io.imread`, bit for bit. In other cases: grey is repeated over
@@ -73,11 +73,13 @@ def read_image(path):
     ----------
     path : str or os.PathLike
         A file of one of `FORMATS`, whatever its name is, or a TIFF that tifffile reads.
+    alpha : bool
+        Whether an image with transparent parts is returned with its alpha, not laid over white.
 
     Returns
     -------
     numpy.ndarray
-        uint8 (H, W, 3), values 0 to 255, contiguous.
+        uint8 (H, W, 3), values 0 to 255, contiguous; with transparent parts and `alpha`, (H, W, 4).
 
     Raises
     ------
@@ -90,10 +92,10 @@ def read_image(path):
         pixels, orientation = _decode(file)
     if 0 in pixels.shape:
         raise ImageError(f"{path}: has no pixels; choose another image")
-    if pixels.shape[2] == 4:
+    if pixels.shape[2] == 4 and not (alpha and pixels[..., 3].min() < 255):
         if pixels[..., 3].min() < 255:
             log.warning("%s: laying its transparent parts over white", path)
-        pixels = _over_white(pixels)
+        pixels = over_white(pixels)
     # A copy, because the memory of Pillow's images is read-only.
     return np.array(_UPRIGHT.get(orientation, lambda a: a)(pixels), order="C")
 
@@ -321,7 +323,7 @@ def _to_8_bit(samples):
     return util.img_as_ubyte(samples.astype(samples.dtype.newbyteorder("=")))
 
 
-def _over_white(pixels):
+def over_white(pixels):
     """Lay uint8 (H, W, 4) over white, to the nearest of 255 levels; opaque pixels keep their values."""
     opacity = pixels[..., 3:].astype(np.uint16)
     # At most 255 * 255 + 127 = 65152, which fits into uint16.

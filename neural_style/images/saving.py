@@ -1,4 +1,4 @@
-"""Save images, uint8 arrays (H, W, 3), whole or not at all, with metadata.
+"""Save images, uint8 arrays (H, W, 3) or with alpha (H, W, 4), whole or not at all, with metadata.
 
 Pillow is imported by the functions that need it; `check_output` does not.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..files import Output, check_writable, output_error, write_whole
-from .reading import identify, is_image, open_image
+from .reading import identify, is_image, open_image, over_white
 
 # By suffix, Pillow's name of the format and its options. 4:4:4 JPEG, because style transfer produces colour detail.
 # Not `optimize`: with it Pillow must guess the size of the file, and fails where a noisy image exceeds the guess.
@@ -21,6 +21,7 @@ FORMATS = {
     ".jpeg": ("JPEG", {"subsampling": 0}),
     ".tif": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     ".tiff": ("TIFF", {"compression": "tiff_adobe_deflate"}),
+    ".webp": ("WEBP", {"lossless": True}),
 }
 
 # The metadata of a saved image: names of PNG's tEXt chunks, which Exif and TIFF also have, under these tags.
@@ -69,30 +70,31 @@ def save_image(path, image, quality=95, metadata=None):
     ----------
     path : str or os.PathLike
     image : numpy.ndarray
-        uint8 (H, W, 3).
+        uint8 (H, W, 3), or with alpha (H, W, 4), which JPEG does not have: there it is laid over white.
     quality : int
         Of JPEG, 1 to 95; without effect on other formats. The originals left it to the library, which chose 75 and
         halved the resolution of colour.
     metadata : mapping of str to str, optional
-        ASCII text under keys of `METADATA`, stored in PNG as tEXt chunks, in JPEG as Exif Software and UserComment, in
-        TIFF as Software and ImageDescription. The pixels are the same with and without metadata.
+        ASCII text under keys of `METADATA`, stored in PNG as tEXt chunks, in JPEG and WebP as Exif Software and
+        UserComment, in TIFF as Software and ImageDescription. The pixels are the same with and without metadata.
 
     Raises
     ------
     OutputError
         If the file cannot be written, or as `check_output`.
     ValueError
-        If `image` is not uint8 (H, W, 3), or `metadata` not ASCII.
+        If `image` is not such an array, or `metadata` not ASCII.
     """
     from PIL import Image
 
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise ValueError(f"an image is uint8 (H, W, 3) or (H, W, 4), not {image.dtype} {image.shape}")
     path = os.fspath(path)
     check_output(path)
     name, options = _format(path)
     if name == "JPEG":
         options = dict(options, quality=quality)
+        image = over_white(image) if image.shape[2] == 4 else image
     options = dict(options, **_metadata_options(name, metadata or {}))
     encoded = io.BytesIO()  # encoding directly to the file would hide why writing fails
     try:

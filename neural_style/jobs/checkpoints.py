@@ -149,6 +149,9 @@ def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     pairs = [("content image", then["content"], now["content"])]
     pairs += [("style image", *styles) for styles in zip(then["styles"], now["styles"])]
     pairs.append(("image to start from", then["start"], now["start"]))
+    for before, after in zip(then["styles"], now["styles"]):
+        pairs += [("mask", before[mask], after[mask]) for mask in ("mask", "source_mask")]
+    pairs += [(f"file for `{name}`", then["controls"][name], now["controls"][name]) for name in now["controls"]]
     for what, before, after in pairs:
         if (before is None) != (after is None) or (before and before["sha256"] != after["sha256"]):
             raise CheckpointError(

@@ -13,29 +13,19 @@ from ..recipes.kinds import check_kind
 from ..recipes.presets import DEFAULT_RECIPE, RECIPES, RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe, all_settings
 from ..reports.pages import require_packages
+from ..transfer.colours import check_palette
 from ..transfer.compute import Compute
-from ..transfer.inputs import check_seed, check_style, choose_network
+from ..transfer.inputs import check_seed, choose_network
 from ..transfer.stylize import DEFAULT_SEED
 from ..weights.generators import find_generator
 from ..weights.lookup import find_weights
+from .inputs import CONTROLS, FILE, STYLE, ControlFiles, StyleFile
 from .outputs import Outputs
 from .schemas import DAMAGE, NAME, check_schema, check_text, optional
 
 SCHEMA, VERSION = "neural-style/job", 1
 
 CHECKPOINT_EVERY = 20
-
-
-@dataclass(frozen=True)
-class StyleFile:
-    """The file of an image whose style is used; weight and scale as `transfer.inputs.Style`."""
-
-    file: str
-    weight: float = 1.0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_style(self.weight, self.scale)
 
 
 @dataclass(frozen=True)
@@ -61,6 +51,8 @@ class Job:
         File in which the state of the run is kept, so that it can be resumed.
     checkpoint_every : int
         Steps between two writings of it; it is also written when the run is interrupted.
+    controls : ControlFiles
+        Masks of the image as a whole, and a palette.
 
     Raises
     ------
@@ -78,6 +70,7 @@ class Job:
     compute: Compute = Compute()
     checkpoint: Optional[str] = None
     checkpoint_every: int = CHECKPOINT_EVERY
+    controls: ControlFiles = ControlFiles()
 
     def __post_init__(self) -> None:
         styles = tuple(style if isinstance(style, StyleFile) else StyleFile(style) for style in self.styles)
@@ -92,7 +85,8 @@ class Job:
     @property
     def inputs(self) -> Tuple[str, ...]:
         """Names of the images that the job reads."""
-        return tuple(filter(None, (self.content, *(style.file for style in self.styles), self.start)))
+        styles = (file for style in self.styles for file in style.files)
+        return tuple(filter(None, (self.content, *styles, self.start, *self.controls.files)))
 
     def check(self) -> None:
         """Check, before anything is computed, that settings make sense, inputs exist and outputs can be written.
@@ -113,6 +107,7 @@ class Job:
                 raise SettingsError("`checkpoint` is of no use with an image made in one pass; leave it out")
         else:
             check_losses(self.recipe.losses)
+        check_palette(self.recipe.colours.colors, self.controls.palette)
         for path in self.inputs:
             if not os.path.exists(path):
                 raise ImageError(f"{path}: there is no such file; check its name and folder")
@@ -123,9 +118,9 @@ class Job:
     def absolute(self) -> Job:
         """Return the same with absolute paths, which mean the same in another folder."""
         paths = {name: getattr(self, name) for name in ("content", "start", "weights", "checkpoint")}
-        styles = tuple(dataclasses.replace(style, file=os.path.abspath(style.file)) for style in self.styles)
-        absolute = {name: path and os.path.abspath(path) for name, path in paths.items()}
-        return dataclasses.replace(self, styles=styles, outputs=self.outputs.absolute(), **absolute)
+        absolute: Dict[str, Any] = {name: path and os.path.abspath(path) for name, path in paths.items()}
+        absolute["styles"] = tuple(style.absolute() for style in self.styles)
+        return dataclasses.replace(self, outputs=self.outputs.absolute(), controls=self.controls.absolute(), **absolute)
 
     def find_weights(self) -> Tuple[Job, str]:
         """Find the weights of the network or the generator, or the network in the place of one that nobody named.
@@ -161,8 +156,9 @@ class Job:
             "compute": {name: _plain(value) for name, value in dataclasses.asdict(self.compute).items()},
             "weights": self.weights and {"file": os.fspath(self.weights)},
             "content": {"file": os.fspath(self.content)},
-            "styles": [dict(dataclasses.asdict(style), file=os.fspath(style.file)) for style in self.styles],
+            "styles": [style.to_json() for style in self.styles],
             "start": self.start and {"file": os.fspath(self.start)},
+            "controls": self.controls.to_json(),
             "outputs": dataclasses.asdict(self.outputs),
             "checkpoint": self.checkpoint,
             "checkpoint_every": self.checkpoint_every,
@@ -188,20 +184,19 @@ class Job:
             named = {name: record[name] for name in ("seed", "checkpoint", "checkpoint_every")}
             return cls(
                 record["content"]["file"],
-                tuple(StyleFile(style["file"], style["weight"], style["scale"]) for style in record["styles"]),
+                tuple(StyleFile.from_json(style) for style in record["styles"]),
                 Outputs(**record["outputs"]),
                 dataclasses.replace(recipe, network_named=record["network_named"]),
                 record["start"] and record["start"]["file"],
                 record["weights"] and record["weights"]["file"],
                 compute=Compute(**record["compute"]),
+                controls=ControlFiles.from_json(record["controls"]),
                 **named,
             )
         except (SettingsError, *DAMAGE) as error:
             raise SettingsError(f"this is no job that can be run ({first_line(error)})") from error
 
 
-FILE: Dict[Any, Any] = {"file": NAME}
-STYLE: Dict[Any, Any] = {"file": NAME, "weight": float, "scale": float}
 VALUE = (NAME, int, float, bool, type(None))  # a network may be the prefix of a file
 
 # What a run is made of apart from its outputs, in a job as in the records of images.
@@ -223,6 +218,7 @@ _JOB = {
     "content": FILE,
     "styles": [STYLE],
     "start": optional(FILE),
+    "controls": CONTROLS,
     "outputs": {"final": NAME, "prefix": NAME, "suffix": NAME, "report": optional(NAME), "trace": optional(NAME)},
     "checkpoint": optional(NAME),
     "checkpoint_every": int,

@@ -164,7 +164,8 @@ def _begin_trace(job, record, run, resume):
     absolute = job.absolute()
     files = {
         "content": dict(record["content"], file=absolute.content),
-        "styles": [dict(entry, file=style.file) for entry, style in zip(record["styles"], absolute.styles)],
+        "styles": [_placed(entry, style.to_json()) for entry, style in zip(record["styles"], absolute.styles)],
+        "controls": _placed(record["controls"], absolute.controls.to_json()),
         "start": record["start"] and dict(record["start"], file=absolute.start),
     }
     trace = Trace(job.outputs.trace, dict(record, **files), run.recipe)
@@ -176,6 +177,12 @@ def _begin_trace(job, record, run, resume):
             if every and steps % every == 0 and _is_saved(path, record, steps):
                 trace.add_picture(steps, path)
     return trace
+
+
+def _placed(entry, there):
+    """Return an entry of the record, and what is in it, with the names of files that another one has."""
+    placed = {key: _placed(value, there[key]) if isinstance(value, dict) else value for key, value in entry.items()}
+    return dict(placed, file=there["file"]) if "file" in entry else placed
 
 
 def _is_saved(path, run, steps):

@@ -15,8 +15,10 @@ weights        ``file``, ``sha256``, and ``found``: whether it is the one that i
                ``file`` is without folders
 surrogate      the same of its low-rank twin, if that took most steps, else null
 content        ``file``, as it was given, and ``sha256`` of the file
-styles         a list of the same, with ``weight`` and ``scale``
+styles         a list of the same, with ``weight`` and ``scale``; ``mask``: its mask, with ``color``, or null;
+               ``source_mask``: what of it counts, or null
 start          the same of an image that the canvas started from, else null
+controls       ``keep`` and ``strength``, the same of masks, and ``palette``, of an image; else null
 steps          steps that were done
 stop           name of the `transfer.run.StopReason`, null for an intermediate image
 size           width and height in pixels
@@ -34,7 +36,8 @@ from ..images.saving import METADATA, read_metadata
 from ..transfer.inputs import find_twin
 from ..transfer.run import StopReason
 from ..weights.lookup import find_weights
-from .job import FILE, RUN, STYLE, Job, read_recipe
+from .inputs import CONTROLS, FILE, MASK, STYLE
+from .job import RUN, Job, read_recipe
 from .schemas import DAMAGE, check_schema, check_text, optional
 
 SCHEMA, VERSION = "neural-style/image", 1
@@ -74,8 +77,12 @@ def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
             "weights": _describe_weights(model, weights),
             "surrogate": twin and _describe_weights(*twin),
             "content": _with_digest(told["content"]),
-            "styles": [_with_digest(style) for style in told["styles"]],
-            "start": told["start"] and _with_digest(told["start"]),
+            "styles": [
+                dict(_with_digest(style), **{mask: _with_digest(style[mask]) for mask in ("mask", "source_mask")})
+                for style in told["styles"]
+            ],
+            "start": _with_digest(told["start"]),
+            "controls": {name: _with_digest(entry) for name, entry in told["controls"].items()},
         }
     except OSError as error:
         raise ImageError(f"{error.filename}: cannot be read ({error.strerror}); check its name and folder") from error
@@ -166,7 +173,7 @@ def check_run(run: Mapping[str, Any]) -> None:
 
 
 def _with_digest(entry):
-    return dict(entry, sha256=sha256(entry["file"]))
+    return entry and dict(entry, sha256=sha256(entry["file"]))
 
 
 def _describe_weights(model, weights):
@@ -188,8 +195,11 @@ _RUN = {
     "weights": {**FILE, **_DIGEST, "found": bool},
     "surrogate": optional({**FILE, **_DIGEST, "found": bool}),
     "content": {**FILE, **_DIGEST},
-    "styles": [{**STYLE, **_DIGEST}],
+    "styles": [
+        {**STYLE, **_DIGEST, "mask": optional({**MASK, **_DIGEST}), "source_mask": optional({**FILE, **_DIGEST})}
+    ],
     "start": optional({**FILE, **_DIGEST}),
+    "controls": dict.fromkeys(CONTROLS, optional({**FILE, **_DIGEST})),
 }
 _OF_AN_IMAGE = {"steps": int, "stop": optional(str), "size": [int]}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional, Sequence
 
 from ..images.reading import read_image
-from ..transfer.inputs import Style
 from ..transfer.run import Result
 from ..transfer.stylize import begin
 from .checkpoints import Checkpoint, check_unchanged
+from .inputs import read_styles
 from .job import Job
 from .observers import Observer, follow
 from .provenance import describe_run
@@ -40,7 +40,7 @@ def run_job(job: Job, observers: Sequence[Observer] = (), resume: Optional[Check
         If the run cannot start.
     """
     job.check()
-    content, *styles = (read_image(path) for path in (job.content, *(style.file for style in job.styles)))
+    content, styles, controls = read_image(job.content, alpha=True), read_styles(job.styles), job.controls.read()
     start = read_image(job.start) if job.start else None
     job, weights = job.find_weights()
     record: Mapping[str, Any] = describe_run(job, weights)
@@ -49,15 +49,16 @@ def run_job(job: Job, observers: Sequence[Observer] = (), resume: Optional[Check
         record = resume.run  # so that the images carry the same record, names of files included
     run = begin(
         content,
-        [Style(image, style.weight, style.scale) for image, style in zip(styles, job.styles)],
+        styles,
         job.recipe,
         start=start,
         seed=job.seed,
         weights=weights,
         compute=job.compute,
+        controls=controls,
         resume=None if resume is None else resume.state,
     )
-    del content, styles, start
+    del content, styles, start, controls
     with run:
         following = follow(job, record, run, observers, resume)
         for observer in following:

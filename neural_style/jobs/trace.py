@@ -24,6 +24,7 @@ SCHEMA, VERSION = "neural-style/trace", 1
 # run.
 PAUSE_SECONDS, GREATEST_SHARE = 2.0, 0.01
 
+_OF_THE_RUN = ("seed", "compute", "weights", "surrogate", "content", "styles", "start", "controls")
 _PACKAGES = ("numpy", "scipy", "scikit-image", "pillow")
 
 
@@ -61,7 +62,7 @@ class Trace:
             pictures=[],
             recipe=run["recipe"],
             settings={name: {"value": value, "source": recipe.source(name)} for name, value in run["settings"].items()},
-            **{name: run[name] for name in ("seed", "compute", "weights", "surrogate", "content", "styles", "start")},
+            **{name: run[name] for name in _OF_THE_RUN},
             versions=_versions(),
             machine=_machine(),
         )

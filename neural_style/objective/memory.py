@@ -69,9 +69,9 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
 
     The estimate consists of: MXNet's plan for the executor, and a further 0.7 of it for the executors of other tiles;
     four and a half copies of the largest activation and 48 planes, which the CPU's operators hold while they run; a
-    second copy of the parameters, in the kernels' layouts; content targets and gradient of the whole image; in tiles,
-    the image, gradient and content targets of a window; 128 MiB for the rest. The workspace of cuDNN's convolutions on a
-    GPU, up to 1 GiB, is not known beforehand and not included.
+    second copy of the parameters, in the kernels' layouts; content targets, guides and gradient of the whole image; in
+    tiles, the image, gradient, content targets and guides of a window; 128 MiB for the rest. The workspace of cuDNN's
+    convolutions on a GPU, up to 1 GiB, is not known beforehand and not included.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def estimate(graph, terms, parameters, size, tile_size=None, arrays=0):
 
     kept = 0
     if tile_size is not None:
-        kept = _content_bytes(architecture, terms, window) + 6 * _area(window) * _FLOAT
+        kept = _sliced_bytes(architecture, terms, window) + 6 * _area(window) * _FLOAT
     return int(plan + kept + _beside_the_plan(architecture, terms, parameters, size, window, arrays))
 
 
@@ -131,7 +131,9 @@ def planned_bytes(graph, terms, parameters, tile):
         for span in tile.spans:
             begin = span.own_begin - span.begin
             spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
-        plans.append(_read_plan(loss_parts(graph, terms, Tile(*spans)), spans, parameters))
+        trial = Tile(*spans)
+        guides = {term.guide: trial.shape(1, graph.network.stride(term.layer)) for term in terms if term.guide}
+        plans.append(_read_plan(loss_parts(graph, terms, trial), spans, parameters, guides))
     r, twice_q, p = np.polyfit(sides, plans, 2)
     height, width = tile.shape(1, 1)[2:]
     return p + twice_q / 2 * (height + width) + r * height * width
@@ -141,7 +143,8 @@ def upper_bound(graph, terms, parameters, size, arrays=0):
     """Return an upper bound, in bytes, for an image computed whole, from shapes only.
 
     It consists of every activation up to the deepest layer, including those between the parts of convolutions of low
-    rank, with its gradient, which is the most that MXNet's plan can contain, and of what `estimate` adds to the plan.
+    rank and those that a guide has multiplied, with its gradient, which is the most that MXNet's plan can contain, and
+    of what `estimate` adds to the plan.
     `estimate` is closer, but binds executors, which takes a second.
 
     Parameters
@@ -153,8 +156,9 @@ def upper_bound(graph, terms, parameters, size, arrays=0):
     -------
     int
     """
-    activations = 2 * sum(_reached_bytes(graph.network, terms, size) + _narrow_bytes(graph.network, terms, size))
-    return activations + _beside_the_plan(graph.network, terms, parameters, size, size, arrays)
+    activations = _reached_bytes(graph.network, terms, size) + _narrow_bytes(graph.network, terms, size)
+    activations += [_activation_bytes(graph.network, term.layer, size) for term in terms if term.guide]
+    return 2 * sum(activations) + _beside_the_plan(graph.network, terms, parameters, size, size, arrays)
 
 
 def choose_tile(graph, terms, parameters, size, room, arrays=0):
@@ -204,15 +208,19 @@ def choose_tile(graph, terms, parameters, size, room, arrays=0):
 
 def _beside_the_plan(architecture, terms, parameters, size, window, arrays):
     """Return the bytes that are needed in addition to MXNet's plan; see `estimate`."""
-    kept = _content_bytes(architecture, terms, size) + (1 + arrays) * 3 * _area(size) * _FLOAT
+    kept = _sliced_bytes(architecture, terms, size) + (1 + arrays) * 3 * _area(size) * _FLOAT
     scratch = _SCRATCH_COPIES * max(_reached_bytes(architecture, terms, window))
     scratch += _SCRATCH_PLANES * _area(window) * _FLOAT
     reordered = sum(array.size * _FLOAT for array in parameters.values())
     return kept + scratch + reordered + _FIXED
 
 
-def _content_bytes(architecture, terms, size):
-    return sum(_activation_bytes(architecture, term.layer, size) for term in terms if not term.representation.additive)
+def _sliced_bytes(architecture, terms, size):
+    """Return the bytes of what has a value at every position: content targets and guides."""
+    contents = [term.layer for term in terms if not term.representation.additive]
+    return sum(_activation_bytes(architecture, layer, size) for layer in contents) + sum(
+        _position_bytes(architecture, term.layer, size) for term in terms if term.guide
+    )
 
 
 def _reached_bytes(architecture, terms, size):
@@ -242,9 +250,9 @@ def _area(size):
     return size[0] * size[1]
 
 
-def _read_plan(symbol, spans, parameters):
+def _read_plan(symbol, spans, parameters, guides):
     names = symbol.list_arguments()
-    known = {name: parameters[name].shape for name in names if name in parameters}
+    known = {**{name: parameters[name].shape for name in names if name in parameters}, **guides}
     shapes, _, _ = symbol.infer_shape(data=(1, 3) + tuple(span.end for span in spans), **known)
     # On the CPU, the memory of an empty array, and of an executor, is not occupied until it is written.
     arguments = {name: mx.nd.empty(shape, ctx=mx.cpu()) for name, shape in zip(names, shapes)}

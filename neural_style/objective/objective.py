@@ -1,6 +1,7 @@
 """What a run minimises: the objective of a canvas, its parts weighted as a recipe says, and its gradient."""
 
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,16 @@ from .._mxnet import mx
 from ..errors import SettingsError
 from ..images.units import RGB_MEANS, get_unit
 from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
+from .regions import Guides, Region
 from .targets import Computation, blend
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
 
 # Arrays of the canvas's size that the executor of total variation holds: its gradient.
 _TV_ARRAYS = 1
+
+# Name of the region of a style that is read.
+_SOURCE = "source"
 
 
 def required_parameters(losses, found=None):
@@ -90,6 +95,10 @@ class Objective:
     precision : {"float32", "bf16"}
     exact : bool
         Whether the norm of the gradient must be MXNet's to the last bit; see `euclidean_norm`.
+    regions : sequence of regions.Region
+        Where on the canvas which styles are used; if there are none, everywhere all of them.
+    sources : sequence of (numpy.ndarray or None)
+        For each style, float32 (h, w): how much each of its pixels counts; None, or no entry, if all do.
 
     Attributes
     ----------
@@ -121,24 +130,27 @@ class Objective:
         arrays=0,
         precision="float32",
         exact=True,
+        regions=(),
+        sources=(),
     ):
         self._ctx = canvas.context
         self._losses = losses
         self._canvas = canvas
         self._exact = exact
-        self._terms = make_terms(losses)
+        self._terms, self._regions = make_terms(losses, [region.name for region in regions] or [""]), regions
         self._computation = self._make_computation(parameters, precision)
         self._shapes = self._computation.shapes(canvas.shape)
+        self._guides = Guides(self._terms, {r.name: r.weights for r in regions}, self._shapes, self._ctx)
         arrays += _TV_ARRAYS if losses.tv_weight > 0 else 0
         self._tile = self._computation.choose_tile(self._terms, canvas.shape, tile_size, room, arrays)
         self.tile_size = self._tile or 0
-        self._targets = self._read_styles(styles, tile_size, room)
+        self._targets = self._read_styles(styles, sources, tile_size, room)
         self._targets.update(self._read_content(content))
         self._weigh()
         # The executor must not keep what keeps it: with a cycle, memory would be freed only when Python looks for one.
         own = weakref.proxy(self)
         self._executor = self._computation.bind(
-            self._targets, lambda values: own._weighting(values), canvas, self._tile
+            self._targets, lambda values: own._weighting(values), canvas, self._tile, self._guides.arrays
         )
         self._variation = None
         if losses.tv_weight > 0:
@@ -163,22 +175,35 @@ class Objective:
     def _of_kind(self, kind):
         return [term for term in self._terms if term.kind == kind]
 
-    def _read_styles(self, styles, tile_size, room):
-        terms, read = self._of_kind("style"), []
-        if not terms:
+    def _read_styles(self, styles, sources, tile_size, room):
+        if not self._of_kind("style"):
             return {}
-        for style, _ in styles:
-            # A style of its own size may need tiles where the canvas does not.
-            same = style.shape == self._canvas.shape
-            tile = self._tile if same else self._computation.choose_tile(terms, style.shape, tile_size, room)
-            targets, there = self._computation.read(terms, style, tile), self._computation.shapes(style.shape)
-            for term in terms:
-                positions, read_from = (np.prod(shapes[term.layer][2:]) for shapes in (self._shapes, there))
-                if positions != read_from:
-                    # As if the style had as many positions as the canvas.
-                    targets[term.target] *= float(positions) / float(read_from)
-            read.append(targets)
-        return blend(read, [weight for _, weight in styles])
+        targets = {}
+        for region in self._regions or [Region("", None, tuple(range(len(styles))))]:
+            terms = [term for term in self._of_kind("style") if term.region == region.name]
+            read = []
+            for i in region.styles:
+                source = sources[i] if i < len(sources) else None
+                read.append(self._read_style(terms, styles[i][0], source, tile_size, room))
+            targets.update(blend(read, [styles[i][1] for i in region.styles]))
+        return targets
+
+    def _read_style(self, terms, style, source, tile_size, room):
+        """Return the targets of a region's terms, from all of a style or, if there is a source, from a part of it."""
+        # A style of its own size may need tiles where the canvas does not.
+        same = style.shape == self._canvas.shape
+        reading = [replace(term, region="" if source is None else _SOURCE) for term in terms]
+        there = self._computation.shapes(style.shape)
+        guides = Guides(reading, {_SOURCE: source}, there, self._ctx)
+        tile = self._tile if same else self._computation.choose_tile(reading, style.shape, tile_size, room)
+        read, targets = self._computation.read(reading, style, tile, guides.arrays), {}
+        for term, reads in zip(terms, reading):
+            targets[term.target] = read[reads.target]
+            positions, read_from = self._guides.positions(term, self._shapes), guides.positions(reads, there)
+            if positions != read_from:
+                # As if the style had as many positions as the canvas, or the region.
+                targets[term.target] *= float(positions) / float(read_from)
+        return targets
 
     def _read_content(self, content):
         terms = self._of_kind("content")
@@ -190,13 +215,17 @@ class Objective:
         shares = losses.style_layer_weights or (1 / max(len(losses.style_layers), 1),)
         shares = shares if len(shares) > 1 else shares * len(losses.style_layers)
         style_weights = [losses.style_weight * share for share in shares]
+        if self._regions:
+            style_weights = [weight * region.factor for region in self._regions for weight in style_weights]
         norms = losses.content_norm, losses.style_norm
         energies = _read_energies(self._targets, find_relative(terms, *norms))
         for term in self._of_kind("content"):
             # Of a batch, the mean of its images.
             if term.target in energies:
                 energies[term.target] /= self._canvas.shape[0]
-        factors = loss_factors(terms, self._shapes, losses.content_weight, style_weights, *norms, energies)
+        factors = loss_factors(
+            terms, self._shapes, losses.content_weight, style_weights, *norms, energies, self._guides.shares
+        )
         if losses.adaptive:
             kinds = {"style": losses.style_weight, "content": losses.content_weight}
             self._weighting: Any = AdaptiveWeighting(terms, factors, kinds, self._ctx)

@@ -13,7 +13,7 @@ from .._mxnet import mx
 RELATIVE_GUARD = 1e-12
 
 
-def gram_symbol(activation, channels, batch=1):
+def gram_symbol(activation, channels, batch=1, guide=None):
     """Build the Gram matrix of an activation, not normalised.
 
     Parameters
@@ -24,12 +24,17 @@ def gram_symbol(activation, channels, batch=1):
         C. FullyConnected must know its number of outputs when it is built.
     batch : int
         N.
+    guide : mxnet.symbol.Symbol, optional
+        (1, 1, H, W): the root of how much each position counts. Without it, every position counts once.
 
     Returns
     -------
     mxnet.symbol.Symbol
-        F Fᵀ of shape (C, C), where F is the activation as a (C, H*W) matrix; for more than one, (N, C, C).
+        F Fᵀ of shape (C, C), where F is the activation as a (C, H*W) matrix; for more than one, (N, C, C). With a
+        guide, the sum over positions is Σ w f fᵀ.
     """
+    if guide is not None:
+        activation = mx.sym.broadcast_mul(activation, guide)
     if batch > 1:
         # (N, C, H, W) -> (N, C, H*W)
         features = mx.sym.Reshape(activation, shape=(0, 0, -1))
@@ -60,8 +65,11 @@ class Activation:
         """Return the shape of the representation of an activation (1, C, H, W)."""
         return 1, channels, height, width
 
-    def symbol(self, activation, channels, batch=1):
-        """Build the representation of an activation (N, C, H, W), those of a batch along the first axis."""
+    def symbol(self, activation, channels, batch=1, guide=None):
+        """Build the representation of an activation (N, C, H, W), those of a batch along the first axis.
+
+        A guide (1, 1, H, W) holds the root of how much each position counts, if what is compared is a statistic.
+        """
         return activation
 
     def loss(self, target, found, batch=1):
@@ -78,9 +86,9 @@ class Gram:
         """Return (C, C)."""
         return channels, channels
 
-    def symbol(self, activation, channels, batch=1):
+    def symbol(self, activation, channels, batch=1, guide=None):
         """Build the Gram matrix; see `gram_symbol`."""
-        return gram_symbol(activation, channels, batch)
+        return gram_symbol(activation, channels, batch, guide)
 
     def loss(self, target, found, batch=1):
         """Build the sum of squared differences, (1,)."""
@@ -100,7 +108,8 @@ class Moments:
     (arXiv:1701.01036), show that style is the distribution of activations.
 
     The representation consists of F Fᵀ, F 1 and, in every row, M, side by side in a matrix (C, C + 2). All of it is a
-    sum over positions, from which mean and covariance follow for any number of tiles.
+    sum over positions, from which mean and covariance follow for any number of tiles. Where positions count by weights
+    w, the sums are Σ w f fᵀ, Σ w f and Σ w: a guide, which holds the roots, stands in place of the ones.
     """
 
     additive, normalised = True, True
@@ -109,14 +118,19 @@ class Moments:
         """Return (C, C + 2)."""
         return channels, channels + 2
 
-    def symbol(self, activation, channels, batch=1):
+    def symbol(self, activation, channels, batch=1, guide=None):
         """Build the sums over positions."""
+        if guide is not None:
+            activation = mx.sym.broadcast_mul(activation, guide)
         if batch > 1:
-            return self._batch_symbol(activation, channels, batch)
+            return self._batch_symbol(activation, channels, batch, guide)
         # (1, C, H, W) -> (C, H*W)
         features = mx.sym.Reshape(activation, shape=(-3, -3))
         # (1, H*W)
-        ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=0, begin=0, end=1)))
+        if guide is None:
+            ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=0, begin=0, end=1)))
+        else:
+            ones = mx.sym.Reshape(guide, shape=(1, -1))
         # (C, H*W), (1, H*W) -> (C, 1): FullyConnected is threaded, MXNet's sums are not
         sums = mx.sym.FullyConnected(data=features, weight=ones, no_bias=True, num_hidden=1)
         # (1, H*W), (1, H*W) -> (1, 1) -> (C, 1)
@@ -125,10 +139,14 @@ class Moments:
         return mx.sym.Concat(gram_symbol(activation, channels), sums, count, dim=1)
 
     @staticmethod
-    def _batch_symbol(activation, channels, batch):
+    def _batch_symbol(activation, channels, batch, guide):
         # (N, C, H, W) -> (N, C, H*W)
         features = mx.sym.Reshape(activation, shape=(0, 0, -1))
-        ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=1, begin=0, end=1)))
+        # (N, 1, H*W)
+        if guide is None:
+            ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=1, begin=0, end=1)))
+        else:
+            ones = mx.sym.broadcast_axis(mx.sym.Reshape(guide, shape=(1, 1, -1)), axis=0, size=batch)
         # (N, C, H*W), (N, 1, H*W) -> (N, C, 1)
         sums = mx.sym.batch_dot(features, ones, transpose_b=True)
         # (N, 1, H*W), (N, 1, H*W) -> (N, 1, 1) -> (N, C, 1)
@@ -176,9 +194,15 @@ def represent(terms, activations, channels, batch=1):
     Returns
     -------
     list of mxnet.symbol.Symbol
-        Per term, of the shape of its representation.
+        Per term, of the shape of its representation. Guides are variables named `Term.guide`, (1, 1, H, W) like the
+        activation.
     """
-    return [term.representation.symbol(activations[term.layer], channels[term.layer], batch) for term in terms]
+    return [
+        term.representation.symbol(
+            activations[term.layer], channels[term.layer], batch, term.guide and mx.sym.Variable(term.guide)
+        )
+        for term in terms
+    ]
 
 
 def loss_symbol(terms, representations, batch=1):

@@ -1,6 +1,7 @@
 """Targets of a network: read whole or in tiles, and losses bound to them."""
 
 import logging
+from types import MappingProxyType
 
 from .._mxnet import mx
 from ..executors import FeatureExecutor, LossExecutor
@@ -47,23 +48,23 @@ class Computation:
         )
         return tile_size
 
-    def read(self, terms, canvas, tile_size):
+    def read(self, terms, canvas, tile_size, guides=MappingProxyType({})):
         """Return the targets of some terms by their names, of a canvas (N, 3, H, W); for style, N is 1."""
         if tile_size is not None:
-            read = read_tiled(self._graph, terms, self._parameters, canvas, self._ctx, tile_size)
+            read = read_tiled(self._graph, terms, self._parameters, canvas, self._ctx, tile_size, guides)
         else:
-            symbol = mx.sym.Group(self._represent(terms))
-            read = FeatureExecutor(symbol, self._parameters, canvas.shape, self._ctx).read(canvas)
+            symbol, known = mx.sym.Group(self._represent(terms)), dict(self._parameters, **guides)
+            read = FeatureExecutor(symbol, known, canvas.shape, self._ctx).read(canvas)
         return {term.target: array for term, array in zip(terms, read)}
 
-    def bind(self, targets, weigh, canvas, tile_size):
+    def bind(self, targets, weigh, canvas, tile_size, guides=MappingProxyType({})):
         """Return the executor of losses and gradient of a canvas."""
-        terms, parameters = self._terms, self._parameters
+        terms, parameters, known = self._terms, self._parameters, dict(targets, **guides)
         if tile_size is None:
             batch = canvas.shape[0]
             symbol = loss_symbol(terms, self._represent(terms, batch), batch)
-            return LossExecutor(symbol, parameters, targets, weigh, canvas, self._ctx)
-        return TiledLossExecutor(self._graph, terms, parameters, targets, weigh, canvas, self._ctx, tile_size)
+            return LossExecutor(symbol, parameters, known, weigh, canvas, self._ctx)
+        return TiledLossExecutor(self._graph, terms, parameters, known, weigh, canvas, self._ctx, tile_size)
 
     def _represent(self, terms, batch=1):
         activations = {layer: self._symbol[i] for i, layer in enumerate(self._layers)}

@@ -6,6 +6,7 @@ symbol but of the head gradient that backward starts from.
 """
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from .._mxnet import mx
 from ..errors import SettingsError, unknown
@@ -54,11 +55,14 @@ class Term:
         The usual name of the activation, such as ``relu4_2``.
     statistic : str
         A name of `representations.STYLE_STATISTICS`, for a term of style.
+    region : str
+        Name of the `regions.Region` whose positions count; empty where all do.
     """
 
     kind: str
     layer: str
     statistic: str = "gram"
+    region: str = ""
 
     @property
     def representation(self):
@@ -67,21 +71,28 @@ class Term:
 
     @property
     def name(self):
-        """Name of the term in logs and histories, such as ``style_relu4_1``."""
-        return f"{self.kind}_{self.layer}"
+        """Name of the term in logs and histories, such as ``style_relu4_1``; of a region, ``style_2_relu4_1``."""
+        return "_".join(filter(None, (self.kind, self.region, self.layer)))
 
     @property
     def target(self):
         """Name of the variable that holds the target."""
         return f"target_{self.name}"
 
+    @property
+    def guide(self):
+        """Name of the variable that holds the root of how much each position counts, or None where all count once."""
+        return f"guide_{self.region}_{self.layer}" if self.region else None
 
-def make_terms(losses):
+
+def make_terms(losses, regions=("",)):
     """Return the terms of some losses, those of style first, with the layers as the network names them.
 
     Parameters
     ----------
     losses : recipes.recipe.Losses
+    regions : sequence of str
+        Names of the regions, each of which has all the terms of style.
 
     Raises
     ------
@@ -96,7 +107,8 @@ def make_terms(losses):
             f"`style_norm` {losses.style_norm} does not fit the style statistic {statistic}; set it to {RELATIVE}"
         )
     resolve = get_network(losses.model).resolve
-    return [Term("style", layer, statistic) for layer in resolve(losses.style_layers)] + [
+    layers = resolve(losses.style_layers)
+    return [Term("style", layer, statistic, region) for region in regions for layer in layers] + [
         Term("content", layer) for layer in resolve(losses.content_layers)
     ]
 
@@ -126,9 +138,20 @@ def check_losses(losses):
 
 
 def loss_factors(
-    terms, shapes, content_weight, style_weights, content_norm="sum", style_norm="mean-per-position", energies=None
+    terms,
+    shapes,
+    content_weight,
+    style_weights,
+    content_norm="sum",
+    style_norm="mean-per-position",
+    energies=None,
+    shares=MappingProxyType({}),
 ):
     """Compute the factor of each term's loss in the objective: the weight of its kind over its norm.
+
+    A region's style pulls at each of its positions as hard as it would if the region were the whole image. The gradient
+    of ‖G − T‖² at a position grows with the positions that G sums over, so that its factor is divided by the region's
+    share of them; that of a loss relative to its target falls with them, so that its factor is multiplied by the share.
 
     Parameters
     ----------
@@ -142,6 +165,8 @@ def loss_factors(
         Names of `CONTENT_NORMS` and `STYLE_NORMS`. The defaults are those of MXNet's example.
     energies : mapping of str to float, optional
         `Term.target` to the sum of squares of the target, where a norm is relative; see `find_relative`.
+    shares : mapping of str to float, optional
+        `Term.guide` to the part of all positions, weighted, that count; above 0 and at most 1.
 
     Returns
     -------
@@ -161,6 +186,9 @@ def loss_factors(
         _, channels, height, width = shapes[term.layer]
         style = term.kind == "style"
         weight, norm = (next(style_weights), style_norm) if style else (content_weight, content_norm)
+        if term.guide:
+            share = shares[term.guide]
+            weight = weight * share if norm == RELATIVE else weight / share
         if term.representation.normalised:
             factors.append(float(weight))
             continue

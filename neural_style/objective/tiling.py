@@ -14,13 +14,13 @@ three per axis (first, inner, last), and they share memory.
 
 import itertools
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Tuple
-
-import numpy as np
 
 from .._mxnet import mx
 from ..errors import SettingsError
 from ..executors import FeatureExecutor, bind
+from .parts import Parts, guides_of
 from .representations import loss_symbol, represent
 
 
@@ -237,7 +237,7 @@ def loss_parts(graph, terms, tile):
     )
 
 
-def read_tiled(graph, terms, parameters, image, ctx, tile_size):
+def read_tiled(graph, terms, parameters, image, ctx, tile_size, guides=MappingProxyType({})):
     """Read the targets of an image tile by tile.
 
     Parameters
@@ -252,6 +252,8 @@ def read_tiled(graph, terms, parameters, image, ctx, tile_size):
     ctx : mxnet.Context
     tile_size : int
         See `cut`.
+    guides : mapping of str to mxnet.nd.NDArray
+        By `Term.guide`, of the whole image, (1, 1, h, w) each.
 
     Returns
     -------
@@ -267,10 +269,13 @@ def read_tiled(graph, terms, parameters, image, ctx, tile_size):
         channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
         shape = term.representation.shape(channels, height // stride, width // stride)
         targets.append(mx.nd.zeros(shape, ctx=ctx))
-    for _, tiles in _by_crops(tiling.tiles):
+    groups = _by_crops(tiling.tiles)
+    parts = Parts(architecture, guides_of(terms, guides), [tiles[0] for _, tiles in groups], ctx)
+    for _, tiles in groups:
         symbol = mx.sym.Group(represent_own(graph, terms, tiles[0]))
-        reader = FeatureExecutor(symbol, parameters, (1, 3) + tiling.window, ctx)
+        reader = FeatureExecutor(symbol, dict(parameters, **parts.views(tiles[0])), (1, 3) + tiling.window, ctx)
         for tile in tiles:
+            parts.fill(tile)
             for term, target, read in zip(terms, targets, reader.read(image[tile.pixels()])):
                 if term.representation.additive:
                     target += read
@@ -309,7 +314,7 @@ class TiledLossExecutor:
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network besides ``data``, on `ctx`. Extra entries are ignored.
     targets : mapping of str to mxnet.nd.NDArray
-        By `Term.target`, of the whole image, each of the shape of its representation.
+        By `Term.target`, of the whole image, each of the shape of its representation; by `Term.guide`, (1, 1, h, w).
     weigh : callable
         Maps the losses, a list of (1,) NDArrays in the order of `terms`, to their head gradients, in the same form.
     image : mxnet.nd.NDArray
@@ -334,7 +339,11 @@ class TiledLossExecutor:
         self._data, self._data_gradient = mx.nd.zeros(window, ctx=ctx), mx.nd.zeros(window, ctx=ctx)
 
         groups = _by_crops(tiling.tiles)
-        self._parts = _TargetParts(graph.network, terms, targets, [tiles[0] for _, tiles in groups], ctx)
+        sliced = guides_of(terms, targets)
+        for term in terms:
+            if not term.representation.additive:
+                sliced[term.target] = term.layer, graph.network.channels(term.layer), targets[term.target]
+        self._parts = Parts(graph.network, sliced, [tiles[0] for _, tiles in groups], ctx)
         self._windows, first = [], None
         for _, tiles in groups:
             symbol = loss_parts(graph, terms, tiles[0])
@@ -388,31 +397,3 @@ class TiledLossExecutor:
         self._data[:] = self._image[tile.pixels()]
         self._parts.fill(tile)
         return executor.forward(is_train=True)
-
-
-class _TargetParts:
-    """The content targets of the current tile, in memory that all tiles share."""
-
-    def __init__(self, architecture, terms, targets, tiles, ctx):
-        self._items = []
-        for term in terms:
-            if not term.representation.additive:
-                channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
-                largest = max(int(np.prod(tile.shape(channels, stride))) for tile in tiles)
-                self._items.append((term, channels, stride, targets[term.target], mx.nd.zeros((largest,), ctx=ctx)))
-
-    def views(self, tile):
-        """Return the arrays, by the names of the terms' targets, to which an executor of a tile is bound."""
-        return {item[0].target: self._view(item, tile) for item in self._items}
-
-    def fill(self, tile):
-        """Copy the targets of a tile's own positions."""
-        for item in self._items:
-            _, _, stride, target, _ = item
-            self._view(item, tile)[:] = target[tile.positions(stride)]
-
-    @staticmethod
-    def _view(item, tile):
-        _, channels, stride, _, memory = item
-        shape = tile.shape(channels, stride)
-        return memory[: int(np.prod(shape))].reshape(shape)

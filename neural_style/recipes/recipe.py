@@ -316,6 +316,23 @@ class Finish:
         _check(self)
 
 
+@dataclass(frozen=True)
+class Colours:
+    """Whose colours the result has.
+
+    Attributes
+    ----------
+    colors : {"style", "content", "match-covariance", "match-histogram"}
+        The style's; the content's, of which only light and dark are repainted; or those of the content or a palette, to
+        which the style is matched before the run and the result after it, by mean and covariance or by histograms.
+    """
+
+    colors: str = "style"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
 STARTS: Mapping[str, Type[Any]] = {kind.initial: kind for kind in (Noise, Content, Recoloured)}
 OPTIMIZERS: Mapping[str, Type[Optimizer]] = {kind.optimizer: kind for kind in (SGD, NAG, Adam, Normalized, LBFGS)}
 
@@ -389,6 +406,7 @@ class Recipe:
         The parts of the first, `losses`, `start`, `optimizer` and `stopping`, are also attributes of the recipe.
     size : Size, or Frame of a recipe in one pass
     finish : Finish
+    colours : Colours
     sources : mapping of str to str
         Where settings come from, for a reader, by name.
     network_named : bool
@@ -401,6 +419,7 @@ class Recipe:
     method: Any
     size: Any
     finish: Finish = field(default_factory=lambda: Finish())
+    colours: Colours = field(default_factory=lambda: Colours())
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     network_named: bool = field(default=False, repr=False, compare=False)
 
@@ -465,9 +484,10 @@ class Recipe:
         """
         settings = dict(settings)
         one_pass = "generator" in settings
-        parts: Dict[str, Any] = {"method": FeedForward, "size": Frame}
+        parts: Dict[str, Any] = {"method": FeedForward, "size": Frame, "colours": Colours}
         if not one_pass:
-            parts = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
+            parts.update({"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish})
+            del parts["method"]
             parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
             parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
         made = {}
@@ -536,14 +556,18 @@ class Recipe:
         return self.sources.get(setting, _DEFAULT)
 
 
-_PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish")
-_ONE_PASS_PARTS = ("method", "size")
+_PARTS = ("losses", "size", "start", "optimizer", "stopping", "finish", "colours")
+_ONE_PASS_PARTS = ("method", "size", "colours")
 
 
 def all_settings() -> List[str]:
     """Return the names of every setting that a recipe can have."""
     names: Dict[str, None] = {"initial": None, "optimizer": None}
-    kinds: Tuple[Any, ...] = (Losses, Size, Stopping, Finish, FeedForward, *STARTS.values(), *OPTIMIZERS.values())
+    kinds: Tuple[Any, ...] = (
+        *(Losses, Size, Stopping, Finish, Colours, FeedForward),
+        *STARTS.values(),
+        *OPTIMIZERS.values(),
+    )
     for kind in kinds:
         names.update((f.name, None) for f in dataclasses.fields(kind))
     return list(names)
@@ -592,6 +616,7 @@ CHOICES = {
     "style_size": ("result", "own"),
     "initial": tuple(STARTS),
     "noise": ("uniform", "normal"),
+    "colors": ("style", "content", "match-covariance", "match-histogram"),
 }
 
 _REQUIREMENTS = {

@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import DependencyError, ImageError
 from ..files import output_error, write_whole
 from ..images.reading import read_image
+from .inputs import list_inputs
 from .plots import draw_plots, level_begins
 
 # These keep a page below about 6 MB, however long the run and however large its images.
@@ -54,19 +55,20 @@ def write_run_report(path, trace):
     """
     require_packages()
     one_pass = "generator" in trace["settings"]  # then nothing happens on the way
-    shown = [("content", trace["content"]["file"])]
-    shown += [("style", style["file"]) for style in trace["styles"]] + [("result", trace["result"])]
+    shown = [(kind, entry["file"]) for kind, entry in list_inputs(trace) if kind != "start"]
+    shown.append(("result", trace["result"]))
+    styles = [style["file"] for style in trace["styles"]] or [trace["weights"]["file"]]
     _write_page(
         path,
         "run.html",
         trace=trace,
-        style=_name(trace["styles"][0]["file"] if trace["styles"] else trace["weights"]["file"]),
         shown=[(kind, file and _name(file), _embed(file, _INPUT_EDGE)) for kind, file in shown],
         iterates=[] if one_pass else _iterates(trace),
         plots=[] if one_pass else draw_plots(trace),
         levels=len(level_begins(trace)),
         facts=_facts(trace),
         summary=_summary(trace),
+        names=[_name(trace["content"]["file"]), " and ".join(map(_name, styles))],
     )
 
 
@@ -205,11 +207,9 @@ def _facts(trace):
     if seconds:
         rows.append(("time per step", f"{seconds[len(seconds) // 2]:.3g} s (median)"))
     rows.append(("seed", "none" if trace["seed"] is None else trace["seed"]))
-    files = [("content", trace["content"]), *(("style", style) for style in trace["styles"])]
-    for kind, file in files + [(kind, trace[kind]) for kind in ("start", "weights")]:
-        if file:
-            rows.append((kind, file["file"]))
-            rows.append((f"{kind}, SHA-256", file["sha256"]))
+    for kind, file in [*list_inputs(trace), ("weights", trace["weights"])]:
+        rows.append((kind, file["file"]))
+        rows.append((f"{kind}, SHA-256", file["sha256"]))
     rows.append(("neural-style", trace["program"]))
     rows += [(name, version) for name, version in trace["versions"].items() if version]
     rows.append(("device", machine["device"] or "none used"))

@@ -16,6 +16,8 @@ from ..networks.generators import FROM_IMAGE, FROM_NUMBERS, Generator
 from ..recipes.recipe import Recipe
 from ..weights.generators import check_generator, check_imported, find_generator, read_generator
 from .compute import Compute, choose_device
+from .controls import Controls
+from .finishing import Finishing
 from .inputs import Style, image_size
 from .run import Result, Run, RunState, Step, StopReason
 
@@ -35,8 +37,11 @@ class FeedForwardRun(Run):
         weights: Any,
         compute: Compute,
         resume: Optional[RunState],
+        controls: Controls,
     ) -> None:
         super().__init__(recipe, seed, [])
+        if controls.strength is not None or any(style.mask is not None for style in styles):
+            raise SettingsError("masks of styles and of strength are of no use with a picture made in one pass")
         for setting, value in (("start", start), ("resume", resume), ("tile_size", compute.tile_size)):
             if value is not None and not (setting == "tile_size" and value == 0):
                 raise SettingsError(f"`{setting}` is of no use with a picture made in one pass; leave it out")
@@ -46,6 +51,7 @@ class FeedForwardRun(Run):
         self._kind, self._parameters = load_generator(recipe, weights, self._ctx)
         check_styles(self._kind, len(styles), recipe)
         self._content, self._styles = content, styles
+        self._finishing = Finishing(content, recipe.colours.colors, controls)
         self._picture: Any = None
         self._result: Optional[Result] = None
 
@@ -96,7 +102,7 @@ class FeedForwardRun(Run):
 
     def image(self) -> np.ndarray:
         """See `Run`."""
-        return to_image(self._picture, self._picture_unit)
+        return self._finishing(to_image(self._picture, self._picture_unit))
 
     def state(self) -> Optional[RunState]:
         """See `Run`; there is nothing to resume."""

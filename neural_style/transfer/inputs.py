@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Optional, Tuple
 
@@ -17,6 +17,8 @@ import numpy as np
 from .._mxnet import mx
 from ..errors import ImageError, SettingsError, WeightsError
 from ..images import colour, sizing, units
+from ..images.alpha import split_alpha
+from ..images.masks import check_mask, resize_mask
 from ..limits import MAX_LONG_EDGE, MAX_SEED
 from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.objective import required_parameters, required_side
@@ -24,6 +26,8 @@ from ..recipes.kinds import check_kind
 from ..weights.checks import check_shapes
 from ..weights.lookup import find_network, find_weights
 from ..weights.params_file import load_weights, read_index
+from .colours import Colouring, prepare_palette
+from .controls import Controls, covered, make_regions
 
 log = logging.getLogger(__name__)
 
@@ -38,24 +42,34 @@ class Style:
     Attributes
     ----------
     image : numpy.ndarray
-        uint8 (H, W, 3), of any size.
+        uint8 (H, W, 3), of any size; with alpha, (H, W, 4), what is transparent does not count.
     weight : float
         Its share among several styles is this over their sum.
     scale : float
         Further factor of its size beside the recipe's ``style_scale``: above 1 its strokes are larger.
+    mask : numpy.ndarray or None
+        Where on the result it is used: float (H, W) in [0, 1], of any size. Without one it is for what the masks of
+        other styles leave.
+    source_mask : numpy.ndarray or None
+        Which part of its image counts; as `mask`.
 
     Raises
     ------
     SettingsError
-        If weight or scale makes no sense.
+        If weight or scale makes no sense, or a mask is none.
     """
 
     image: np.ndarray
     weight: float = 1.0
     scale: float = 1.0
+    mask: Optional[np.ndarray] = None
+    source_mask: Optional[np.ndarray] = None
 
     def __post_init__(self) -> None:
         check_style(self.weight, self.scale)
+        for name in ("mask", "source_mask"):
+            if getattr(self, name) is not None:
+                check_mask(getattr(self, name), name)
 
 
 def check_style(weight: float, scale: float) -> None:
@@ -95,7 +109,15 @@ def as_styles(styles: Any) -> Tuple[Style, ...]:
     several = styles if isinstance(styles, (list, tuple)) else [styles]
     if not several:
         raise SettingsError("`styles` is empty; at least one style is needed")
-    return tuple(style if isinstance(style, Style) else Style(style) for style in several)
+    return tuple(_without_alpha(style if isinstance(style, Style) else Style(style)) for style in several)
+
+
+def _without_alpha(style):
+    image, opacity = split_alpha(style.image, "style")
+    if opacity is None:
+        return style
+    source = opacity if style.source_mask is None else opacity * resize_mask(style.source_mask, opacity.shape)
+    return replace(style, image=image, source_mask=source)
 
 
 def choose_network(recipe, weights=None, models_dir=None):
@@ -206,6 +228,7 @@ class Inputs:
     start : numpy.ndarray or None
         uint8 (H, W, 3), to start from.
     recipe : Recipe
+    controls : Controls
 
     Attributes
     ----------
@@ -213,6 +236,14 @@ class Inputs:
         float32 (1, 3, H, W), of one size; start may be None.
     styles : list of (numpy.ndarray, float)
         float32 (1, 3, H, W) each, and its weight.
+    sources : list of (numpy.ndarray or None)
+        For each style, float32 (H, W): how much its pixels count; None if all do.
+    regions : list of objective.regions.Region
+        Where which styles are used; none if all are everywhere.
+    painted : numpy.ndarray or None
+        Float32 (H, W): how much of the canvas is painted over, the rest being photograph; None if all is.
+    kept : numpy.ndarray or None
+        Float32 (H, W): how much of the photograph stays; None if nothing does.
 
     Raises
     ------
@@ -222,7 +253,7 @@ class Inputs:
         If the recipe cannot be used.
     """
 
-    def __init__(self, content, styles, start, recipe):
+    def __init__(self, content, styles, start, recipe, controls=Controls()):
         losses, sizes = recipe.losses, recipe.size
         size = image_size(content, sizes)
         log.info("content %d x %d pixels, resized to %d x %d", content.shape[1], content.shape[0], size[1], size[0])
@@ -244,22 +275,45 @@ class Inputs:
                 )
         unit = units.get_unit(losses.unit)
 
-        def convert(image, size):
-            return units.to_network(sizing.resize(image, size), sizes.white, unit)
+        def convert(image):
+            return units.to_network(image, sizes.white, unit)
 
-        self.content = convert(content, size)
-        self.styles = [(convert(style.image, one), style.weight) for style, one in zip(styles, style_sizes)]
-        self.start = None if start is None else convert(start, size)
+        resized = sizing.resize(content, size)
+        visible = controls.visible(size)
+        colouring = Colouring(recipe.colours.colors, resized, prepare_palette(controls.palette), visible)
+        self.content = convert(colouring.photograph(resized))
+        self.sources = [_source(style, one) for style, one in zip(styles, style_sizes)]
+        self.styles = [
+            (convert(colouring.style(sizing.resize(style.image, one), source)), style.weight)
+            for style, one, source in zip(styles, style_sizes, self.sources)
+        ]
+        self.start = None if start is None else convert(colouring.photograph(sizing.resize(start, size)))
+        self.regions, self.kept = make_regions(styles, controls, size), controls.kept(size)
+        self.painted, cover = controls.painted(size), covered(styles, size)
+        if cover is not None:
+            cover = np.minimum(cover, 1)
+            self.painted = cover if self.painted is None else self.painted * cover
+
+
+def _source(style, size):
+    if style.source_mask is None:
+        return None
+    source = resize_mask(style.source_mask, size)
+    if not source.any():
+        raise ImageError("the mask of a style leaves nothing of it; make its white part larger")
+    return source
 
 
 def starting_canvas(start, seed, inputs):
     """Make the canvas that a run starts from, on the CPU, so that a seed means the same one on every device.
 
+    Where nothing is painted, it is the content.
+
     Parameters
     ----------
     start : recipes.recipe.Noise, Content or Recoloured
         Used unless `inputs` has an image to start from. With several styles, a recoloured start is the mean of those
-        by each style, weighted.
+        by each style, weighted; with regions, each region's.
     seed : int or None
         None leaves MXNet's generator as it is.
     inputs : Inputs
@@ -276,13 +330,23 @@ def starting_canvas(start, seed, inputs):
 def _starting_canvas(start, seed, inputs):
     if seed is not None:
         mx.random.seed(seed)
+    canvas = _start(start, inputs)
+    if inputs.painted is None:
+        return canvas
+    content = mx.nd.array(inputs.content)
+    return content + mx.nd.broadcast_mul(canvas - content, as_plane(inputs.painted))
+
+
+def as_plane(mask, ctx=None):
+    """Return a mask (H, W) as an array (1, 1, H, W) to multiply a canvas with."""
+    return mx.nd.array(mask[np.newaxis, np.newaxis], ctx=ctx or mx.cpu())
+
+
+def _start(start, inputs):
     if inputs.start is not None:
         return mx.nd.array(inputs.start)
     if start.initial == "recoloured":
-        recoloured = [(colour.recolour(inputs.content, style), weight) for style, weight in inputs.styles]
-        if len(recoloured) == 1:
-            return mx.nd.array(recoloured[0][0])
-        return mx.nd.array(sum(canvas * weight for canvas, weight in recoloured) / sum(w for _, w in recoloured))
+        return mx.nd.array(_recoloured(inputs))
     content = mx.nd.array(inputs.content)
     if start.initial == "content":
         return content
@@ -292,3 +356,22 @@ def _starting_canvas(start, seed, inputs):
     else:
         noise = mx.random.normal(center, spread, shape, ctx=mx.cpu())
     return noise if start.noise_share == 1 else noise * start.noise_share + content * (1 - start.noise_share)
+
+
+def _recoloured(inputs):
+    """Return the content in the colours of its styles, region by region."""
+
+    def of_styles(numbers, here=None):
+        recoloured = [
+            (colour.recolour(inputs.content, style, here, source), weight)
+            for i, ((style, weight), source) in enumerate(zip(inputs.styles, inputs.sources))
+            if i in numbers
+        ]
+        if len(recoloured) == 1:
+            return recoloured[0][0]
+        return sum(canvas * weight for canvas, weight in recoloured) / sum(weight for _, weight in recoloured)
+
+    if not inputs.regions:
+        return of_styles(range(len(inputs.styles)))
+    total = np.maximum(sum(region.weights for region in inputs.regions), 1e-6)
+    return sum(of_styles(region.styles, region.weights) * (region.weights / total) for region in inputs.regions)

@@ -14,7 +14,18 @@ from ..objective.objective import Objective, euclidean_norm, required_side
 from ..objective.terms import check_losses
 from ..optimizers import count_arrays, make_optimizer
 from .compute import available, choose_device, choose_precision
-from .inputs import Inputs, choose_network, find_twin, image_size, load_parameters, starting_canvas, style_size
+from .controls import describe_cover
+from .finishing import Finishing
+from .inputs import (
+    Inputs,
+    as_plane,
+    choose_network,
+    find_twin,
+    image_size,
+    load_parameters,
+    starting_canvas,
+    style_size,
+)
 from .run import Result, Run, RunState, Step, StopReason, finish_image
 
 log = logging.getLogger(__name__)
@@ -41,14 +52,15 @@ _USUAL_TILE = 480
 class OptimisationRun(Run):
     """See `transfer.stylize.begin`, whose parameters these are, the styles as a sequence of `inputs.Style`."""
 
-    def __init__(self, content, styles, recipe, start, seed, weights, compute, resume):
+    def __init__(self, content, styles, recipe, start, seed, weights, compute, resume, controls):
         self._ctx = choose_device(compute.gpu)
         self._precision = choose_precision(compute.precision, self._ctx)
         if weights is None:
             recipe, weights = choose_network(recipe)
         super().__init__(recipe, seed, resume.history if resume is not None else [])
         self._content, self._styles, self._start = content, styles, start
-        self._compute, self._resume = compute, resume
+        self._compute, self._resume, self._controls = compute, resume, controls
+        describe_cover(styles, image_size(content, recipe.size))
         self._levels = _levels(recipe, content, styles)
         self._parameters = {recipe.losses.model: load_parameters(recipe.losses, weights, self._ctx)}
         if recipe.stopping.surrogate:
@@ -63,6 +75,8 @@ class OptimisationRun(Run):
         self._optimizer: Any = None
         self._tile_size: Any = None
         self._result: Optional[Result] = None
+        self._free: Any = None  # (1, 1, H, W): where the canvas may change; None everywhere
+        self._finishing = Finishing(content, recipe.colours.colors, controls)
 
     def _add_surrogate(self, recipe):
         """Take all levels to a low-rank twin, and add one of the network itself."""
@@ -95,7 +109,7 @@ class OptimisationRun(Run):
 
     def _begin_level(self, recipe, size):
         resume = self._resume
-        inputs = Inputs(self._content, self._styles, self._start, recipe)
+        inputs = Inputs(self._content, self._styles, self._start, recipe, self._controls)
         if resume is not None:
             if resume.canvas.shape[2:] != size:
                 raise CheckpointError(
@@ -108,8 +122,9 @@ class OptimisationRun(Run):
         elif self.canvas.shape[2:] == size:
             canvas = self.canvas.copy()
         else:
-            canvas = mx.nd.array(sizing.resize_image(self.canvas.asnumpy(), size))
+            canvas = mx.nd.array(_with_content(sizing.resize_image(self.canvas.asnumpy(), size), inputs))
         self.canvas = canvas.as_in_context(self._ctx)
+        self._free = None if inputs.kept is None else as_plane(inputs.kept < 1, self._ctx)
         self._objective = Objective(
             recipe.losses,
             self._parameters[recipe.losses.model],
@@ -121,6 +136,8 @@ class OptimisationRun(Run):
             arrays=_ARRAYS + count_arrays(recipe.optimizer),
             precision=self._precision,
             exact=_is_exact(recipe),
+            regions=inputs.regions,
+            sources=inputs.sources,
         )
         self._tile_size = self._objective.tile_size
         self._optimizer = _make_optimizer(recipe, self.canvas)
@@ -147,7 +164,10 @@ class OptimisationRun(Run):
         def evaluate():
             nonlocal evaluations
             evaluations += 1
-            return self._objective.evaluate()
+            evaluation = self._objective.evaluate()
+            if self._free is not None:
+                mx.nd.broadcast_mul(evaluation.gradient, self._free, out=evaluation.gradient)
+            return evaluation
 
         previous = canvas.copy()
         self.reason = StopReason.INTERRUPTED
@@ -207,6 +227,10 @@ class OptimisationRun(Run):
         canvas, optimizer = self.canvas.asnumpy(), self._optimizer.state()
         return RunState(self._level, canvas, optimizer, list(self.history), self._tile_size)
 
+    def image(self):
+        """See `Run`."""
+        return self._finishing(super().image())
+
     @property
     def result(self):
         """See `Run`."""
@@ -214,9 +238,14 @@ class OptimisationRun(Run):
             canvas, size = self.canvas.asnumpy(), image_size(self._content, self.recipe.size)
             if canvas.shape[2:] != size:
                 canvas = sizing.resize_image(canvas, size)
-            image = finish_image(canvas, self.recipe, last=True)
+            image = self._finishing(finish_image(canvas, self.recipe, last=True))
             self._result = Result(image, canvas, self.reason, list(self.history), self.recipe, self.seed)
         return self._result
+
+
+def _with_content(canvas, inputs):
+    """Return a canvas with the content where it stays."""
+    return canvas if inputs.kept is None else canvas + (inputs.content - canvas) * inputs.kept
 
 
 def _is_exact(recipe):

@@ -102,7 +102,7 @@ class Result:
     Attributes
     ----------
     image : numpy.ndarray
-        Uint8 (H, W, 3), finished as the recipe finishes its result.
+        Uint8 (H, W, 3), finished as the recipe finishes its result; with alpha, (H, W, 4), if the content has some.
     canvas : numpy.ndarray
         Float32 (1, 3, H, W) in the recipe's unit.
     reason : StopReason

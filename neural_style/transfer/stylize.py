@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from ..images.alpha import split_alpha
 from ..objective.terms import check_losses
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
 from ..recipes.recipe import Recipe
+from .colours import check_palette
 from .compute import Compute
+from .controls import Controls
 from .feed_forward import FeedForwardRun
 from .inputs import Style, as_styles, check_seed
 from .optimisation import OptimisationRun
@@ -32,6 +36,7 @@ def begin(
     seed: Optional[int] = DEFAULT_SEED,
     weights: Optional[Weights] = None,
     compute: Compute = Compute(),
+    controls: Controls = Controls(),
     resume: Optional[RunState] = None,
 ) -> Run:
     """Begin a run, without taking its first step.
@@ -39,7 +44,8 @@ def begin(
     Parameters
     ----------
     content
-        Image to repaint, uint8 (H, W, 3), of any size; `read_image` reads it. It is resized as the recipe says.
+        Image to repaint, uint8 (H, W, 3), of any size; `read_image` reads it. It is resized as the recipe says. With
+        alpha, (H, W, 4), what is transparent counts for no style, and the result has alpha, too.
     styles
         Image whose style to use, a `Style`, or several of them, which are blended by their weights. None for a
         generator that has a style of its own.
@@ -56,6 +62,8 @@ def begin(
         `weights.lookup.find_network`.
     compute
         Device, precision, memory.
+    controls
+        Where the photograph stays, how much style there is from place to place, and a palette.
     resume
         State of an earlier run with the same images, recipe, weights and seed, which this one continues bit for bit.
 
@@ -70,11 +78,15 @@ def begin(
     """
     recipe = recipe if isinstance(recipe, Recipe) else get_recipe(recipe)
     check_seed(seed)
+    check_palette(recipe.colours.colors, controls.palette)
+    content, opacity = split_alpha(content, "content")
+    if opacity is not None:
+        controls = dataclasses.replace(controls, opacity=opacity)
     if recipe.feed_forward:
         styles = as_styles(styles) if isinstance(styles, (np.ndarray, Style)) or styles else ()
-        return FeedForwardRun(content, styles, recipe, start, seed, weights, compute, resume)
+        return FeedForwardRun(content, styles, recipe, start, seed, weights, compute, resume, controls)
     check_losses(recipe.losses)
-    return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume)
+    return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume, controls)
 
 
 def stylize(
@@ -86,6 +98,7 @@ def stylize(
     seed: Optional[int] = DEFAULT_SEED,
     weights: Optional[Weights] = None,
     compute: Compute = Compute(),
+    controls: Controls = Controls(),
     watch: Optional[Callable[[Step, Run], object]] = None,
 ) -> Result:
     """Repaint `content` in the style of `styles`: `begin` a run, and take all its steps.
@@ -104,7 +117,9 @@ def stylize(
     >>> result = stylize(read_image("photo.jpg"), read_image("painting.jpg"))
     >>> save_image("result.png", result.image)
     """
-    with begin(content, styles, recipe, start=start, seed=seed, weights=weights, compute=compute) as run:
+    with begin(
+        content, styles, recipe, start=start, seed=seed, weights=weights, compute=compute, controls=controls
+    ) as run:
         for step in run:
             if watch is not None:
                 watch(step, run)

@@ -754,7 +754,7 @@ def test_pictures_that_are_not_contiguous_can_be_saved(tmp_path):
     np.testing.assert_array_equal(reading.read_image(path), noise(8, 6)[::-1, :, ::-1])
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)])
+@pytest.mark.parametrize("image", [np.zeros((4, 4)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 5), np.uint8)])
 def test_what_is_not_a_picture_is_a_bug(tmp_path, image):
     with pytest.raises(ValueError, match=r"an image is uint8 \(H, W, 3\)"):
         saving.save_image(str(tmp_path / "picture.png"), image)
@@ -872,12 +872,12 @@ def test_check_output_leaves_an_existing_file_alone(tmp_path):
     assert everything_below(tmp_path) == [str(path)]
 
 
-SUFFIXES = ".png, .jpg, .jpeg, .tif, .tiff"
+SUFFIXES = ".png, .jpg, .jpeg, .tif, .tiff, .webp"
 BAD_OUTPUTS = {
     "picture": f"has no suffix; use one of {SUFFIXES}",
     ".png": f"has no suffix; use one of {SUFFIXES}",
     "picture.bmp": f"has the unknown suffix '.bmp'; use one of {SUFFIXES}",
-    "new/picture.webp": f"has the unknown suffix '.webp'; use one of {SUFFIXES}",
+    "new/picture.gif": f"has the unknown suffix '.gif'; use one of {SUFFIXES}",
     "folder/": f"names no file; add a name that ends in one of {SUFFIXES}",
     "folder.png": "is a folder; give the name of a file",
     "pipe.png": "is a device or pipe; give the name of a file",

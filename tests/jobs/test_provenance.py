@@ -78,10 +78,13 @@ def test_what_is_in_it(record, pictures, vgg19_file):
                 "file": str(pictures / "style.png"),
                 "weight": 1.0,
                 "scale": 1.0,
+                "mask": None,
+                "source_mask": None,
                 "sha256": sha(pictures / "style.png"),
             }
         ],
         "start": None,
+        "controls": {"keep": None, "strength": None, "palette": None},
         "steps": 5,
         "stop": "CONVERGED",
         "size": [30, 20],

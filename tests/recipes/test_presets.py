@@ -14,6 +14,7 @@ from neural_style.recipes.recipe import (
     OPTIMIZERS,
     STARTS,
     Adam,
+    Colours,
     Finish,
     Losses,
     Recipe,
@@ -162,6 +163,7 @@ NEUTRAL = dict(
     tv_weight=0.0,
     tv_kind="quadratic",
     adaptive=False,
+    colors="style",
     clip_gradient=False,
     clip_pixels=False,
     weight_decay=0.0,
@@ -200,11 +202,11 @@ def test_another_optimizer_keeps_what_both_have_and_the_rest_is_its_own():
 def test_names_of_settings_are_unique_over_the_parts():
     for kinds in (STARTS.values(), OPTIMIZERS.values()):
         for kind in kinds:
-            others = [Losses, Size, Stopping, Finish] + [c for c in (*STARTS.values(), *OPTIMIZERS.values())]
+            others = [Losses, Size, Stopping, Finish, Colours] + [c for c in (*STARTS.values(), *OPTIMIZERS.values())]
             others = [c for c in others if c not in kinds]
             names = {field.name for field in dataclasses.fields(kind)}
             assert not names & {field.name for other in others for field in dataclasses.fields(other)}
-    fixed = [field.name for part in (Losses, Size, Stopping, Finish) for field in dataclasses.fields(part)]
+    fixed = [field.name for part in (Losses, Size, Stopping, Finish, Colours) for field in dataclasses.fields(part)]
     assert len(fixed) == len(set(fixed))
 
 
