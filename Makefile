@@ -87,7 +87,7 @@ test-all: $(MATRIX_INSTALLED) ## run the core of the tests with every Python fou
 	$(MATRIX_VENV)/bin/python tests/matrix.py "$$@" $(if $(ARGS),--tests $(ARGS))
 
 dist: $(DIST_INSTALLED) ## build sdist and wheel in dist/, install each into an empty environment, and use it
-	@rm -rf dist && $(DIST_VENV)/bin/python -m build >/dev/null
+	@rm -rf dist && $(DIST_VENV)/bin/python -m build --quiet >/dev/null
 	@set -e; for archive in dist/*.whl dist/*.tar.gz; do \
 		echo "Installing $$archive into an empty environment"; \
 		"$(PYTHON)" -m venv --clear $(DIST_VENV)/empty; \
