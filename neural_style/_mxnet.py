@@ -23,7 +23,7 @@ import warnings
 from .errors import DependencyError
 
 # Either one is the user's own choice of thread count; MXNet 1.x reads both when it starts.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 
 
 def usable_cores():
@@ -43,7 +43,7 @@ def _import_mxnet():
         raise DependencyError(
             f"NumPy {np.__version__} breaks the operators of MXNet 1.x; install an older one: pip install 'numpy<2'"
         )
-    if not any(name in os.environ for name in _THREAD_VARIABLES):
+    if not any(name in os.environ for name in THREAD_VARIABLES):
         os.environ["OMP_NUM_THREADS"] = str(usable_cores())
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
     os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "neural_style"
 LAYERS = (
     {"__init__", "errors"},
     {"_mxnet", "files"},
-    {"recipes", "images", "executors", "networks"},
+    {"recipes", "images", "executors", "networks", "workers"},
     {"optimizers", "weights", "objective", "reports"},
     {"transfer", "metrics"},
     {"jobs", "training"},

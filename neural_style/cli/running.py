@@ -18,7 +18,7 @@ def make_groups(parser):
     return {name: parser.add_argument_group(name) for name in names}
 
 
-def add_run_flags(groups, recipe):
+def add_run_flags(groups, recipe, one=True):
     """Add the flags that say how a run goes, and all settings of a recipe.
 
     Parameters
@@ -27,18 +27,17 @@ def add_run_flags(groups, recipe):
         Of `make_groups`; they may hold what a command has besides.
     recipe : str
         Name of the recipe that runs if ``--recipe`` is not given, whose values the help shows.
+    one : bool
+        Whether there is one run, so that there are flags for the files that it keeps beside its images.
     """
     shown, group = recipe, groups["input"]
     group.add_argument("--init", metavar="START", help=f"{', '.join(CHOICES['initial'])}, or an image to start from")
     group.add_argument("--weights", metavar="FILE", help="parameters of the network (default: MODEL.params, found)")
     group.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
 
+    if one:
+        _add_files(groups)
     group = groups["output"]
-    group.add_argument("--report", metavar="FILE", help="HTML page about the run: images, plots, settings")
-    group.add_argument(
-        "--trace", metavar="FILE", help="every step as JSON, also during the run (with --report: trace.json beside it)"
-    )
-    group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
     group.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     group.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help=argparse.SUPPRESS
@@ -70,6 +69,18 @@ def add_run_flags(groups, recipe):
         "--tile-size", type=int, metavar="N", help="compute in tiles of this size, 0 for none (default: by memory)"
     )
 
+    group = groups["help"]
+    add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
+    group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
+
+
+def _add_files(groups):
+    group = groups["output"]
+    group.add_argument("--report", metavar="FILE", help="HTML page about the run: images, plots, settings")
+    group.add_argument(
+        "--trace", metavar="FILE", help="every step as JSON, also during the run (with --report: trace.json beside it)"
+    )
+    group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
     group = groups["stop and resume"]
     group.add_argument(
         "--checkpoint", metavar="FILE", help="save resumable state to this file, also on Ctrl-C and SIGTERM"
@@ -77,9 +88,6 @@ def add_run_flags(groups, recipe):
     group.add_argument(
         "--checkpoint-every", type=int, metavar="N", help="steps between two savings of it (default: 20)"
     )
-    group = groups["help"]
-    add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
-    group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
 
 
 def make_job(args, recipe, content, style, outputs):

@@ -16,6 +16,9 @@ from ..errors import ImageError, first_line
 
 log = logging.getLogger(__name__)
 
+# Of the files that are taken for images where a folder is given; a file that is named may have any.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in both byte orders
 
 # TIFF 6.0: tags, and values of PhotometricInterpretation, PlanarConfiguration and ExtraSamples
