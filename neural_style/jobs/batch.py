@@ -7,6 +7,7 @@ process which sees the same files can work, and what is finished survives whatev
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import os
@@ -97,16 +98,44 @@ def share_machine(jobs: int, cores: int, room: int) -> Tuple[int, int, int]:
     return processes, max(1, cores // processes), room // processes
 
 
-def find_done(jobs: Sequence[Job]) -> List[Optional[Dict[str, Any]]]:
-    """Return the record of every job whose result is there and is what the job would make; None for the others.
+class Results:
+    """Finds out which jobs are done, and looks at every file that they share only once."""
 
-    It is if it was made to its end of the same images, weights, settings and seed. Where it was made does not count.
-    """
-    digest = functools.lru_cache(maxsize=None)(sha256)
-    return [_find_result(job, digest) for job in jobs]
+    def __init__(self) -> None:
+        self._digest = functools.lru_cache(maxsize=None)(sha256)
+        self._networks: Dict[Any, Tuple[str, str]] = {}
+
+    def name_network(self, job: Job) -> Tuple[Job, str]:
+        """Return the job with its network named, so that every worker takes this one, and the file of its weights.
+
+        Raises
+        ------
+        WeightsError
+            If there are none.
+        """
+        key = job.weights, job.recipe.losses.model, job.recipe.network_named
+        if key not in self._networks:
+            found, path = job.find_weights()
+            self._networks[key] = found.recipe.losses.model, path
+        model, path = self._networks[key]
+        recipe = job.recipe if model == job.recipe.losses.model else job.recipe.override(model=model)
+        return dataclasses.replace(job, recipe=dataclasses.replace(recipe, network_named=True)), path
+
+    def find(self, job: Job, weights: str) -> Optional[Dict[str, Any]]:
+        """Return the record of a job's result if it is there and is what the job would make, else None.
+
+        It is if it was made to its end of the same images, weights, settings and seed; where does not count.
+
+        Parameters
+        ----------
+        job : Job
+            Of `name_network`.
+        weights : str
+        """
+        return _find_result(job, weights, self._digest)
 
 
-def _find_result(job: Job, digest: Callable[[Any], str]) -> Optional[Dict[str, Any]]:
+def _find_result(job: Job, weights: str, digest: Callable[[Any], str]) -> Optional[Dict[str, Any]]:
     outputs = job.outputs
     if not all(os.path.exists(path) for path in (outputs.final, outputs.report, outputs.trace) if path):
         return None
@@ -114,7 +143,7 @@ def _find_result(job: Job, digest: Callable[[Any], str]) -> Optional[Dict[str, A
         record = read_record(outputs.final)
         if record["stop"] in (None, "INTERRUPTED", "NOT_FINITE"):
             return None
-        return record if _is_same(record, describe_run(*job.find_weights(), digest)) else None
+        return record if _is_same(record, describe_run(job, weights, digest)) else None
     except NeuralStyleError:  # told when the job runs
         return None
 
@@ -234,14 +263,21 @@ class Batch:
             future.cancel()
 
     def __iter__(self) -> Iterator[Outcome]:
-        for job, record in zip(self._jobs, find_done(self._jobs)):
+        results = Results()
+        for job in self._jobs:
             if self._stopped:
-                return
+                break
+            try:
+                named, weights = results.name_network(job)
+            except NeuralStyleError as error:
+                yield Outcome(job, "failed", error=str(error))
+                continue
+            record = results.find(named, weights)
             distances = None if record is None else self._known(job, record)
             if record is not None and (distances is not None or self._judge is None):
                 yield Outcome(job, "kept", record, distances)
                 continue
-            task = {"job": job.absolute().to_json(), "done": record is not None, "judge": self._judge}
+            task = {"job": named.absolute().to_json(), "done": record is not None, "judge": self._judge}
             self._futures[self._submit(run_task, task)] = job, record is not None
         if self._stopped:
             self.stop()

@@ -209,7 +209,7 @@ def available(ctx: Any, limit: Optional[int] = None) -> int:
     ctx : mxnet.Context
     limit : int, optional
         Bytes that the user allows instead: on the CPU to the whole process, so that what it holds already is taken off;
-        on a GPU to what is still to come.
+        on a GPU to what is still to come. On the CPU, no more than `limit_process` allows.
 
     Returns
     -------
