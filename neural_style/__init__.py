@@ -44,6 +44,7 @@ _HOMES = {
     "ImageError": "errors",
     "WeightsError": "errors",
     "SettingsError": "errors",
+    "WorkerError": "errors",
     "DeviceError": "errors",
     "OutputError": "errors",
     "CheckpointError": "errors",

@@ -10,6 +10,7 @@ from .errors import (
     OutputError as OutputError,
     SettingsError as SettingsError,
     WeightsError as WeightsError,
+    WorkerError as WorkerError,
 )
 from .images.masks import read_mask as read_mask
 from .images.reading import read_image as read_image

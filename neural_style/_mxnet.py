@@ -26,7 +26,7 @@ import warnings
 from .errors import DependencyError
 
 # Either one is the user's own choice of thread count; MXNet 1.x reads both when it starts.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MXNET_OMP_MAX_THREADS")
 
 # MXNet asks for NumPy 1, and pip would obey.
 INSTALL_MXNET = "pip install --no-deps mxnet==1.9.1"
@@ -56,7 +56,7 @@ def _import_mxnet():
         if "mxnet" in sys.modules:  # a program that imported MXNet first has made its own choices
             return sys.modules["mxnet"]
         _check_interpreter()
-        if not any(name in os.environ for name in _THREAD_VARIABLES):
+        if not any(name in os.environ for name in THREAD_VARIABLES):
             os.environ["OMP_NUM_THREADS"] = str(usable_cores())
         os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
         os.environ.setdefault("MXNET_CPU_TEMP_COPY", "1")

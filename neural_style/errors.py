@@ -68,6 +68,10 @@ class DeviceError(NeuralStyleError):
     """The requested device is not available, or MXNet cannot run on it."""
 
 
+class WorkerError(NeuralStyleError):
+    """A process that works for this one is lost or cannot be reached."""
+
+
 class SettingsError(NeuralStyleError):
     """A setting has a value that makes no sense, or that contradicts another."""
 

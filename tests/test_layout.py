@@ -17,7 +17,7 @@ PACKAGE = ROOT / "neural_style"
 LAYERS = (
     {"__init__", "errors", "limits", "_shim"},
     {"_mxnet", "files"},
-    {"recipes", "images", "executors", "networks", "archives"},
+    {"recipes", "images", "executors", "networks", "archives", "workers"},
     {"optimizers", "weights", "objective", "reports"},
     {"transfer", "metrics"},
     {"jobs", "training"},

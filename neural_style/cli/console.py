@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from ..errors import SettingsError, printable, with_names
+from ..errors import printable, with_names
 from .flags import flags_of_settings
 
 log = logging.getLogger(__name__)
@@ -52,12 +52,7 @@ def run_visibly(job, resume=None, as_json=False):
     with following_on_terminal(job, resume) as observers, finishing_on_signals(interrupt):
         result = running.run_job(job, [interrupt, *observers], resume)
     final = job.outputs.final
-    if result.reason is StopReason.NOT_FINITE:
-        what = f"{final} holds the last good image" if result.history else "nothing is saved"
-        raise SettingsError(
-            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller `learning_rate` or "
-            "smaller weights may help"
-        )
+    running.check_finite(job, result)
     if result.reason is StopReason.INTERRUPTED and not result.history:
         log.warning("interrupted before the first step was complete; nothing is saved")
     elif as_json:

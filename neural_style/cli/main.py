@@ -21,6 +21,7 @@ _STYLIZE = "stylize"
 COMMANDS = {
     _STYLIZE: "repaint a photograph in the style of a painting; PHOTO PAINTING means the same",
     "demo": "repaint a bundled photograph in the style of a bundled painting",
+    "batch": "run many jobs: a list, or every content with every style and setting",
     "recipes": "list the recipes, or every setting of one with its source",
     "compare": "measure how similar two images are, or ours and the original's published one",
     "show": "show how an image was made, as a command line that makes it again",

@@ -19,7 +19,7 @@ def make_groups(parser):
     return {name: parser.add_argument_group(name) for name in names}
 
 
-def add_run_flags(groups, recipe, controls=False):
+def add_run_flags(groups, recipe, one=True, controls=False):
     """Add the flags that say how a run goes, and all settings of a recipe.
 
     Parameters
@@ -28,6 +28,8 @@ def add_run_flags(groups, recipe, controls=False):
         Of `make_groups`; they may hold what a command has besides.
     recipe : str
         Name of the recipe that runs if ``--recipe`` is not given, whose values the help shows.
+    one : bool
+        Whether there is one run, so that there are flags for the files that it keeps beside its images.
     controls : bool
         Whether to add the flags of `controls`.
     """
@@ -36,12 +38,9 @@ def add_run_flags(groups, recipe, controls=False):
     group.add_argument("--weights", metavar="FILE", help="parameters of the network (default: MODEL.params, found)")
     group.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
 
+    if one:
+        _add_files(groups)
     group = groups["output"]
-    group.add_argument("--report", metavar="FILE", help="HTML page about the run: images, plots, settings")
-    group.add_argument(
-        "--trace", metavar="FILE", help="every step as JSON, also during the run (with --report: trace.json beside it)"
-    )
-    group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
     group.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     group.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help=argparse.SUPPRESS
@@ -73,6 +72,23 @@ def add_run_flags(groups, recipe, controls=False):
         "--tile-size", type=int, metavar="N", help="compute in tiles of this size, 0 for none (default: by memory)"
     )
 
+    group = groups["help"]
+    add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
+    if controls:
+        add_control_flags(group)
+        group.add_argument(
+            "--help-controls", action=ControlsHelp, help="list the flags for several styles, masks and colours"
+        )
+    group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
+
+
+def _add_files(groups):
+    group = groups["output"]
+    group.add_argument("--report", metavar="FILE", help="HTML page about the run: images, plots, settings")
+    group.add_argument(
+        "--trace", metavar="FILE", help="every step as JSON, also during the run (with --report: trace.json beside it)"
+    )
+    group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
     group = groups["stop and resume"]
     group.add_argument(
         "--checkpoint", metavar="FILE", help="save resumable state to this file, also on Ctrl-C and SIGTERM"
@@ -80,14 +96,6 @@ def add_run_flags(groups, recipe, controls=False):
     group.add_argument(
         "--checkpoint-every", type=int, metavar="N", help="steps between two savings of it (default: 20)"
     )
-    group = groups["help"]
-    add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
-    if controls:
-        add_control_flags(group)
-    group.add_argument(
-        "--help-controls", action=ControlsHelp, help="list the flags for several styles, masks and colours"
-    )
-    group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
 
 
 def make_job(args, recipe, content, styles, outputs, **more):

@@ -7,6 +7,9 @@ from PIL import Image, ImageDraw, ImageFont
 _GROUND = (232, 232, 232)
 _INK = (88, 88, 88)
 
+# Pixels that a letter of the smallest captions takes, about.
+_LETTER = 6
+
 
 def make_contact_sheet(images, captions=None, height=None):
     """Lay images side by side on a neutral background, at one height.
@@ -43,6 +46,46 @@ def make_contact_sheet(images, captions=None, height=None):
     return sheet
 
 
+def make_grid(images, captions, columns):
+    """Lay captioned images out in rows, from left to right, with their columns in line.
+
+    Parameters
+    ----------
+    images : sequence of (numpy.ndarray or None)
+        uint8 (H, W, 3), about of one size, see `shrink`; None leaves a place empty.
+    captions : sequence of str
+        One for each, shortened in the middle where it is too long.
+    columns : int
+        Images side by side.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (H, W, 3).
+    """
+    height, widest = (max(image.shape[axis] for image in images if image is not None) for axis in (0, 1))
+    empty, most = np.full((height, widest, 3), _GROUND, np.uint8), max(widest // _LETTER, 5)
+    cells, words = [], []
+    for i in range(-(-len(images) // columns) * columns):
+        image = images[i] if i < len(images) else None
+        cell = empty.copy()
+        if image is not None:
+            top, left = (height - image.shape[0]) // 2, (widest - image.shape[1]) // 2
+            cell[top : top + image.shape[0], left : left + image.shape[1]] = image
+        cells.append(cell)
+        words.append(_shorten(captions[i], most) if i < len(images) else "")
+    rows = range(0, len(cells), columns)
+    return np.concatenate(
+        [make_contact_sheet(cells[i : i + columns], words[i : i + columns], height) for i in rows], axis=0
+    )
+
+
+def shrink(image, height):
+    """Bring an image to a height, in pixels, in its proportions, but to no more than twice that width."""
+    width = image.shape[1] * height / image.shape[0]
+    return _resize_to_height(image, height if width <= 2 * height else max(round(height * 2 * height / width), 1))
+
+
 def margin(height):
     """Return the space around images of this height, in pixels."""
     return max(height // 16, 8)
@@ -64,6 +107,13 @@ def _set_caption(text, width, height):
     strip = Image.new("RGB", (width, height), _GROUND)
     strip.paste(_INK, ((width - box[2] - box[0]) // 2, 0), line)
     return np.asarray(strip)
+
+
+def _shorten(text, most):
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}~{text[len(text) - end :]}"
 
 
 def _load_font(size):

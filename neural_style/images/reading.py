@@ -35,6 +35,8 @@ _HEAD = 16
 
 # Truevision TGA 2.0 can be told by its end only.
 _TGA, _TGA_END = "TGA", b"TRUEVISION-XFILE.\0"
+# Of the files that are taken for images where a folder is given; a file that is named may have any.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # TIFF and BigTIFF, in both byte orders
 

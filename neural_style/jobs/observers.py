@@ -49,7 +49,7 @@ class SaveImages(Observer):
             return
         path = self._outputs.intermediate(step.number)
         try:
-            self._save(path, run.image(), step.number)
+            self._save(path, run.image(), run.history)
         except OutputError as error:
             self._complaint.make(error)
         else:
@@ -63,10 +63,10 @@ class SaveImages(Observer):
         result = run.result
         if result.history or result.reason is StopReason.STEP_LIMIT:
             self.final = self._outputs.final
-            self._save(self.final, result.image, len(result.history), result.reason)
+            self._save(self.final, result.image, result.history, result.reason)
 
-    def _save(self, path, image, steps, reason=None):
-        save_image(path, image, metadata=to_metadata(describe_image(self._record, steps, reason, image.shape)))
+    def _save(self, path, image, history, reason=None):
+        save_image(path, image, metadata=to_metadata(describe_image(self._record, history, reason, image.shape)))
         log.info("saved %s", path)
 
 

@@ -22,19 +22,20 @@ controls       ``keep`` and ``strength``, the same of masks, and ``palette``, of
 steps          steps that were done
 stop           name of the `transfer.run.StopReason`, null for an intermediate image
 size           width and height in pixels
+losses         each part of the objective at the last step, see `transfer.run.Step`; missing before the first
 =============  =========================================================================================================
 """
 
 import json
 import os
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from .. import __version__
 from ..errors import ImageError, SettingsError, WeightsError, first_line
 from ..files import sha256
 from ..images.saving import METADATA, read_metadata
 from ..transfer.inputs import find_twin
-from ..transfer.run import StopReason
+from ..transfer.run import Step, StopReason
 from ..weights.lookup import find_weights
 from .inputs import CONTROLS, FILE, MASK, STYLE
 from .job import RUN, Job, read_recipe
@@ -45,7 +46,7 @@ SCHEMA, VERSION = "neural-style/image", 1
 _SOFTWARE, _COMMENT = METADATA
 
 
-def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
+def describe_run(job: Job, weights: Any, digest: Callable[[Any], str] = sha256) -> Dict[str, Any]:
     """Describe a run before it begins: what all its images share.
 
     Parameters
@@ -54,6 +55,8 @@ def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
         With the network that runs.
     weights : str or path-like
         The file of its weights.
+    digest : callable
+        Computes the SHA-256 of a file; for many jobs with the same files, it may remember them.
 
     Returns
     -------
@@ -74,22 +77,25 @@ def describe_run(job: Job, weights: Any) -> Dict[str, Any]:
             "version": VERSION,
             "program": __version__,
             **{key: told[key] for key in RUN},
-            "weights": _describe_weights(model, weights),
-            "surrogate": twin and _describe_weights(*twin),
-            "content": _with_digest(told["content"]),
+            "weights": _describe_weights(model, weights, digest),
+            "surrogate": twin and _describe_weights(twin[0], twin[1], digest),
+            "content": _with_digest(told["content"], digest),
             "styles": [
-                dict(_with_digest(style), **{mask: _with_digest(style[mask]) for mask in ("mask", "source_mask")})
+                dict(
+                    _with_digest(style, digest),
+                    **{mask: _with_digest(style[mask], digest) for mask in ("mask", "source_mask")},
+                )
                 for style in told["styles"]
             ],
-            "start": _with_digest(told["start"]),
-            "controls": {name: _with_digest(entry) for name, entry in told["controls"].items()},
+            "start": _with_digest(told["start"], digest),
+            "controls": {name: _with_digest(entry, digest) for name, entry in told["controls"].items()},
         }
     except OSError as error:
         raise ImageError(f"{error.filename}: cannot be read ({error.strerror}); check its name and folder") from error
 
 
 def describe_image(
-    run: Mapping[str, Any], steps: int, reason: Optional[StopReason], shape: Sequence[int]
+    run: Mapping[str, Any], history: Sequence[Step], reason: Optional[StopReason], shape: Sequence[int]
 ) -> Dict[str, Any]:
     """Describe an image of a run.
 
@@ -97,7 +103,8 @@ def describe_image(
     ----------
     run : dict
         Of `describe_run`.
-    steps : int
+    history : sequence of transfer.run.Step
+        The steps so far.
     reason : transfer.run.StopReason or None
         None for an intermediate image.
     shape : sequence of int
@@ -108,7 +115,8 @@ def describe_image(
     dict
     """
     stop = None if reason is None else reason.name
-    return dict(run, steps=int(steps), stop=stop, size=[int(shape[1]), int(shape[0])])
+    record = dict(run, steps=len(history), stop=stop, size=[int(shape[1]), int(shape[0])])
+    return dict(record, losses=dict(history[-1].losses)) if history else record
 
 
 def to_metadata(record: Mapping[str, Any]) -> Dict[str, str]:
@@ -154,6 +162,7 @@ def read_record(path: Any) -> Dict[str, Any]:
     try:
         check_run(record)
         check_schema(record, _OF_AN_IMAGE, "the record")
+        check_schema(record.get("losses", {}), {str: float}, "losses")
     except (SettingsError, *DAMAGE) as error:
         raise ImageError(f"{path}: its settings are damaged ({first_line(error)}); get the image again") from error
     return record
@@ -172,17 +181,17 @@ def check_run(run: Mapping[str, Any]) -> None:
     read_recipe(run)
 
 
-def _with_digest(entry):
-    return entry and dict(entry, sha256=sha256(entry["file"]))
+def _with_digest(entry, digest):
+    return entry and dict(entry, sha256=digest(entry["file"]))
 
 
-def _describe_weights(model, weights):
+def _describe_weights(model, weights, digest):
     try:
         # A generator may be named by its file.
         found = not os.path.isfile(model) and os.path.samefile(find_weights(model), weights)
     except WeightsError:
         found = False
-    described = _with_digest({"file": os.fspath(weights)})
+    described = _with_digest({"file": os.fspath(weights)}, digest)
     if found:
         described["file"] = os.path.basename(described["file"])
     return dict(described, found=found)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional, Sequence
 
+from ..errors import SettingsError
 from ..images.reading import read_image
-from ..transfer.run import Result
+from ..transfer.run import Result, StopReason
 from ..transfer.stylize import begin
 from .checkpoints import Checkpoint, check_unchanged
 from .inputs import read_styles
@@ -69,3 +70,19 @@ def run_job(job: Job, observers: Sequence[Observer] = (), resume: Optional[Check
     for observer in reversed(following):
         observer.end(run)
     return run.result
+
+
+def check_finite(job: Job, result: Result) -> None:
+    """Make sure that a run did not come to values that are not finite.
+
+    Raises
+    ------
+    SettingsError
+        If it did, with what was saved nevertheless.
+    """
+    if result.reason is StopReason.NOT_FINITE:
+        what = f"{job.outputs.final} holds the last good image" if result.history else "nothing is saved"
+        raise SettingsError(
+            f"step {len(result.history) + 1} gave values that are not finite; {what}. A smaller `learning_rate` or "
+            "smaller weights may help"
+        )

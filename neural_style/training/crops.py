@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from ..errors import ImageError
-from ..images.reading import read_image
+from ..images.reading import EXTENSIONS, read_image
 from ..images.units import RGB_MEANS
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,6 @@ NOISY, NOISE = 0.1, 15.0
 HELD_OUT = 20
 # Correlation above which two images count as the same.
 ALIKE = 0.9
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 _MEANS = np.array(RGB_MEANS, "float32")
 
 

@@ -192,6 +192,16 @@ def _failure(ctx):
     return None
 
 
+# What this process may hold of a machine that it shares with others like it; None if it has it to itself.
+_share: Optional[int] = None
+
+
+def limit_process(share: int) -> None:
+    """Let `available` give this process no more than a share of the machine's memory, in bytes."""
+    global _share
+    _share = share
+
+
 def available(ctx: Any, limit: Optional[int] = None) -> int:
     """Return how many more bytes this process may use on a device.
 
@@ -203,7 +213,7 @@ def available(ctx: Any, limit: Optional[int] = None) -> int:
     ctx : mxnet.Context
     limit : int, optional
         Bytes that the user allows instead: on the CPU to the whole process, so that what it holds already is taken off;
-        on a GPU to what is still to come.
+        on a GPU to what is still to come. On the CPU, no more than `limit_process` allows.
 
     Returns
     -------
@@ -215,8 +225,9 @@ def available(ctx: Any, limit: Optional[int] = None) -> int:
         return int(free if limit is None else min(free, limit))
     import psutil  # --help, which lists the names of PRECISIONS, must not wait for it
 
-    if limit is not None:
-        return max(0, limit - psutil.Process().memory_info().rss)
+    limits = [one for one in (limit, _share) if one is not None]
+    if limits:
+        return max(0, min(limits) - psutil.Process().memory_info().rss)
     return max(0, min([psutil.virtual_memory().available] + _left_by_control_groups()))
 
 

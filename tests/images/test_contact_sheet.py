@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neural_style.images.contact_sheet import make_contact_sheet, margin
+from neural_style.images.contact_sheet import make_contact_sheet, make_grid, margin, shrink
 
 
 @pytest.fixture
@@ -54,3 +54,26 @@ def test_a_caption_stands_centred_in_the_strip_below_its_picture(pictures):
 def test_the_height_can_be_chosen(pictures):
     space = margin(32)
     assert make_contact_sheet(pictures[:1], height=32).shape == (32 + 2 * space, 45 + 2 * space, 3)
+
+
+def test_a_grid_keeps_its_columns_in_line():
+    colours = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)]
+    sizes = [(40, 60), (40, 30), (40, 60), (20, 60), (40, 20)]
+    images = [np.full((h, w, 3), colour, np.uint8) for (h, w), colour in zip(sizes, colours)]
+    images[2] = None
+    grid = make_grid(images, ["a name that is too long for its image", "b", "c", "d", "e"], 2).astype(int)
+    centres = {}
+    for i, colour in enumerate(colours):
+        rows, columns = np.nonzero((grid == colour).all(axis=2))
+        if i != 2:
+            assert len(rows) == sizes[i][0] * sizes[i][1]
+            centres[i] = rows.mean(), columns.mean()
+    assert centres[0][0] == centres[1][0] < centres[3][0] < centres[4][0]
+    assert centres[0][1] == centres[4][1] < centres[1][1] == centres[3][1]
+    # Nothing else has a colour: captions are grey, and the one that is too long stays below its image.
+    assert grid.shape[1] == 2 * 60 + 3 * margin(40)
+
+
+@pytest.mark.parametrize("size, expected", [((200, 300), (100, 150)), ((50, 50), (100, 100)), ((10, 100), (20, 200))])
+def test_shrinking_keeps_proportions_and_bounds_the_width(size, expected):
+    assert shrink(np.zeros(size + (3,), np.uint8), 100).shape == expected + (3,)

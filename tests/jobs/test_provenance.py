@@ -23,7 +23,7 @@ from neural_style.jobs.outputs import Outputs
 from neural_style.jobs.running import run_job
 from neural_style.recipes.presets import get_recipe
 from neural_style.transfer.compute import Compute
-from neural_style.transfer.run import StopReason
+from neural_style.transfer.run import Step, StopReason
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (20, 30, 3)).astype("uint8")
 RECIPE = get_recipe("mxnet-1.9").override(style_weight=0.1, max_steps=7, style_layers=("relu1_1",))
@@ -41,7 +41,12 @@ def run(pictures, vgg19_file):
 
 @pytest.fixture
 def record(run):
-    return provenance.describe_image(run, 5, StopReason.CONVERGED, (20, 30, 3))
+    return provenance.describe_image(run, history(5), StopReason.CONVERGED, (20, 30, 3))
+
+
+def history(steps):
+    losses = {"style_relu1_1": 1.5, "total_variation": 0.25}
+    return [Step(number + 1, losses, 1.75, 1.0, 2.0, 0.1, 0.01, 1) for number in range(steps)]
 
 
 def keep(path, text):
@@ -136,7 +141,7 @@ def test_names_beyond_ascii(tmp_path, pictures, vgg19_file):
     shutil.copy(str(pictures / "content.png"), str(content))
     job = make_job(content, pictures / "style.png", start=content, seed=None)
     run = provenance.describe_run(job, vgg19_file)
-    record = provenance.describe_image(run, 1, None, (20, 30))
+    record = provenance.describe_image(run, history(1), None, (20, 30))
     for suffix in (".png", ".jpg", ".tif"):
         save_image(tmp_path / ("o" + suffix), PIXELS, metadata=provenance.to_metadata(record))
         read = provenance.read_record(tmp_path / ("o" + suffix))

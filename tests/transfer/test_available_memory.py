@@ -53,3 +53,12 @@ def test_a_limit_is_the_whole_processs():
     used = psutil.Process().memory_info().rss
     assert compute.available(mx.cpu(), used + 10**9) == pytest.approx(10**9, abs=50 * MB)
     assert compute.available(mx.cpu(), 1) == 0
+
+
+def test_a_process_that_shares_the_machine_is_given_its_share(monkeypatch):
+    held = psutil.Process().memory_info().rss
+    monkeypatch.setattr(compute, "_share", None)
+    compute.limit_process(held + 900 * MB)
+    assert abs(compute.available(mx.cpu()) - 900 * MB) < 50 * MB
+    assert abs(compute.available(mx.cpu(), held + 200 * MB) - 200 * MB) < 50 * MB
+    assert abs(compute.available(mx.cpu(), held + 10**12) - 900 * MB) < 50 * MB
