@@ -28,17 +28,30 @@ def add_run_flags(groups, recipe):
     recipe : str
         Name of the recipe that runs if ``--recipe`` is not given, whose values the help shows.
     """
-    shown, group = recipe, groups["input"]
-    group.add_argument("--init", metavar="START", help=f"{', '.join(CHOICES['initial'])}, or an image to start from")
-    group.add_argument("--weights", metavar="FILE", help="parameters of the network (default: MODEL.params, found)")
-    group.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
-
     group = groups["output"]
     group.add_argument("--report", metavar="FILE", help="HTML page about the run: images, plots, settings")
     group.add_argument(
         "--trace", metavar="FILE", help="every step as JSON, also during the run (with --report: trace.json beside it)"
     )
     group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
+    add_shared_flags(groups, recipe)
+    group = groups["stop and resume"]
+    group.add_argument(
+        "--checkpoint", metavar="FILE", help="save resumable state to this file, also on Ctrl-C and SIGTERM"
+    )
+    group.add_argument(
+        "--checkpoint-every", type=int, metavar="N", help="steps between two savings of it (default: 20)"
+    )
+
+
+def add_shared_flags(groups, recipe):
+    """Add those of the flags of `add_run_flags` that videos have, too; the parameters are the same."""
+    shown, group = recipe, groups["input"]
+    group.add_argument("--init", metavar="START", help=f"{', '.join(CHOICES['initial'])}, or an image to start from")
+    group.add_argument("--weights", metavar="FILE", help="parameters of the network (default: MODEL.params, found)")
+    group.add_argument("--models-dir", metavar="DIR", help="folder where parameters are looked for first")
+
+    group = groups["output"]
     group.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     group.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info", help=argparse.SUPPRESS
@@ -70,13 +83,6 @@ def add_run_flags(groups, recipe):
         "--tile-size", type=int, metavar="N", help="compute in tiles of this size, 0 for none (default: by memory)"
     )
 
-    group = groups["stop and resume"]
-    group.add_argument(
-        "--checkpoint", metavar="FILE", help="save resumable state to this file, also on Ctrl-C and SIGTERM"
-    )
-    group.add_argument(
-        "--checkpoint-every", type=int, metavar="N", help="steps between two savings of it (default: 20)"
-    )
     group = groups["help"]
     add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
     group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
