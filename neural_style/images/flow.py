@@ -17,9 +17,9 @@ _INCONSISTENT, _INCONSISTENT_LEAST = 0.01, 0.5
 _BOUNDARY, _BOUNDARY_LEAST = 0.01, 0.002
 _BLUR = 0.8
 
-# Two frames are not of one shot below this share of reliable pixels, or above this mean difference in grey levels after
-# motion. Between photographs the share was 0.11 at most, within shots 0.85 at least; a plain frame, such as black, moves
-# nowhere as far as any flow can say, hence the second.
+# Two frames are not of one shot below this share of reliable pixels, or above this mean difference in grey levels
+# after motion. Between photographs the share was 0.11 at most, within shots 0.85 at least; of a plain frame, such as
+# black, every flow is as good as another, hence the second.
 _CUT_SHARE, _CUT_DIFFERENCE = 0.3, 50
 
 

@@ -19,7 +19,7 @@ class Following:
     """
 
     # This project's, measured and looked at: see docs/video.md.
-    frame_steps: int = 15
+    frame_steps: int = 10
     temporal_weight: float = 0.01
 
     def __post_init__(self) -> None:

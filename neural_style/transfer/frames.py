@@ -138,8 +138,8 @@ class _FollowingRun(OptimisationRun):
     def _begin_level(self, recipe, size):
         shot, unit = self._shot, units.get_unit(recipe.losses.unit)
         content = Inputs(self._content, (), None, recipe).content
-        # What came into view has been painted in no frame yet: there the content shows, in the colours of the others.
-        start = colour.recolour(content, self._warped)
+        # What came into view has been painted in no frame yet: there the content shows, in the colours around it.
+        start = colour.recolour_locally(content, self._warped, self._reliability)
         start += (self._warped - start) * self._reliability
         if shot.objective is None:
             shot.canvas = self.canvas = mx.nd.array(start, ctx=self._ctx)
