@@ -31,6 +31,14 @@ INSTALL_REQUIRES = [
 
 EXTRAS_REQUIRE = {
     "torch": ["torch>=1.13"],  # .pth weights; the first whose torch.load can refuse everything but tensors
+    "video": [
+        # The last with wheels for Python 3.8, and what was tried with it; FFmpeg's libraries are inside.
+        "av>=12.3",
+        # The flow; without it, that of scikit-image takes many times longer. From 4.12 on it demands NumPy 2, which
+        # MXNet 1.x cannot have before Python 3.13.
+        "opencv-python-headless>=4.5,<4.12; python_version<'3.13'",
+        "opencv-python-headless>=4.11; python_version>='3.13'",
+    ],
     "keras": ["h5py>=2.10"],  # .h5 weights
     "report": [
         "matplotlib>=3.5",  # the first with the registry of colour maps

@@ -30,7 +30,7 @@ READS_ITS_SYMBOL = "networks.external"  # the one exception: through MXNet, a ne
 PRINTS_AND_EXITS = {"cli", "__main__"}
 
 # Where the name that is imported is not that of the distribution.
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image"}
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "cv2": "opencv-python-headless"}
 
 
 def name_of(path):

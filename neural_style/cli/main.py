@@ -20,6 +20,7 @@ _STYLIZE = "stylize"
 # What each command does; it is in the module of its name, which is imported when the command is given.
 COMMANDS = {
     _STYLIZE: "repaint a photograph in the style of a painting; PHOTO PAINTING means the same",
+    "video": "repaint a video in the style of a painting",
     "demo": "repaint a bundled photograph in the style of a bundled painting",
     "batch": "run many jobs: a list, or every content with every style and setting",
     "recipes": "list the recipes, or every setting of one with its source",

@@ -40,6 +40,53 @@ def recolour(content, style, here=None, there=None):
     return (mapping @ (flat - means[0]) + means[1]).reshape(content.shape).astype(np.float32)
 
 
+def recolour_locally(content, painted, weight):
+    """Return the content in the colours that a painted image has nearby: what the paint may be where it is missing.
+
+    At every pixel a linear map of colours, from content to paint, is fitted to its neighbourhood, a Gaussian with a
+    sixteenth of the short side; weighted least squares with a ridge of 0.02 of the content's variance. That is the
+    guided filter (He, Sun & Tang 2010) with weights, its maps taken as they are at each pixel.
+
+    Parameters
+    ----------
+    content, painted : numpy.ndarray
+        float32 (1, 3, H, W), in the same unit.
+    weight : numpy.ndarray
+        float32 (H, W), from 0 to 1: how much of the painted image counts.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (1, 3, H, W). Values may lie beyond black and white. Where the weight is 1 it is the painted image.
+    """
+    from scipy import ndimage
+
+    wanted, sigma = weight < 1, min(weight.shape) / 16
+
+    def nearby(values):
+        """Return the weighted sum around the wanted pixels, with a little of all, for where nothing is near: (P,)."""
+        weighted = values * weight
+        return ndimage.gaussian_filter(weighted, sigma)[wanted] + 1e-3 * weighted.mean()
+
+    # (1, 3, H, W) -> 3 x (H, W)
+    seen, paint = (list(array[0].astype(np.float64)) for array in (content, painted))
+    total = np.maximum(nearby(np.ones(weight.shape)), 1e-12)
+    means, paints = (
+        np.stack([nearby(plane) / total for plane in planes], axis=1) for planes in (seen, paint)
+    )  # (P, 3)
+    spread, common = np.empty((len(total), 3, 3)), np.empty((len(total), 3, 3))
+    for i in range(3):
+        for j in range(3):
+            spread[:, i, j] = nearby(seen[i] * seen[j]) / total - means[:, i] * means[:, j]
+            common[:, i, j] = nearby(seen[i] * paint[j]) / total - means[:, i] * paints[:, j]
+    ridge = 0.02 * np.mean([plane.var() for plane in seen]) + 1e-9
+    maps = np.linalg.solve(spread + ridge * np.eye(3), common)  # (P, 3, 3)
+    here = np.stack([plane[wanted] for plane in seen], axis=1) - means
+    result = painted.copy()
+    result[0][:, wanted] = (paints + np.einsum("pi,pij->pj", here, maps)).T
+    return result
+
+
 def _power(matrix, exponent):
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.maximum(values, 0) ** exponent) @ vectors.T

@@ -12,11 +12,14 @@ from ..images.units import RGB_MEANS, get_unit
 from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
 from .regions import Guides, Region
 from .targets import Computation, blend
+from .temporal import TemporalExecutor
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
 
 # Arrays of the canvas's size that the executor of total variation holds: its gradient.
 _TV_ARRAYS = 1
+# The same of the temporal term: the former frame, its difference, that weighted by reliability, the gradient.
+_TEMPORAL_ARRAYS = 4
 
 # Name of the region of a style that is read.
 _SOURCE = "source"
@@ -99,6 +102,8 @@ class Objective:
         Where on the canvas which styles are used; if there are none, everywhere all of them.
     sources : sequence of (numpy.ndarray or None)
         For each style, float32 (h, w): how much each of its pixels counts; None, or no entry, if all do.
+    temporal_weight : float
+        Of the temporal term, in the square of the losses' unit; 0 for none. See `set_former`.
 
     Attributes
     ----------
@@ -132,6 +137,7 @@ class Objective:
         exact=True,
         regions=(),
         sources=(),
+        temporal_weight=0.0,
     ):
         self._ctx = canvas.context
         self._losses = losses
@@ -142,10 +148,12 @@ class Objective:
         self._shapes = self._computation.shapes(canvas.shape)
         self._guides = Guides(self._terms, {r.name: r.weights for r in regions}, self._shapes, self._ctx)
         arrays += _TV_ARRAYS if losses.tv_weight > 0 else 0
+        arrays += _TEMPORAL_ARRAYS if temporal_weight > 0 else 0
         self._tile = self._computation.choose_tile(self._terms, canvas.shape, tile_size, room, arrays)
         self.tile_size = self._tile or 0
         self._targets = self._read_styles(styles, sources, tile_size, room)
         self._targets.update(self._read_content(content))
+        self._temporal = TemporalExecutor(canvas, temporal_weight, self._ctx) if temporal_weight > 0 else None
         self._weigh()
         # The executor must not keep what keeps it: with a cycle, memory would be freed only when Python looks for one.
         own = weakref.proxy(self)
@@ -235,6 +243,9 @@ class Objective:
         if losses.tv_weight > 0:
             self.names.append("total_variation")
             self.factors.append(losses.tv_weight if losses.adaptive else 1.0)
+        if self._temporal is not None:
+            self.names.append("temporal")
+            self.factors.append(1.0)
 
     def set_content(self, content):
         """Put another content in place of the one before: the next image of a video, the next batch of a training.
@@ -254,6 +265,19 @@ class Objective:
         for name, target in self._read_content(content).items():
             target.copyto(self._targets[name])
         self._weigh()
+
+    def set_former(self, former, reliability):
+        """Set what the temporal term compares the canvas with; until then it is 0.
+
+        Parameters
+        ----------
+        former : numpy.ndarray
+            Float32, of the canvas's shape: the frame before as it became, warped into the place of this one.
+        reliability : numpy.ndarray
+            Float32 (H, W), from 0 to 1.
+        """
+        if self._temporal is not None:
+            self._temporal.set_former(former, reliability)
 
     def evaluate(self):
         """Compute the objective of the canvas as it is now, without waiting for the device.
@@ -280,6 +304,10 @@ class Objective:
                 pull = mx.nd.broadcast_mul(pull, factor.reshape((1, 1, 1, 1)))
             gradient += pull
             parts.append(self._variation.loss)
+        if self._temporal is not None:
+            self._temporal.run()
+            gradient += self._temporal.gradient
+            parts.append(self._temporal.loss)
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
 
 

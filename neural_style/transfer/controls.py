@@ -112,7 +112,7 @@ def make_regions(styles: Sequence[Any], controls: Controls, size: Sequence[int])
         If a mask leaves nothing of a style.
     """
     groups, painted = _groups(styles), controls.painted(size)
-    if painted is None and groups[0][0] is None and len(groups) == 1:
+    if painted is None and all(mask is None for mask, _ in groups):
         return []
     masks = {i: resize_mask(mask, size) for i, (mask, _) in enumerate(groups) if mask is not None}
     usual = sum(style.weight for style in styles) / len(styles)

@@ -125,7 +125,16 @@ class OptimisationRun(Run):
             canvas = mx.nd.array(_with_content(sizing.resize_image(self.canvas.asnumpy(), size), inputs))
         self.canvas = canvas.as_in_context(self._ctx)
         self._free = None if inputs.kept is None else as_plane(inputs.kept < 1, self._ctx)
-        self._objective = Objective(
+        self._objective = self._bind(recipe, inputs)
+        self._tile_size = self._objective.tile_size
+        self._optimizer = prepare_optimizer(recipe, self.canvas)
+        if resume is not None:
+            self._resume = None
+            self._load_optimizer(resume.optimizer, recipe.optimizer.optimizer)
+
+    def _bind(self, recipe, inputs, temporal_weight=0.0):
+        """Return the objective of the canvas."""
+        return Objective(
             recipe.losses,
             self._parameters[recipe.losses.model],
             inputs.content,
@@ -138,12 +147,8 @@ class OptimisationRun(Run):
             exact=_is_exact(recipe),
             regions=inputs.regions,
             sources=inputs.sources,
+            temporal_weight=temporal_weight,
         )
-        self._tile_size = self._objective.tile_size
-        self._optimizer = _make_optimizer(recipe, self.canvas)
-        if resume is not None:
-            self._resume = None
-            self._load_optimizer(resume.optimizer, recipe.optimizer.optimizer)
 
     def _load_optimizer(self, state, name):
         try:
@@ -215,6 +220,11 @@ class OptimisationRun(Run):
             level=self._level,
         )
 
+    @property
+    def tile_size(self):
+        """Side of the tiles, in pixels, in which the current level is computed; 0 if it is computed whole."""
+        return self._tile_size
+
     def close(self):
         """See `Run`."""
         super().close()
@@ -253,7 +263,8 @@ def _is_exact(recipe):
     return recipe.losses.clip_gradient or recipe.stopping.stop_eps > 0
 
 
-def _make_optimizer(recipe, canvas):
+def prepare_optimizer(recipe, canvas):
+    """Return the optimizer of a recipe for a canvas."""
     bounds = None
     if recipe.optimizer.clip_pixels:
         unit = units.get_unit(recipe.losses.unit)

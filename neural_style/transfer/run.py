@@ -43,7 +43,8 @@ class Step:
         From 1. The original programs count their epochs from 0 in the log and from 1 in file names and callbacks.
     losses : dict of str to float
         Each part of the objective, weights included, at the canvas *before* the step's update, where the gradient was
-        taken: ``style_<layer>``, ``content_<layer>``, ``total_variation``. Empty in one pass, which has no objective.
+        taken: ``style_<layer>``, ``content_<layer>``, ``total_variation``, and of frames of a video ``temporal``. Empty
+        in one pass, which has no objective.
     loss : float
         Their sum.
     gradient_norm : float
