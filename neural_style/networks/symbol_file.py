@@ -74,7 +74,7 @@ def _check_node(node, number, nodes):
     if not isinstance(node, dict) or set(node) - _NODE_KEYS:
         raise ValueError(f"node {number} is not a node of a network")
     operator, name = node.get("op"), node.get("name")
-    if operator not in OPERATORS:
+    if not isinstance(operator, str) or operator not in OPERATORS:
         raise ValueError(f"it has the operator {str(operator)[:40]}, which is not one of a network for images")
     if not isinstance(name, str) or len(name) > _MOST_CHARACTERS:
         raise ValueError(f"node {number} has no name")

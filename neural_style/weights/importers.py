@@ -124,9 +124,9 @@ def import_weights(source, model=None, layout=None):
     else:
         convolutions, means = layout.read(source)
     architecture, params = _arrange(convolutions, model, source)
-    weight, bias = _fold(params["conv1_1_weight"], params["conv1_1_bias"], layout, means or layout.means)
-    params["conv1_1_weight"], params["conv1_1_bias"] = weight, bias
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+        weight, bias = _fold(params["conv1_1_weight"], params["conv1_1_bias"], layout, means or layout.means)
+        params["conv1_1_weight"], params["conv1_1_bias"] = weight, bias
         params = {name: value.astype(np.float32) for name, value in params.items()}
     check_finite(params, source)
     log.info("%s: importing %s from layout %s, %d parameters", source, architecture.name, layout.name, len(params))
