@@ -20,6 +20,7 @@ import logging
 import pickle
 import re
 import tarfile
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -309,7 +310,9 @@ def _read_torch(source):
     if tarfile.is_tarfile(source):
         raise WeightsError(f"{refused}: it is a tar archive; save it with a newer torch")
     try:
-        state = torch.load(str(source), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of damage it raises as well
+            state = torch.load(str(source), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{refused}; save its state_dict") from error
     except Exception as error:  # a damaged file fails anywhere in torch, with any class of error
