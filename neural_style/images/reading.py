@@ -278,6 +278,8 @@ def _decode_tiff(file):
     import tifffile
     from PIL import Image
 
+    # Without a handler Python prints what it says of damage; what matters of that is raised as well.
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]

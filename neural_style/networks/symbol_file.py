@@ -2,7 +2,7 @@
 
 MXNet takes every index in the file at its word, and among its operators are some that take addresses of functions in
 the process's own memory. So there is a list of operators, those of networks that classify images, and whatever points
-to something must point to something that is there. docs/networks.md lists the operators.
+to something must point to something that is there. docs/limits.md lists the operators.
 """
 
 import json
@@ -28,6 +28,23 @@ OPERATORS = frozenset(
 
 # Those with more than one output, and the attribute that says how many.
 _OUTPUTS = {"SliceChannel": "num_outputs", "split": "num_outputs"}
+
+# How many inputs they have, the least and the most, where it is not 1: MXNet takes it for granted that they are there.
+_BINARY = """
+    elemwise_add elemwise_sub elemwise_mul elemwise_div _plus _Plus _minus _Minus _mul _Mul _div _Div broadcast_add
+    broadcast_plus broadcast_sub broadcast_minus broadcast_mul broadcast_div SoftmaxOutput Softmax
+""".split()
+_INPUTS = {
+    "null": (0, 0),
+    **dict.fromkeys(_BINARY, (2, 2)),
+    **dict.fromkeys(("Convolution", "Convolution_v1", "Deconvolution", "FullyConnected"), (2, 3)),
+    **dict.fromkeys(("BatchNorm", "BatchNorm_v1"), (5, 5)),
+    **dict.fromkeys(("LayerNorm", "InstanceNorm", "GroupNorm"), (3, 3)),
+    **dict.fromkeys(("Concat", "concat", "add_n", "ElementWiseSum", "UpSampling"), (1, 1000)),
+    "LeakyReLU": (1, 2),
+}
+# Up to this version files did not name the moments of batch normalisation, which MXNet adds.
+_WITHOUT_MOMENTS = 800
 
 # A node has its attributes under one of these keys, depending on the version of MXNet that wrote it.
 _ATTRIBUTES = ("attrs", "attr", "param")
@@ -63,8 +80,10 @@ def check_symbol(text):
     nodes = symbol.get("nodes") if isinstance(symbol, dict) else None
     if not isinstance(nodes, list) or not 1 <= len(nodes) <= MAX_SYMBOL_NODES:
         raise ValueError(f"it must have from 1 to {MAX_SYMBOL_NODES} nodes")
+    version = _version(symbol)
     for number, node in enumerate(nodes):
         _check_node(node, number, nodes)
+        _check_arity(node, version)
     _check_order(symbol, nodes)
     # The rest, such as positions in a table of outputs, MXNet makes anew.
     return {key: symbol[key] for key in ("nodes", "arg_nodes", "heads", "attrs") if key in symbol}
@@ -74,14 +93,14 @@ def _check_node(node, number, nodes):
     if not isinstance(node, dict) or set(node) - _NODE_KEYS:
         raise ValueError(f"node {number} is not a node of a network")
     operator, name = node.get("op"), node.get("name")
-    if operator not in OPERATORS:
+    if not isinstance(operator, str) or operator not in OPERATORS:
         raise ValueError(f"it has the operator {str(operator)[:40]}, which is not one of a network for images")
     if not isinstance(name, str) or len(name) > _MOST_CHARACTERS:
         raise ValueError(f"node {number} has no name")
     for key in _ATTRIBUTES:
         _check_attributes(node.get(key, {}), name)
     inputs = node.get("inputs")
-    if not isinstance(inputs, list) or (operator == "null" and inputs):
+    if not isinstance(inputs, list):
         raise ValueError(f"node {name} has odd inputs")
     for entry in inputs:
         _check_entry(entry, number, nodes)
@@ -135,12 +154,26 @@ def _check_order(symbol, nodes):
         raise ValueError("it has no outputs")
     for head in heads:
         _check_entry(head, len(nodes), nodes)
+
+
+def _check_arity(node, version):
+    least, most = _INPUTS.get(node["op"], (1, 1))
+    if version <= _WITHOUT_MOMENTS and node["op"].startswith("BatchNorm"):
+        least, most = (3, 3)
+    if not least <= len(node["inputs"]) <= most:
+        expected = least if least == most else f"{least} to {most}"
+        raise ValueError(f"node {node['name']} has {len(node['inputs'])} inputs; {node['op']} has {expected}")
+
+
+def _version(symbol):
+    """Return the version of MXNet that wrote a symbol, 10901 for 1.9.1; 0 where it does not say."""
     attributes = symbol.get("attrs", {})
     if not isinstance(attributes, dict) or set(attributes) - {"mxnet_version"}:
         raise ValueError("it has attributes of an unknown kind")
     version = attributes.get("mxnet_version", ["int", 0])
     if not (isinstance(version, list) and len(version) == 2 and version[0] == "int" and _is_count(version[1])):
         raise ValueError("its version is none")
+    return version[1]
 
 
 def _is_count(value):

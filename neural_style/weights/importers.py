@@ -20,6 +20,7 @@ import logging
 import pickle
 import re
 import tarfile
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,9 +125,9 @@ def import_weights(source, model=None, layout=None):
     else:
         convolutions, means = layout.read(source)
     architecture, params = _arrange(convolutions, model, source)
-    weight, bias = _fold(params["conv1_1_weight"], params["conv1_1_bias"], layout, means or layout.means)
-    params["conv1_1_weight"], params["conv1_1_bias"] = weight, bias
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+        weight, bias = _fold(params["conv1_1_weight"], params["conv1_1_bias"], layout, means or layout.means)
+        params["conv1_1_weight"], params["conv1_1_bias"] = weight, bias
         params = {name: value.astype(np.float32) for name, value in params.items()}
     check_finite(params, source)
     log.info("%s: importing %s from layout %s, %d parameters", source, architecture.name, layout.name, len(params))
@@ -310,7 +311,9 @@ def read_tensors(source):
     if tarfile.is_tarfile(source):
         raise WeightsError(f"{refused}: it is a tar archive; save it with a newer torch")
     try:
-        state = torch.load(str(source), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch says of damage it raises as well
+            state = torch.load(str(source), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{refused}; save its state_dict") from error
     except Exception as error:  # a damaged file fails anywhere in torch, with any class of error
