@@ -192,7 +192,7 @@ def test_ml5(tmp_path):
     expected = torch_generators.ml5(tensors(variables), torch.tensor(padded)).numpy()[:, :, 16:-16, 16:-16]
     np.testing.assert_allclose(found.paint(content, None), expected, atol=255e-4)
     (tmp_path / "Variable_7").write_bytes(b"1234")
-    with pytest.raises(WeightsError, match="Variable_7 does not have the 32 bytes of its shape"):
+    with pytest.raises(WeightsError, match="Variable_7 has not the 32 bytes that its shape"):
         import_generator(tmp_path)
 
 
@@ -288,7 +288,7 @@ def test_other_layers_than_the_examples_are_refused(tmp_path):
 
 
 def magenta_files(folder, state):
-    """Write transformer and predictor with weights in 8 bits, as the TFLite files have them, and return their values."""
+    """Write transformer and predictor with weights in 8 bits, as the TFLite files have them; return their values."""
     values = {}
     for file, own in (("transform", lambda name: "transformer/" in name), ("predict", lambda name: "obilenet" in name)):
         nodes, stored = [], []
