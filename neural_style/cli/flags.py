@@ -208,7 +208,18 @@ _OTHER_FLAGS = {
         for name in (
             *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
-            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "strength", "pairs"),
+            *(
+                "rate",
+                "crop",
+                "numbers",
+                "time",
+                "evaluate_every",
+                "state_file",
+                "strength",
+                "batch_size",
+                "width",
+                "losses",
+            ),
         )
     },
 }
