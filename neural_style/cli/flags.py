@@ -219,6 +219,7 @@ _OTHER_FLAGS = {
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
             *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "strength", "pairs"),
             *("keep", "palette", "workers", "frame_steps", "temporal_weight", "flow", "frames"),
+            *("batch_size", "width", "losses"),
         )
     },
 }

@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "measure how similar two images are, or ours and the original's published one",
     "show": "show how an image was made, as a command line that makes it again",
     "weights": "list, fetch, verify and import network parameters",
+    "train": "make a generator, which repaints in one pass, from images",
     "compress": "make a small, fast network from the weights of a full VGG",
 }
 

@@ -15,11 +15,14 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from .._mxnet import mx
 from ..errors import WeightsError
-from . import microast
+from . import end_to_end, johnson, magenta, microast, msg_net
 from .blocks import Layers
 
 # Where a code comes from, if there is one.
 FROM_IMAGE, FROM_NUMBERS = "image", "numbers"
+
+# Side of an image, in pixels, that every kind can take.
+_SIDE = 64
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Generator:
         Returns the shape of a code without its first axis.
     unit, picture_unit : str
         Of content and style, and of the picture: names of `images.units.UNITS`.
-    multiple : int
+    multiple, style_multiple : int
         Height and width of the content, and of an encoded style, must be multiples of this.
     least : int
         And at least this.
@@ -61,6 +64,7 @@ class Generator:
     unit: str = "levels"
     picture_unit: str = "levels"
     multiple: int = 4
+    style_multiple: int = 4
     least: int = 16
     margin: int = 0
     style_edge: int = 512
@@ -89,12 +93,12 @@ class Generator:
         """
         shapes: Dict[str, Tuple[int, ...]] = {}
         try:
-            inputs = {"data": (1, 3, self._side, self._side)}
+            inputs: Dict[str, Tuple[int, ...]] = {"data": (1, 3, _SIDE, _SIDE)}
             if self.code is not None:
                 inputs["code"] = (1, *self.shape_of_code(found))
             symbols = [(self.build(found), inputs)]
             if self.encode is not None:
-                symbols.append((self.build_encoder(found), {"style": inputs["data"]}))
+                symbols.append((self.build_encoder(found), {"style": (1, 3, _SIDE, _SIDE)}))
             for symbol, inputs in symbols:
                 # Unlike infer_shape, this prints nothing if it fails.
                 arguments, _, states = symbol.infer_shape_partial(**inputs)
@@ -105,10 +109,6 @@ class Generator:
                 f"the shapes of the parameters do not fit together as a generator of kind {self.name}; get them again"
             ) from error
         return shapes
-
-    @property
-    def _side(self):
-        return -(-self.least // self.multiple) * self.multiple
 
 
 GENERATORS = {
@@ -123,6 +123,46 @@ GENERATORS = {
             code_shape=microast.code_shape,
             unit="fractions",
             picture_unit="fractions",
+        ),
+        Generator("transformer_net", "Johnson's, by PyTorch's example: one style", johnson.transform_transformer_net),
+        Generator("ml5", "Johnson's, by L. Engstrom and ml5: one style", johnson.transform_ml5, margin=16),
+        Generator(
+            "pastiche",
+            "Dumoulin's: several styles of its own",
+            johnson.transform_pastiche,
+            code=FROM_NUMBERS,
+            code_shape=johnson.count_styles,
+            unit="fractions",
+            picture_unit="fractions",
+        ),
+        Generator(
+            "magenta",
+            "Magenta's arbitrary stylization with MobileNetV2: any style",
+            magenta.transform,
+            code=FROM_IMAGE,
+            encode=magenta.encode,
+            code_shape=magenta.code_shape,
+            unit="fractions",
+            picture_unit="fractions",
+            style_multiple=32,
+            style_edge=256,
+        ),
+        Generator(
+            "msg_net",
+            "MSG-Net of MXNet's Gluon example: any style, best one of those it was trained with",
+            msg_net.transform,
+            code=FROM_IMAGE,
+            encode=msg_net.encode,
+            code_shape=msg_net.code_shape,
+        ),
+        Generator(
+            "end_to_end",
+            "MXNet's end_to_end example: one style",
+            end_to_end.transform,
+            unit="centred",
+            picture_unit="centred",
+            multiple=8,
+            margin=16,
         ),
     )
 }

@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import CheckpointError, ImageError, WeightsError
+from ..errors import ImageError, WeightsError
 from ..executors import FeatureExecutor, bind
 from ..files import check_writable
 from ..images.units import RGB_MEANS
@@ -30,8 +30,8 @@ from ..weights.generators import read_generator
 from ..weights.lookup import find_weights
 from ..weights.params_file import save_weights
 from .crops import Crops, read_images
-from .loop import Schedule, Task, own_parameters, read_state, train
-from .settings import AnyStyleSettings
+from .loop import Schedule, Task, read_state, train
+from .settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ class AnyStyleTraining:
     photos, paintings : str
         Folders.
     output : str
-        The ``.params`` file to write, in float16.
-    settings : AnyStyleSettings
+        The ``.params`` file to write, in float16; its suffix may be missing.
+    settings : TrainingSettings
     state_file : str, optional
         Where the state of the training is saved; by default beside `output`.
     resume : bool
@@ -81,28 +81,24 @@ class AnyStyleTraining:
         photos: str,
         paintings: str,
         output: str,
-        settings: AnyStyleSettings,
+        settings: TrainingSettings,
         state_file: Optional[str] = None,
         resume: bool = False,
         gpu: Optional[int] = None,
     ) -> None:
-        self._output, self._state_file = output, state_file or os.path.splitext(output)[0] + ".state.npz"
+        self.files = (output if output.endswith(".params") else f"{output}.params",)
+        self._state_file = state_file or os.path.splitext(self.files[0])[0] + ".state.npz"
         self._schedule = Schedule(settings.batches, settings.rate, evaluate_every=settings.evaluate_every)
         folders = [os.path.basename(os.path.normpath(folder)) for folder in (photos, paintings)]
         self._settings = {"start": os.path.basename(start), "folders": folders, **asdict(settings)}
         del self._settings["evaluate_every"]
         self._saved = read_state(self._state_file, self._settings) if resume else None
-        for path in (output, self._state_file):
+        for path in (*self.files, self._state_file):
             check_writable(path)
         kind, parameters = read_generator(start)
         if kind.code != FROM_IMAGE:
             raise WeightsError(f"{start}: a {kind.name} has styles of its own and cannot learn to take any")
         parameters = densify(parameters)
-        if self._saved is not None:
-            saved = own_parameters(self._saved)
-            if {name: a.shape for name, a in saved.items()} != {name: a.shape for name, a in parameters.items()}:
-                raise CheckpointError(f"{self._state_file}: the state of the training is damaged; begin anew")
-            parameters = saved
         training, held_out = read_images([photos, paintings], 2 * settings.crop)
         if not all(training) or not all(held_out):
             raise ImageError("photographs and paintings must both have images to train on and held-out ones")
@@ -111,7 +107,7 @@ class AnyStyleTraining:
     def run(self, interrupt: Any = None) -> Dict[str, Any]:
         """Train until the schedule ends or an event is set, and write the best generator of all evaluations."""
         trained = train(self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt)
-        save_weights(self._output, trained.parameters, "float16")
+        save_weights(self.files[0], trained.parameters, "float16")
         return {"batch": trained.batch, "loss": trained.loss, "complete": trained.complete}
 
 
@@ -146,7 +142,9 @@ class _Task(Task):
         self.parameters = {name: mx.nd.array(value, ctx=ctx) for name, value in parameters.items()}
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self.scales = {name: _scale(parameters, name) for name in parameters}
-        self._comparison = PairComparison(kind, self.parameters, self._gradients, (settings.pairs, settings.crop), ctx)
+        self._comparison = PairComparison(
+            kind, self.parameters, self._gradients, (settings.batch_size, settings.crop), ctx
+        )
         usual = [self._crops(self._training, 2 * _APART + number)[1] for number in range(6)]
         self._comparison.calibrate(usual)
         self._held_out = [self._crops(self._held_out_images, 3 * _APART + number) for number in range(_HELD_OUT)]
@@ -167,11 +165,11 @@ class _Task(Task):
         """Return contents, styles (both (N, 3, crop, crop) in [0, 1]) and which of them are one and the same."""
         settings, seed = self._settings, self._settings.seed
         rng = np.random.RandomState([seed, number, 2])
-        contents = sources[0].batch(seed, 2 * number, settings.pairs, settings.crop, 0) + _MEANS
-        styles = sources[1].batch(seed, 2 * number + 1, settings.pairs, settings.crop, 0) + _MEANS
-        others = sources[0].batch(seed + 1, 2 * number, settings.pairs, settings.crop, 0) + _MEANS
-        own = np.zeros(settings.pairs, "float32")
-        for i in range(settings.pairs):
+        contents = sources[0].batch(seed, 2 * number, settings.batch_size, settings.crop, 0) + _MEANS
+        styles = sources[1].batch(seed, 2 * number + 1, settings.batch_size, settings.crop, 0) + _MEANS
+        others = sources[0].batch(seed + 1, 2 * number, settings.batch_size, settings.crop, 0) + _MEANS
+        own = np.zeros(settings.batch_size, "float32")
+        for i in range(settings.batch_size):
             if rng.uniform() < _PHOTO_STYLE:
                 styles[i] = others[i]
             styles[i] = _vary(styles[i], rng)

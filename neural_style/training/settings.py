@@ -48,32 +48,33 @@ class CompressionSettings:
 
 
 @dataclass(frozen=True)
-class AnyStyleSettings:
-    """The numbers on which the training of a generator for any style depends.
+class TrainingSettings:
+    """The numbers on which the training of a generator depends.
 
     Attributes
     ----------
     batches : int
+        Number of batches to train on.
     rate : float
         Learning rate at its highest, relative to the values of each parameter.
-    pairs : int
-        Pairs of a content and a style in a batch.
+    batch_size : int
+        Crops of photographs in a batch, each with a style of its own where any style is learnt.
     crop : int
         Side of the crops in pixels, a multiple of 32 and at least 64.
     seed : int
-        Seed of the crops, from 0 to 2^31 - 1.
+        Seed of the crops and of new parameters, from 0 to 2^31 - 1.
     evaluate_every : int
         Batches between evaluations on held-out images, each followed by writing the state.
 
     Raises
     ------
     SettingsError
-        If the crop, the seed or the number of pairs is out of range. The others are checked where they are used.
+        If the crop, the seed or the size of a batch is out of range. The others are checked where they are used.
     """
 
-    batches: int = 4000
-    rate: float = 0.002
-    pairs: int = 4
+    batches: int = 2000
+    rate: float = 0.01
+    batch_size: int = 4
     crop: int = 128
     seed: int = 0
     evaluate_every: int = 100
@@ -83,5 +84,5 @@ class AnyStyleSettings:
             raise SettingsError(f"the crop is {self.crop}; it must be a multiple of 32 and at least 64 pixels")
         if not 0 <= self.seed < 2**31:
             raise SettingsError(f"the seed is {self.seed}; it must be 0 or more and below 2147483648")
-        if self.pairs < 1:
-            raise SettingsError(f"`pairs` is {self.pairs}; it must be 1 or more")
+        if self.batch_size < 1:
+            raise SettingsError(f"`batch_size` is {self.batch_size}; it must be 1 or more")

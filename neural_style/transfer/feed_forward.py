@@ -133,7 +133,7 @@ class Painter:
 
     def encode(self, style: np.ndarray) -> np.ndarray:
         """Return the code of a style, float32 (1, 3, H, W) in the generator's unit; images of any size will do."""
-        style, _ = self._padded(style, 0)
+        style, _ = self._padded(style, 0, self._kind.style_multiple)
         return self._forward(self._kind.build_encoder(self._parameters), {"style": style})
 
     def shares(self, numbers: Sequence[int]) -> np.ndarray:
@@ -155,16 +155,16 @@ class Painter:
     def paint(self, content: np.ndarray, code: Optional[np.ndarray]) -> np.ndarray:
         """Return the picture, float32 (1, 3, H, W), of a content of the same shape, in the generator's units."""
         height, width = content.shape[2:]
-        padded, before = self._padded(content, self._kind.margin)
+        padded, before = self._padded(content, self._kind.margin, self._kind.multiple)
         inputs = {"data": padded} if code is None else {"data": padded, "code": code}
         picture = self._forward(self._kind.build(self._parameters), inputs)
         return picture[:, :, before : before + height, before : before + width]
 
-    def _padded(self, canvas: np.ndarray, margin: int) -> Tuple[np.ndarray, int]:
+    def _padded(self, canvas: np.ndarray, margin: int, multiple: int) -> Tuple[np.ndarray, int]:
         """Reflect a canvas to sides that the generator can take, and say how many pixels come before it."""
-        kind, pads = self._kind, [(0, 0), (0, 0)]
+        pads = [(0, 0), (0, 0)]
         for side in canvas.shape[2:]:
-            whole = -(-max(side + 2 * margin, kind.least) // kind.multiple) * kind.multiple
+            whole = -(-max(side + 2 * margin, self._kind.least) // multiple) * multiple
             pads.append((margin, whole - side - margin))
         return np.pad(canvas, pads, "reflect"), margin
 

@@ -1,42 +1,19 @@
-"""Import generators from other programs' files into this project's names.
-
-Every importer maps names to names; what another program does to its input and output is part of the kind of generator,
-see `networks.generators`.
-"""
+"""Import generators from other programs' files into this project's names."""
 
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Union
+from typing import Callable, Dict, Optional, Union
 
 import numpy as np
 
 from ..errors import WeightsError, unknown
+from . import foreign_generators as foreign, mxnet_generators as mxnets
 from .generators import check_imported
-from .importers import read_tensors, to_array
 
 log = logging.getLogger(__name__)
-
-_MICROAST_FILES = ("content_encoder", "style_encoder", "modulator", "decoder")
-_MICROAST_NAMES = {
-    **{f"enc1.{2 * number}": f"conv{number + 1}" for number in range(5)},
-    "enc1.10": "residual1",
-    "enc2.0": "residual2",
-    "dec1": "residual2",
-    "dec2": "residual1",
-    **{f"dec3.{place}": f"conv{number}" for place, number in ((1, 5), (3, 4), (6, 3), (8, 2), (10, 1))},
-    **{f"weight{depth}.0": f"factor{depth}" for depth in (1, 2)},
-    **{f"bias{depth}.0": f"term{depth}" for depth in (1, 2)},
-}
-_MICROAST_PARTS = {
-    "content_encoder": "content",
-    "style_encoder": "style",
-    "modulator": "modulator",
-    "decoder": "decoder",
-}
 
 
 @dataclass(frozen=True)
@@ -47,7 +24,7 @@ class GeneratorLayout:
     ----------
     name, description : str
     fits : callable
-        Whether a path looks like such a file or folder.
+        Whether a path that exists looks like such a file or folder.
     read : callable
         path -> parameters by our names.
     """
@@ -61,7 +38,8 @@ class GeneratorLayout:
 def detect_generator_layout(source: Union[str, Path]) -> Optional[str]:
     """Return the name of the layout of a file or folder, or None if it is none of a generator."""
     source = Path(source)
-    return next((layout.name for layout in GENERATOR_LAYOUTS.values() if layout.fits(source)), None)
+    layouts = GENERATOR_LAYOUTS.values() if source.exists() else ()
+    return next((layout.name for layout in layouts if layout.fits(source)), None)
 
 
 def import_generator(source: Union[str, Path], layout: Optional[str] = None) -> Dict[str, np.ndarray]:
@@ -87,55 +65,13 @@ def import_generator(source: Union[str, Path], layout: Optional[str] = None) -> 
         If the package that reads the format is missing.
     """
     source = Path(source)
+    if not source.exists():
+        raise WeightsError(f"weights file {source} does not exist")
     layout = layout or detect_generator_layout(source)
     if layout not in GENERATOR_LAYOUTS:
         raise unknown("layout", layout, GENERATOR_LAYOUTS)
-    if not source.exists():
-        raise WeightsError(f"weights file {source} does not exist")
     parameters = check_imported(GENERATOR_LAYOUTS[layout].read(source), source)
     log.info("%s: importing a generator from layout %s, %d parameters", source, layout, len(parameters))
-    return parameters
-
-
-def _rename(prefix: str, name: str, names: Dict[str, str]) -> Optional[str]:
-    match = re.fullmatch(r"(.+?)(?:\.(conv[12]))?\.conv_layer\.(weight|bias)", name)
-    if match is None or match.group(1) not in names:
-        return None
-    stem, inner, part = match.groups()
-    return "_".join(filter(None, ("microast", prefix, names[stem], inner, part)))
-
-
-def _microast_files(source: Path) -> Dict[str, Path]:
-    if not source.is_dir():
-        source = source.parent
-    found = {}
-    for part in _MICROAST_FILES:
-        files = sorted(source.glob(f"{part}*.pth*"))
-        if files:
-            found[part] = files[-1]
-    return found
-
-
-def _fits_microast(source: Path) -> bool:
-    named = source.is_dir() or source.name.startswith(_MICROAST_FILES)
-    return named and len(_microast_files(source)) == len(_MICROAST_FILES)
-
-
-def _read_microast(source: Path) -> Dict[str, np.ndarray]:
-    files = _microast_files(source)
-    missing = [part for part in _MICROAST_FILES if part not in files]
-    if missing:
-        raise WeightsError(
-            f"{source}: there is no {missing[0]}*.pth.tar; MicroAST is four files in one folder: "
-            + ", ".join(_MICROAST_FILES)
-        )
-    parameters: Dict[str, Any] = {}
-    for part, path in files.items():
-        for name, tensor in read_tensors(path).items():
-            ours = _rename(_MICROAST_PARTS[part], name, _MICROAST_NAMES)
-            if ours is None:
-                raise WeightsError(f"{path} has the parameter {name}, which is none of MicroAST's {part}")
-            parameters[ours] = to_array(tensor, name, path)
     return parameters
 
 
@@ -143,10 +79,41 @@ GENERATOR_LAYOUTS = {
     layout.name: layout
     for layout in (
         GeneratorLayout(
-            "microast",
-            "folder with the four .pth.tar of MicroAST",
-            _fits_microast,
-            _read_microast,
+            "microast", "folder with the four .pth.tar of MicroAST", foreign.fits_microast, foreign.read_microast
+        ),
+        GeneratorLayout(
+            "transformer-net",
+            ".pth of PyTorch's fast_neural_style",
+            foreign.fits_transformer_net,
+            foreign.read_transformer_net,
+        ),
+        GeneratorLayout(
+            "transformer-net-onnx",
+            "the same as .onnx, as ONNX's model zoo has it",
+            foreign.fits_onnx("transformer_net"),
+            foreign.read_transformer_net_onnx,
+        ),
+        GeneratorLayout("ml5", "folder of ml5's fast style transfer", foreign.fits_ml5, foreign.read_ml5),
+        GeneratorLayout(
+            "pastiche",
+            ".onnx of the 26 styles of TensorFlow's Android demo",
+            foreign.fits_onnx("pastiche"),
+            foreign.read_pastiche,
+        ),
+        GeneratorLayout(
+            "magenta",
+            "folder with the two .onnx of Magenta's arbitrary stylization",
+            foreign.fits_onnx("magenta"),
+            foreign.read_magenta,
+        ),
+        GeneratorLayout(
+            "msg-net", ".params of Gluon's MSG-Net, in either format", mxnets.fits_msg_net, mxnets.read_msg_net
+        ),
+        GeneratorLayout(
+            "end-to-end",
+            ".params of MXNet's end_to_end, or the folder with those of its chain",
+            mxnets.fits_end_to_end,
+            mxnets.read_end_to_end,
         ),
     )
 }

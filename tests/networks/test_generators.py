@@ -33,7 +33,7 @@ def paint(kind, parameters, content, style):
 
 def torch_names(parameters):
     """Return MicroAST's parameters as the four dicts of its own program."""
-    from neural_style.weights.generator_importers import _MICROAST_NAMES, _MICROAST_PARTS
+    from neural_style.weights.foreign_generators import _MICROAST_NAMES, _MICROAST_PARTS
 
     torch = pytest.importorskip("torch")
     parts = {}

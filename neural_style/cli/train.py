@@ -1,0 +1,84 @@
+"""``neural-style train``: make a generator, which repaints in one pass."""
+
+import dataclasses
+import logging
+import threading
+
+from ..errors import SettingsError
+from ..training.settings import TrainingSettings
+from .console import EXIT_INTERRUPTED, finishing_on_signals
+from .flags import add_gpu_flag
+
+log = logging.getLogger(__name__)
+
+_HELP = {
+    "batches": "batches to train on",
+    "rate": "learning rate at its highest, relative to the values of each parameter",
+    "batch_size": "crops in a batch",
+    "crop": "side of the crops in pixels, a multiple of 32",
+    "seed": "seed of the crops and of new parameters",
+    "evaluate_every": "batches between evaluations on held-out images; each saves the state",
+}
+
+
+def add_arguments(parser):
+    """Add the flags of the command to its parser."""
+    parser.set_defaults(run=_run)
+    styles = parser.add_mutually_exclusive_group(required=True)
+    styles.add_argument("--style", metavar="IMAGE", help="learn the style of this image")
+    styles.add_argument("--styles", metavar="DIR", help="learn to take any style, from the paintings in this folder")
+    parser.add_argument("--images", required=True, metavar="DIR", help="folder of photographs")
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="NAME",
+        help="of one style, NAME-symbol.json and NAME-0000.params, which MXNet loads by itself; of any, NAME.params",
+    )
+    parser.add_argument("--start", metavar="FILE", help="generator to train further; needed for any style")
+    parser.add_argument(
+        "--losses",
+        choices=("paint", "johnson"),
+        default="paint",
+        help="of one style: those of recipe paint, or of Johnson et al. 2016 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--width", type=int, default=16, metavar="N", help="of one style: channels of the first layer (default: 16)"
+    )
+    for setting in dataclasses.fields(TrainingSettings):
+        parser.add_argument(
+            "--" + setting.name.replace("_", "-"),
+            type=setting.type,
+            default=setting.default,
+            metavar="N" if setting.type is int else "X",
+            help=f"{_HELP[setting.name]} (default: %(default)s)",
+        )
+    parser.add_argument("--state-file", metavar="FILE", help="state of the training (default: beside the output)")
+    parser.add_argument("--resume", action="store_true", help="continue from the state, bit for bit")
+    add_gpu_flag(parser)
+
+
+def _run(args):
+    settings = TrainingSettings(**{f.name: getattr(args, f.name) for f in dataclasses.fields(TrainingSettings)})
+    shared = dict(settings=settings, state_file=args.state_file, resume=args.resume, gpu=args.gpu)
+    # Until the training begins there is nothing to save, and Ctrl-C ends the program at once.
+    if args.styles is None:
+        from ..training.one_style import OneStyleTraining  # imports NumPy, for which --help must not wait
+
+        training = OneStyleTraining(
+            args.style, args.images, args.output, losses=args.losses, width=args.width, start=args.start, **shared
+        )
+    else:
+        from ..training.any_style import AnyStyleTraining
+
+        if args.start is None:
+            raise SettingsError("--start is missing; a generator for any style is trained further from another")
+        training = AnyStyleTraining(args.start, args.images, args.styles, args.output, **shared)
+    interrupt = threading.Event()
+    with finishing_on_signals(interrupt, "finishing the batch and saving; press Ctrl-C again to quit immediately"):
+        best = training.run(interrupt)
+    print(*training.files, sep="\n")
+    log.info("the best of all evaluations, after %d batches: %.4f", best["batch"], best["loss"])
+    if not best["complete"]:
+        log.info("continue with --resume")
+        return EXIT_INTERRUPTED
+    return 0

@@ -1,0 +1,144 @@
+"""Johnson, Alahi & Fei-Fei's generator (ECCV 2016) and its descendants, from one table.
+
+Two convolutions halve the resolution, residual blocks work at a quarter of it, and two layers double it again. The
+descendants differ in padding, in how they enlarge, in where numbers for normalisation come from, and in their output;
+how wide and deep one is shows in its parameters.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+from .._mxnet import mx
+from . import blocks
+
+# Names and strides of the layers before the residual blocks, and of those that enlarge after them.
+DOWN, UP, LAST = (("conv1", 1), ("conv2", 2), ("conv3", 2)), ("up1", "up2"), "output"
+
+# MXNet's kernels take longer for 3 channels than for 16.
+_FILL = 16
+
+
+@dataclass(frozen=True)
+class Form:
+    """What descendants differ in.
+
+    Attributes
+    ----------
+    finish : callable
+        From the last layer to the picture.
+    padding : {"reflect", "same"}
+    transposed : bool
+        Whether layers enlarge by transposed convolutions, rather than by repetition and a convolution.
+    epsilon : float
+        Of the normalisation.
+    """
+
+    finish: Callable
+    padding: str = blocks.REFLECT
+    transposed: bool = False
+    epsilon: float = 1e-5
+
+
+def as_it_is(x):
+    """Return the last layer as the picture."""
+    return x
+
+
+def sigmoid(x):
+    """Build a picture from 0 to 1."""
+    return mx.sym.Activation(x, act_type="sigmoid")
+
+
+def wide_tanh(x):
+    """Build a picture from -22.5 to 277.5 grey levels."""
+    return mx.sym.Activation(x, act_type="tanh") * 150 + 127.5
+
+
+TRANSFORMER_NET = Form(as_it_is)
+ML5 = Form(wide_tanh, blocks.SAME, True, 1e-3)
+PASTICHE = MAGENTA = Form(sigmoid)
+
+
+def build(layers, form, modulate):
+    """Build the picture of ``data`` (N, 3, H, W), sides multiples of 4.
+
+    Parameters
+    ----------
+    layers : blocks.Layers
+    form : Form
+    modulate : callable
+        (activation, name of its layer, epsilon) -> normalised activation.
+    """
+
+    def unit(x, name, stride=1, active=True):
+        x = modulate(layers.convolution(x, name, stride, form.padding), name, form.epsilon)
+        return blocks.relu(x) if active else x
+
+    x = mx.sym.Variable("data")
+    for name, stride in DOWN:
+        x = unit(x, name, stride)
+    number = 1
+    while layers.has(f"residual{number}_conv1_weight"):
+        x = x + unit(unit(x, f"residual{number}_conv1"), f"residual{number}_conv2", active=False)
+        number += 1
+    for name in UP:
+        if form.transposed:
+            x = blocks.relu(modulate(_enlarge(layers, x, name), name, form.epsilon))
+        else:
+            x = unit(blocks.enlarge_nearest(x), name)
+    x = layers.convolution(x, LAST, 1, form.padding, fill=_FILL)
+    return form.finish(modulate(x, LAST, form.epsilon))
+
+
+def own_numbers(layers):
+    """Return instance normalisation with a gamma and a beta of each layer, where it has them."""
+
+    def modulate(x, name, epsilon):
+        return layers.instance_norm(x, f"{name}_norm", epsilon) if layers.has(f"{name}_norm_gamma") else x
+
+    return modulate
+
+
+def numbers_of_styles(layers):
+    """Return instance normalisation with a row of gamma and beta per style, of which ``code`` (N, styles) mixes.
+
+    Dumoulin, Shlens & Kudlur, A Learned Representation for Artistic Style, ICLR 2017.
+    """
+    code = mx.sym.Variable("code")
+
+    def modulate(x, name, epsilon):
+        # (N, styles) (styles, C) -> (N, C) -> (N, C, 1, 1)
+        mixed = (mx.sym.dot(code, layers.variable(f"{name}_norm_{part}")) for part in ("gamma", "beta"))
+        gamma, beta = (mx.sym.reshape(one, shape=(0, 0, 1, 1)) for one in mixed)
+        return blocks.scale_and_shift(blocks.normalise(x, epsilon), gamma, beta)
+
+    return modulate
+
+
+def count_styles(layers):
+    """Return the shape of a code that mixes rows, without its first axis."""
+    return layers.shape("conv1_norm_gamma")[:1]
+
+
+def _enlarge(layers, x, name):
+    """Build TensorFlow's transposed convolution of stride 2 with padding "SAME", of weight (C_in, C_out, 3, 3)."""
+    weight = layers.variable(f"{name}_weight", inferred=True)
+    outputs = layers.shape(f"{name}_weight")[1]
+    x = mx.sym.Deconvolution(x, weight, num_filter=outputs, kernel=(3, 3), stride=(2, 2), no_bias=True)
+    # 2 n + 1 positions, of which the last belongs to the padding
+    return mx.sym.slice(x, begin=(None, None, None, None), end=(None, None, -1, -1))
+
+
+def transform_transformer_net(layers):
+    """Build the picture of PyTorch's fast_neural_style example."""
+    return build(layers, TRANSFORMER_NET, own_numbers(layers))
+
+
+def transform_ml5(layers):
+    """Build the picture of L. Engstrom's fast-style-transfer, whose networks ml5 has."""
+    return build(layers, ML5, own_numbers(layers))
+
+
+def transform_pastiche(layers):
+    """Build the picture of a network of several styles."""
+    return build(layers, PASTICHE, numbers_of_styles(layers))
