@@ -12,7 +12,6 @@ from typing import Tuple
 import numpy as np
 
 from .._mxnet import mx
-from ..errors import SettingsError
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,8 @@ def bring_to_layer(weights, height, width):
         (H, W).
     height, width : int
         Of the layer. Where both are those of poolings with a stride of 2, which drop what is left over at the border,
-        the pixels of a position are exactly those; else the sides are divided evenly.
+        the pixels of a position are exactly those; else, and where only what is left over counts, the sides are divided
+        evenly.
 
     Returns
     -------
@@ -55,7 +55,9 @@ def bring_to_layer(weights, height, width):
     stride = next((s for s in (2**i for i in range(16)) if _sides(weights, s) == (height, width)), None)
     if stride is not None:
         blocks = weights[: height * stride, : width * stride].reshape(height, stride, width, stride)
-        return blocks.mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
+        means = blocks.mean(axis=(1, 3), dtype=np.float64)
+        if means.any():
+            return means.astype(np.float32)
     rows, columns = _shares(weights.shape[0], height), _shares(weights.shape[1], width)
     return (rows @ weights @ columns.T).astype(np.float32)
 
@@ -97,10 +99,6 @@ class Guides:
         for term in terms:
             if term.guide:
                 at_layer = bring_to_layer(weights[term.region], *shapes[term.layer][2:])
-                if not at_layer.any():
-                    raise SettingsError(
-                        f"a mask leaves no position of {term.layer}; make its white part larger, or leave the layer out"
-                    )
                 self.arrays[term.guide] = mx.nd.array(np.sqrt(at_layer)[np.newaxis, np.newaxis], ctx=ctx)
                 self.shares[term.guide] = float(at_layer.mean(dtype=np.float64))
 

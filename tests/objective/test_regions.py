@@ -5,7 +5,6 @@ import pytest
 from numpy_vgg import NumpyVGG, random_parameters
 
 from neural_style._mxnet import mx
-from neural_style.errors import SettingsError
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective import memory
 from neural_style.objective.objective import Objective, required_parameters
@@ -237,16 +236,17 @@ def test_the_factor_of_a_region():
     assert loss_factors([moments_term], shapes, 1, [6], "sum", "relative", shares=shares) == [pytest.approx(1.5)]
 
 
-def test_a_region_that_a_deep_layer_does_not_see():
-    case = Case(of_recipe())
-    mask = np.zeros((HEIGHT, WIDTH), "float32")
-    mask[:, -1] = 1
-    case.objective([Region("1", mask, (0,))])
+def test_a_region_in_what_the_poolings_leave_over():
+    """It belongs to the last positions of the deep layers."""
     case = Case(of_recipe(max_long_edge=50))
     mask = np.zeros(case.image.shape[2:], "float32")
     mask[:, -1] = 1
-    with pytest.raises(SettingsError, match="a mask leaves no position of relu3_1"):
-        case.objective([Region("1", mask, (0,))])
+    expected = np.zeros((9, 12))
+    expected[:, -1] = 12 / 50
+    np.testing.assert_allclose(bring_to_layer(mask, 9, 12), expected, rtol=1e-6)
+    losses, gradient = case.evaluate([Region("1", mask, (0,))])
+    assert np.isfinite(list(losses.values())).all() and np.isfinite(gradient).all()
+    assert losses["style_1_relu3_1"] > 0
 
 
 @pytest.mark.parametrize("tile_size", [None, 8])
