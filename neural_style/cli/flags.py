@@ -198,7 +198,7 @@ _OTHER_FLAGS = {
         for name in (
             *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
-            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "workers"),
+            *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "workers", "scheduler"),
         )
     },
 }

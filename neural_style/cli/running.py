@@ -69,6 +69,13 @@ def add_run_flags(groups, recipe, one=True):
         "--tile-size", type=int, metavar="N", help="compute in tiles of this size, 0 for none (default: by memory)"
     )
 
+    group.add_argument(
+        "--scheduler",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="compute on a Dask cluster; without an address, on one started here",
+    )
     group = groups["help"]
     add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
     group.add_argument("--help-settings", action=SettingsHelp, help="list every setting of a recipe")
@@ -129,7 +136,11 @@ def make_job(args, recipe, content, style, outputs):
         weights=None if weights is None else str(weights),
         seed=args.seed,
         compute=Compute(
-            args.gpu, args.precision, None if args.memory is None else parse_size(args.memory), args.tile_size
+            args.gpu,
+            args.precision,
+            None if args.memory is None else parse_size(args.memory),
+            args.tile_size,
+            args.scheduler,
         ),
         checkpoint=args.checkpoint,
         checkpoint_every=CHECKPOINT_EVERY if args.checkpoint_every is None else args.checkpoint_every,

@@ -6,9 +6,9 @@ import numpy as np
 
 from .._mxnet import mx
 from ..errors import SettingsError
-from ..images.units import RGB_MEANS, get_unit
-from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
-from .targets import Computation, blend
+from ..networks.graph import get_network
+from .remote import RemoteComputation
+from .targets import blend, make_computation
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
 
@@ -89,6 +89,8 @@ class Objective:
     precision : {"float32", "bf16"}
     exact : bool
         Whether the norm of the gradient must be MXNet's to the last bit; see `euclidean_norm`.
+    workers : workers.cluster.Cluster, optional
+        Compute style and content in tiles on these; see `remote`.
 
     Attributes
     ----------
@@ -120,13 +122,16 @@ class Objective:
         arrays=0,
         precision="float32",
         exact=True,
+        workers=None,
     ):
         self._ctx = canvas.context
         self._losses = losses
         self._canvas = canvas
         self._exact = exact
         self._terms = make_terms(losses)
-        self._computation = self._make_computation(parameters, precision)
+        self._computation = make_computation(losses, parameters, precision, self._ctx)
+        if workers is not None:
+            self._computation = RemoteComputation(self._computation, losses, parameters, precision, workers)
         self._shapes = self._computation.shapes(canvas.shape)
         arrays += _TV_ARRAYS if losses.tv_weight > 0 else 0
         self._tile = self._computation.choose_tile(self._terms, canvas.shape, tile_size, room, arrays)
@@ -143,19 +148,6 @@ class Objective:
             self._variation = TVGradientExecutor(canvas, weight, self._ctx, losses.tv_kind)
         self.clip_norm = float(canvas.size) if losses.clip_gradient else float("inf")
         self._longest = mx.nd.array([canvas.size], ctx=self._ctx)
-
-    def _make_computation(self, parameters, precision):
-        losses = self._losses
-        network, unit = get_network(losses.model).fitted(parameters), get_unit(losses.unit)
-        parameters, prepare = dict(parameters), None
-        if losses.unit != "centred":
-            offset = np.subtract(unit.means, RGB_MEANS).reshape((1, 3, 1, 1))
-            parameters[OFFSET] = mx.nd.array(offset, ctx=self._ctx)
-
-            def prepare(canvas):
-                return bring_to_network(canvas, unit.levels)
-
-        return Computation(Graph(network, losses.pooling, prepare, precision), self._terms, parameters, self._ctx)
 
     def _of_kind(self, kind):
         return [term for term in self._terms if term.kind == kind]
@@ -188,7 +180,7 @@ class Objective:
         shares = shares if len(shares) > 1 else shares * len(losses.style_layers)
         style_weights = [losses.style_weight * share for share in shares]
         norms = losses.content_norm, losses.style_norm
-        energies = _read_energies(self._targets, find_relative(terms, *norms))
+        energies = self._computation.energies(self._targets, find_relative(terms, *norms))
         for term in self._of_kind("content"):
             # Of a batch, the mean of its images.
             if term.target in energies:
@@ -249,15 +241,6 @@ class Objective:
             gradient += pull
             parts.append(self._variation.loss)
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
-
-
-def _read_energies(targets, terms):
-    """Return the sum of squares of some terms' targets by name, waiting for the device once."""
-    if not terms:
-        return {}
-    flat = [targets[term.target].reshape((-1,)) for term in terms]
-    energies = mx.nd.concat(*(mx.nd.dot(one, one) for one in flat), dim=0).asnumpy()
-    return {term.target: float(energy) for term, energy in zip(terms, energies)}
 
 
 def euclidean_norm(array, exact):

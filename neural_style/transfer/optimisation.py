@@ -12,7 +12,7 @@ from ..images import sizing, units
 from ..objective.objective import Objective, euclidean_norm, required_side
 from ..objective.terms import check_losses
 from ..optimizers import count_arrays, make_optimizer
-from .compute import available, choose_device, choose_precision
+from .compute import available, choose_device, choose_precision, open_workers
 from .inputs import Inputs, choose_network, find_twin, image_size, load_parameters, starting_canvas, style_size
 from .run import Result, Run, RunState, Step, StopReason, finish_image
 
@@ -57,6 +57,7 @@ class OptimisationRun(Run):
             )
         self._objective: Any = None
         self._optimizer: Any = None
+        self._workers = open_workers(compute)
         self._tile_size: Any = None
         self._result: Optional[Result] = None
 
@@ -116,6 +117,7 @@ class OptimisationRun(Run):
             arrays=_ARRAYS + count_arrays(recipe.optimizer),
             precision=self._precision,
             exact=_is_exact(recipe),
+            workers=self._workers,
         )
         self._tile_size = self._objective.tile_size
         self._optimizer = _make_optimizer(recipe, self.canvas)
@@ -194,6 +196,9 @@ class OptimisationRun(Run):
         """See `Run`."""
         super().close()
         self._objective = None
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
 
     def state(self):
         """See `Run`."""
