@@ -16,8 +16,8 @@ from ..errors import DependencyError, WorkerError, first_line
 
 log = logging.getLogger(__name__)
 
-# Seconds until a scheduler that does not answer, or has no workers, is given up.
-TIMEOUT = 30.0
+# Seconds until a scheduler that does not answer is given up, and one that has no workers, which may be on their way.
+TIMEOUT, PATIENCE = 30.0, 300.0
 
 # Of the limit at which Dask pauses or ends a worker, what a function may count on.
 _SHARE_OF_LIMIT = 0.6
@@ -74,7 +74,7 @@ class Cluster:
             if not address:
                 address = self._stack.enter_context(_start(distributed, processes, threads, memory))
             self.client = self._stack.enter_context(_connect(distributed, address))
-            self.client.wait_for_workers(1, timeout=TIMEOUT)
+            self.client.wait_for_workers(1, timeout=PATIENCE)
             if limit is not None:
                 self.client.register_worker_callbacks(functools.partial(_limit_worker, limit, memory))
         except (OSError, ImportError, ValueError, asyncio.TimeoutError) as error:
@@ -137,7 +137,7 @@ class Cluster:
             If there are none, or the scheduler is lost.
         """
         try:
-            self.client.wait_for_workers(1, timeout=TIMEOUT)
+            self.client.wait_for_workers(1, timeout=PATIENCE)
             return sorted(self.client.scheduler_info(n_workers=-1)["workers"])
         except TypeError:  # older versions tell of all in any case
             return sorted(self.client.scheduler_info()["workers"])

@@ -18,7 +18,7 @@ from neural_style.recipes.presets import get_recipe
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.stylize import stylize
 from neural_style.workers import cluster as cluster_module
-from neural_style.workers.cluster import Cluster
+from neural_style.workers.cluster import PATIENCE, Cluster
 
 try:
     import distributed
@@ -29,25 +29,31 @@ needs_dask = pytest.mark.skipif(distributed is None, reason="needs the package d
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def started():
     with Cluster("", 2, 3) as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def cluster(started):
+    started.client.wait_for_workers(2, timeout=PATIENCE)  # those that a test before has killed are replaced
+    return started
+
+
+@pytest.fixture
 def address(cluster):
     return cluster.client.scheduler.address
 
 
 @needs_dask
 def test_results_and_errors_come_back(cluster):
-    assert cluster.submit(operator.add, 2, 3).result(60) == 5
-    assert cluster.submit(os.getenv, "OMP_NUM_THREADS").result(60) == os.environ.get("OMP_NUM_THREADS", "3")
+    assert cluster.submit(operator.add, 2, 3).result(PATIENCE) == 5
+    assert cluster.submit(os.getenv, "OMP_NUM_THREADS").result(PATIENCE) == os.environ.get("OMP_NUM_THREADS", "3")
     with pytest.raises(ZeroDivisionError):
-        cluster.submit(operator.truediv, 1, 0).result(60)
+        cluster.submit(operator.truediv, 1, 0).result(PATIENCE)
     code = "from neural_style.errors import SettingsError; raise SettingsError('`seed` is odd')"
     with pytest.raises(SettingsError, match="`seed` is odd"):
-        cluster.submit(exec, code).result(60)
+        cluster.submit(exec, code).result(PATIENCE)
 
 
 @needs_dask
@@ -64,30 +70,6 @@ def test_values_stay_where_they_are_placed_and_are_added_up_there(cluster):
     everywhere = cluster.place([array])
     for worker in there:
         assert cluster.fetch(cluster.call(len, everywhere, worker=worker)) == 1
-
-
-@needs_dask
-def test_a_death_costs_no_more_than_time(cluster, tmp_path):
-    count = str(tmp_path / "count")
-    code = (
-        f"import os\nwith open({count!r}, 'a') as file: file.write('x')\n"
-        f"if os.path.getsize({count!r}) == 1: os.kill(os.getpid(), 9)"
-    )
-    assert cluster.submit(exec, code).result(120) is None
-    assert os.path.getsize(count) == 2
-    with pytest.raises(WorkerError, match="is lost"):
-        cluster.submit(exec, "import os; os.kill(os.getpid(), 9)").result(120)
-
-
-@needs_dask
-def test_what_was_placed_on_a_lost_worker_is_lost(cluster):
-    worker = cluster.workers()[0]
-    handle = cluster.call(np.add, cluster.place(np.zeros(3), worker), 1.0, worker=worker)
-    cluster.fetch(handle)
-    pid = cluster.client.run(os.getpid, workers=[worker])[worker]
-    os.kill(pid, signal.SIGKILL)
-    with pytest.raises(WorkerError, match="lost"):
-        cluster.fetch(cluster.call(np.add, handle, 1.0, worker=worker))
 
 
 @needs_dask
@@ -126,6 +108,30 @@ def test_a_canvas_is_that_of_this_process_though_a_worker_dies(address, cluster,
 
 
 @needs_dask
+def test_a_death_costs_no_more_than_time(cluster, tmp_path):
+    count = str(tmp_path / "count")
+    code = (
+        f"import os\nwith open({count!r}, 'a') as file: file.write('x')\n"
+        f"if os.path.getsize({count!r}) == 1: os.kill(os.getpid(), 9)"
+    )
+    assert cluster.submit(exec, code).result(PATIENCE) is None
+    assert os.path.getsize(count) == 2
+    with pytest.raises(WorkerError, match="is lost"):
+        cluster.submit(exec, "import os; os.kill(os.getpid(), 9)").result(PATIENCE)
+
+
+@needs_dask
+def test_what_was_placed_on_a_lost_worker_is_lost(cluster):
+    worker = cluster.workers()[0]
+    handle = cluster.call(np.add, cluster.place(np.zeros(3), worker), 1.0, worker=worker)
+    cluster.fetch(handle)
+    pid = cluster.client.run(os.getpid, workers=[worker])[worker]
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="lost"):
+        cluster.fetch(cluster.call(np.add, handle, 1.0, worker=worker))
+
+
+@needs_dask
 def test_a_lost_scheduler_is_one_line(tmp_path):
     script = tmp_path / "cluster.py"
     script.write_text(
@@ -141,11 +147,11 @@ def test_a_lost_scheduler_is_one_line(tmp_path):
     )
     try:
         with Cluster(process.stdout.readline().strip()) as there:
-            assert there.submit(operator.add, 2, 3).result(60) == 5
+            assert there.submit(operator.add, 2, 3).result(PATIENCE) == 5
             future = there.submit(exec, "import time; time.sleep(600)")
             process.kill()
             with pytest.raises(WorkerError, match="is lost"):
-                future.result(60)
+                future.result(PATIENCE)
     finally:
         process.kill()
         process.communicate()
