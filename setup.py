@@ -30,6 +30,7 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    "dask": ["dask>=2023.5", "distributed>=2023.5"],  # the last for Python 3.8
     "torch": ["torch>=1.13"],  # .pth weights; the first whose torch.load can refuse everything but tensors
     "video": [
         # The last with wheels for Python 3.8, and what was tried with it; FFmpeg's libraries are inside.
@@ -46,7 +47,7 @@ EXTRAS_REQUIRE = {
     ],
     # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
     # Selenium drives a Chromium of the system; without one the tests of the pages in it are skipped.
-    "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4"],
+    "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4", "distributed>=2023.5"],
     # The oldest that were tried, with Python 3.8. MkDocs 2 has neither this theme nor these plugins.
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=0.26"],
     "lint": [

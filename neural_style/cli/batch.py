@@ -140,6 +140,7 @@ def _workers(args, jobs):
     from .._mxnet import mx, usable_cores
     from ..jobs.batch import share_machine
     from ..transfer.compute import available, limit_process
+    from ..workers.cluster import Cluster
     from ..workers.local import LocalWorkers
 
     cores, room = usable_cores(), available(mx.cpu())
@@ -147,9 +148,18 @@ def _workers(args, jobs):
     if args.workers:
         processes = args.workers
         threads, memory = max(1, cores // processes), room // processes
+    if args.scheduler:
+        with Cluster(args.scheduler, limit=limit_process) as workers:
+            log.info("running %d jobs on %d workers of %s", jobs, len(workers.workers()), args.scheduler)
+            yield workers.submit
+        return
     log.info("running %d jobs in %d processes of %d threads", jobs, processes, threads)
-    with LocalWorkers(processes, threads, limit_process, (memory,)) as workers:
-        yield workers.submit
+    if args.scheduler is None:
+        with LocalWorkers(processes, threads, limit_process, (memory,)) as workers:
+            yield workers.submit
+    else:
+        with Cluster("", processes, threads, memory, limit_process) as workers:
+            yield workers.submit
 
 
 def _follow(batch, table, total):

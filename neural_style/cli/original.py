@@ -20,6 +20,7 @@ _WITH_RESUME = (
     "--models-dir",
     "--tile-size",
     "--memory",
+    "--scheduler",
     "--checkpoint",
     "--checkpoint-every",
     "--report",
@@ -86,6 +87,7 @@ def _resume(args):
         compute = dataclasses.replace(compute, tile_size=args.tile_size)
     if args.memory is not None:
         compute = dataclasses.replace(compute, memory=parse_size(args.memory))
+    compute = dataclasses.replace(compute, scheduler=args.scheduler)
     outputs = _find_outputs(args) or dataclasses.replace(job.outputs, report=None, trace=None)
     job = dataclasses.replace(
         job,

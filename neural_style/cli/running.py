@@ -72,6 +72,13 @@ def add_run_flags(groups, recipe, one=True, controls=False):
         "--tile-size", type=int, metavar="N", help="compute in tiles of this size, 0 for none (default: by memory)"
     )
 
+    group.add_argument(
+        "--scheduler",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="compute on a Dask cluster; without an address, on one started here",
+    )
     group = groups["help"]
     add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
     if controls:
@@ -146,7 +153,11 @@ def make_job(args, recipe, content, styles, outputs, **more):
         weights=None if weights is None else str(weights),
         seed=args.seed,
         compute=Compute(
-            args.gpu, args.precision, None if args.memory is None else parse_size(args.memory), args.tile_size
+            args.gpu,
+            args.precision,
+            None if args.memory is None else parse_size(args.memory),
+            args.tile_size,
+            args.scheduler,
         ),
         checkpoint=args.checkpoint,
         checkpoint_every=CHECKPOINT_EVERY if args.checkpoint_every is None else args.checkpoint_every,

@@ -1,6 +1,5 @@
 """``neural-style show``: how a image was made, as a command line that makes it again."""
 
-import dataclasses
 import json
 import os
 import shlex
@@ -73,7 +72,7 @@ def _command(record, recipe, flags):
         words += write_flag("--init", record["start"]["file"])
     if record["seed"]:
         words += write_flag("--seed", record["seed"])
-    options, usual = flags_of_settings(), dataclasses.asdict(Compute())
+    options, usual = flags_of_settings(), Compute().settings()
     for name in usual:
         if record["compute"][name] != usual[name]:
             words += write_flag(options[name], record["compute"][name])

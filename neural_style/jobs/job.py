@@ -153,7 +153,7 @@ class Job:
             "settings": {name: _plain(value) for name, value in self.recipe.settings().items()},
             "network_named": self.recipe.network_named,
             "seed": _plain(self.seed),
-            "compute": {name: _plain(value) for name, value in dataclasses.asdict(self.compute).items()},
+            "compute": {name: _plain(value) for name, value in self.compute.settings().items()},
             "weights": self.weights and {"file": os.fspath(self.weights)},
             "content": {"file": os.fspath(self.content)},
             "styles": [style.to_json() for style in self.styles],

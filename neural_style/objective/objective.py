@@ -8,10 +8,10 @@ import numpy as np
 
 from .._mxnet import mx
 from ..errors import SettingsError
-from ..images.units import RGB_MEANS, get_unit
-from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
+from ..networks.graph import get_network
 from .regions import Guides, Region
-from .targets import Computation, blend
+from .remote import RemoteComputation
+from .targets import blend, make_computation
 from .temporal import TemporalExecutor
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
@@ -104,6 +104,8 @@ class Objective:
         For each style, float32 (h, w): how much each of its pixels counts; None, or no entry, if all do.
     temporal_weight : float
         Of the temporal term, in the square of the losses' unit; 0 for none. See `set_former`.
+    workers : workers.cluster.Cluster, optional
+        Compute style and content in tiles on these; see `remote`.
 
     Attributes
     ----------
@@ -138,13 +140,16 @@ class Objective:
         regions=(),
         sources=(),
         temporal_weight=0.0,
+        workers=None,
     ):
         self._ctx = canvas.context
         self._losses = losses
         self._canvas = canvas
         self._exact = exact
         self._terms, self._regions = make_terms(losses, [region.name for region in regions] or [""]), regions
-        self._computation = self._make_computation(parameters, precision)
+        self._computation = make_computation(losses, parameters, precision, self._ctx, self._terms)
+        if workers is not None:
+            self._computation = RemoteComputation(self._computation, losses, parameters, precision, workers)
         self._shapes = self._computation.shapes(canvas.shape)
         self._guides = Guides(self._terms, {r.name: r.weights for r in regions}, self._shapes, self._ctx)
         arrays += _TV_ARRAYS if losses.tv_weight > 0 else 0
@@ -166,19 +171,6 @@ class Objective:
             self._variation = TVGradientExecutor(canvas, weight, self._ctx, losses.tv_kind)
         self.clip_norm = float(canvas.size) if losses.clip_gradient else float("inf")
         self._longest = mx.nd.array([canvas.size], ctx=self._ctx)
-
-    def _make_computation(self, parameters, precision):
-        losses = self._losses
-        network, unit = get_network(losses.model).fitted(parameters), get_unit(losses.unit)
-        parameters, prepare = dict(parameters), None
-        if losses.unit != "centred":
-            offset = np.subtract(unit.means, RGB_MEANS).reshape((1, 3, 1, 1))
-            parameters[OFFSET] = mx.nd.array(offset, ctx=self._ctx)
-
-            def prepare(canvas):
-                return bring_to_network(canvas, unit.levels)
-
-        return Computation(Graph(network, losses.pooling, prepare, precision), self._terms, parameters, self._ctx)
 
     def _of_kind(self, kind):
         return [term for term in self._terms if term.kind == kind]
@@ -226,7 +218,7 @@ class Objective:
         if self._regions:
             style_weights = [weight * region.factor for region in self._regions for weight in style_weights]
         norms = losses.content_norm, losses.style_norm
-        energies = _read_energies(self._targets, find_relative(terms, *norms))
+        energies = self._computation.energies(self._targets, find_relative(terms, *norms))
         for term in self._of_kind("content"):
             # Of a batch, the mean of its images.
             if term.target in energies:
@@ -309,15 +301,6 @@ class Objective:
             gradient += self._temporal.gradient
             parts.append(self._temporal.loss)
         return Evaluation(gradient, mx.nd.concat(*parts, norm, dim=0), self.factors)
-
-
-def _read_energies(targets, terms):
-    """Return the sum of squares of some terms' targets by name, waiting for the device once."""
-    if not terms:
-        return {}
-    flat = [targets[term.target].reshape((-1,)) for term in terms]
-    energies = mx.nd.concat(*(mx.nd.dot(one, one) for one in flat), dim=0).asnumpy()
-    return {term.target: float(energy) for term, energy in zip(terms, energies)}
 
 
 def euclidean_norm(array, exact):

@@ -3,23 +3,53 @@
 import logging
 from types import MappingProxyType
 
+import numpy as np
+
 from .._mxnet import mx
 from ..executors import FeatureExecutor, LossExecutor
+from ..images.units import RGB_MEANS, get_unit
+from ..networks.graph import OFFSET, Graph, bring_to_network, get_network
 from .memory import choose_tile, estimate, format_size, upper_bound
 from .representations import loss_symbol, represent
-from .tiling import TiledLossExecutor, read_tiled
+from .tiled_losses import TiledLossExecutor
+from .tiling import read_tiled
 
 log = logging.getLogger(__name__)
+
+
+def make_computation(losses, parameters, precision, ctx, terms):
+    """Make the computation of the network of some losses.
+
+    Parameters
+    ----------
+    losses : recipes.recipe.Losses
+    parameters : mapping of str to mxnet.nd.NDArray
+        Of its network, on `ctx`.
+    precision : {"float32", "bf16"}
+    ctx : mxnet.Context
+    terms : sequence of terms.Term
+        Of the losses.
+    """
+    network, unit = get_network(losses.model).fitted(parameters), get_unit(losses.unit)
+    parameters, prepare = dict(parameters), None
+    if losses.unit != "centred":
+        offset = np.subtract(unit.means, RGB_MEANS).reshape((1, 3, 1, 1))
+        parameters[OFFSET] = mx.nd.array(offset, ctx=ctx)
+
+        def prepare(canvas):
+            return bring_to_network(canvas, unit.levels)
+
+    return Computation(Graph(network, losses.pooling, prepare, precision), terms, parameters, ctx)
 
 
 class Computation:
     """A network with its parameters: what reads targets and binds losses, whole or in tiles."""
 
     def __init__(self, graph, terms, parameters, ctx):
-        self._graph = graph
-        self._terms = terms
-        self._parameters = parameters
-        self._ctx = ctx
+        self.graph = graph
+        self.terms = terms
+        self.parameters = parameters
+        self.ctx = ctx
         self._layers = list(dict.fromkeys(term.layer for term in terms))
         self._symbol = graph.build(self._layers)
 
@@ -30,9 +60,9 @@ class Computation:
     def choose_tile(self, terms, canvas, tile_size, room, arrays=0):
         """Return the tile size for a canvas of shape (N, 3, H, W), None to compute it whole; log it."""
         # A network without tiles has no estimate either; asked for tiles, it says so. Nor is there one for a batch.
-        if tile_size == 0 or not terms or not tile_size and (canvas[0] > 1 or not self._graph.network.has_tiles):
+        if tile_size == 0 or not terms or not tile_size and (canvas[0] > 1 or not self.graph.network.has_tiles):
             return None
-        size, known = canvas[2:], (self._graph, terms, self._parameters)
+        size, known = canvas[2:], (self.graph, terms, self.parameters)
         needed = None if tile_size else upper_bound(*known, size, arrays)
         if needed is None or needed > room:
             if tile_size is None:
@@ -51,25 +81,38 @@ class Computation:
     def read(self, terms, canvas, tile_size, guides=MappingProxyType({})):
         """Return the targets of some terms by their names, of a canvas (N, 3, H, W); for style, N is 1."""
         if tile_size is not None:
-            read = read_tiled(self._graph, terms, self._parameters, canvas, self._ctx, tile_size, guides)
+            read = read_tiled(self.graph, terms, self.parameters, canvas, self.ctx, tile_size, guides)
         else:
-            symbol, known = mx.sym.Group(self._represent(terms)), dict(self._parameters, **guides)
-            read = FeatureExecutor(symbol, known, canvas.shape, self._ctx).read(canvas)
+            symbol, known = mx.sym.Group(self._represent(terms)), dict(self.parameters, **guides)
+            read = FeatureExecutor(symbol, known, canvas.shape, self.ctx).read(canvas)
         return {term.target: array for term, array in zip(terms, read)}
 
     def bind(self, targets, weigh, canvas, tile_size, guides=MappingProxyType({})):
         """Return the executor of losses and gradient of a canvas."""
-        terms, parameters, known = self._terms, self._parameters, dict(targets, **guides)
+        terms, parameters, known = self.terms, self.parameters, dict(targets, **guides)
         if tile_size is None:
             batch = canvas.shape[0]
             symbol = loss_symbol(terms, self._represent(terms, batch), batch)
-            return LossExecutor(symbol, parameters, known, weigh, canvas, self._ctx)
-        return TiledLossExecutor(self._graph, terms, parameters, known, weigh, canvas, self._ctx, tile_size)
+            return LossExecutor(symbol, parameters, known, weigh, canvas, self.ctx)
+        return TiledLossExecutor(self.graph, terms, parameters, known, weigh, canvas, self.ctx, tile_size)
+
+    def energies(self, targets, terms):
+        """Return the sum of squares of some terms' targets by name; see `read_energies`."""
+        return read_energies(targets, terms)
 
     def _represent(self, terms, batch=1):
         activations = {layer: self._symbol[i] for i, layer in enumerate(self._layers)}
-        channels = {layer: self._graph.network.channels(layer) for layer in self._layers}
+        channels = {layer: self.graph.network.channels(layer) for layer in self._layers}
         return represent(terms, activations, channels, batch)
+
+
+def read_energies(targets, terms):
+    """Return the sum of squares of some terms' targets by name, waiting for the device once."""
+    if not terms:
+        return {}
+    flat = [targets[term.target].reshape((-1,)) for term in terms]
+    energies = mx.nd.concat(*(mx.nd.dot(one, one) for one in flat), dim=0).asnumpy()
+    return {term.target: float(energy) for term, energy in zip(terms, energies)}
 
 
 def blend(targets, weights):

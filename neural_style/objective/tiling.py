@@ -45,6 +45,10 @@ class Span:
         """Return the own positions of a layer, counted from pixel `start`, as a slice."""
         return slice((self.own_begin - start) // stride, (self.own_end - start) // stride)
 
+    def moved(self, by):
+        """Return the same span where pixel `by`, on which every layer has a position, is the first."""
+        return Span(*(end - by for end in (self.begin, self.end, self.own_begin, self.own_end)))
+
     def narrow(self, reach, align):
         """Return the same span with the smallest halo that its own positions need, `reach` pixels."""
         begin = max(self.begin, self.own_begin - _round_up(reach, align))
@@ -261,9 +265,18 @@ def read_tiled(graph, terms, parameters, image, ctx, tile_size, guides=MappingPr
         Per term, on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from what a
         FeatureExecutor reads only by float32 rounding.
     """
-    architecture, layers = graph.network, [term.layer for term in terms]
-    height, width = image.shape[2:]
-    tiling = cut(architecture, layers, (height, width), tile_size)
+    tiling = cut(graph.network, [term.layer for term in terms], image.shape[2:], tile_size)
+    return read_tiles(graph, terms, parameters, image, ctx, tiling, guides)
+
+
+def read_tiles(graph, terms, parameters, image, ctx, tiling, guides=MappingProxyType({})):
+    """Read what some tiles of an image have of its targets, as `read_tiled`; what belongs to other tiles is 0.
+
+    Parameters
+    ----------
+    tiling : Tiling
+    """
+    architecture, (height, width) = graph.network, image.shape[2:]
     targets = []
     for term in terms:
         channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
@@ -300,11 +313,10 @@ def _area(crops):
     return (bottom - top) * (right - left)
 
 
-class TiledLossExecutor:
-    """The losses of an image and the gradient of their weighted sum, as `executors.LossExecutor`, tile by tile.
+class TilePasses:
+    """The two passes over some tiles of an image: the first sums what they contribute, the second their gradients.
 
-    Bound to the image itself, which every `run` reads and never writes. Every tile is computed twice, except for the
-    last of the first pass, which is the first of the second.
+    Bound to the image itself, which is read and never written.
 
     Parameters
     ----------
@@ -314,27 +326,24 @@ class TiledLossExecutor:
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network besides ``data``, on `ctx`. Extra entries are ignored.
     targets : mapping of str to mxnet.nd.NDArray
-        By `Term.target`, of the whole image, each of the shape of its representation; by `Term.guide`, (1, 1, h, w).
-    weigh : callable
-        Maps the losses, a list of (1,) NDArrays in the order of `terms`, to their head gradients, in the same form.
+        Those of content, by `Term.target`: the whole activation (1, C, h, w) of the image; by `Term.guide`,
+        (1, 1, h, w). Extra entries are ignored.
     image : mxnet.nd.NDArray
         Float32 (1, 3, H, W) on `ctx`.
     ctx : mxnet.Context
-    tile_size : int
-        See `cut`.
+    tiling : Tiling
 
     Attributes
     ----------
+    totals : list of mxnet.nd.NDArray
+        Per term, of its representation's shape or a content loss (1,): the sums over all tiles after the last `sum`.
     gradient : mxnet.nd.NDArray
-        Of the image's shape: the gradient of Σ factor · loss with respect to the image at the last `run`.
-    losses : list of mxnet.nd.NDArray
-        The losses at the last `run`, of shape (1,) each, not multiplied by their factors.
+        Of the image's shape, after the last `pull`.
     """
 
-    def __init__(self, graph, terms, parameters, targets, weigh, image, ctx, tile_size):
-        tiling = cut(graph.network, [term.layer for term in terms], image.shape[2:], tile_size)
+    def __init__(self, graph, terms, parameters, targets, image, ctx, tiling):
         window = (1, 3) + tiling.window
-        self._image, self._weigh = image, weigh
+        self._image = image
         self.gradient = mx.nd.zeros(image.shape, ctx=ctx)
         self._data, self._data_gradient = mx.nd.zeros(window, ctx=ctx), mx.nd.zeros(window, ctx=ctx)
 
@@ -353,38 +362,26 @@ class TiledLossExecutor:
             executor = bind(symbol, inputs, parameters, ctx, {"data": self._data_gradient}, first)
             first = first or executor
             self._windows += [(tile, executor) for tile in tiles]
-        self._totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
+        self.totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
 
-        # The style losses as functions of the whole image's sums over positions.
-        self._styles = [i for i, term in enumerate(terms) if term.representation.additive]
-        self._style_losses, self._total_gradients = None, []
-        if self._styles:
-            styles = [terms[i] for i in self._styles]
-            self._total_gradients = [mx.nd.zeros(self._totals[i].shape, ctx=ctx) for i in self._styles]
-            grams = {term.name: self._totals[i] for i, term in zip(self._styles, styles)}
-            gradients = {term.name: gradient for term, gradient in zip(styles, self._total_gradients)}
-            symbol = loss_symbol(styles, [mx.sym.Variable(term.name) for term in styles])
-            self._style_losses = bind(symbol, grams, targets, ctx, gradients)
-        self.losses = [mx.nd.zeros((1,), ctx=ctx) for _ in terms]
-
-    def run(self):
-        """Compute `losses` and `gradient` for the current image, without waiting for the device."""
-        for total in self._totals:
+    def sum(self):
+        """Compute `totals` for the current image, without waiting for the device."""
+        for total in self.totals:
             total[:] = 0
         for tile, executor in self._windows:
-            for total, part in zip(self._totals, self._forward(tile, executor)):
+            for total, part in zip(self.totals, self._forward(tile, executor)):
                 total += part
 
-        self.losses = list(self._totals)
-        if self._style_losses is not None:
-            for i, loss in zip(self._styles, self._style_losses.forward(is_train=True)):
-                self.losses[i] = loss
-        heads = list(self._weigh(self.losses))
-        if self._style_losses is not None:
-            self._style_losses.backward([heads[i] for i in self._styles])
-            for i, gradient in zip(self._styles, self._total_gradients):
-                heads[i] = gradient
+    def pull(self, heads):
+        """Compute `gradient` for the image of the last `sum`, without waiting for the device.
 
+        Every tile is computed again, except for the last of the first pass, which is the first of this one.
+
+        Parameters
+        ----------
+        heads : list of mxnet.nd.NDArray
+            The gradient of the objective with respect to each of `totals`.
+        """
         self.gradient[:] = 0
         for tile, executor in reversed(self._windows):
             if (tile, executor) != self._windows[-1]:

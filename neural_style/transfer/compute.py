@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
-from .._mxnet import mx
+from .._mxnet import mx, usable_cores
 from ..errors import DeviceError, SettingsError, last_line, unknown
 from ..executors import bind
 from ..networks.graph import lower
 from ..recipes.kinds import check_kind
+from ..workers.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ class Compute:
         Bytes that the process (on a GPU: what is still to come) may use; None for all that is left.
     tile_size : int or None
         Side of the tiles in pixels, see `objective.tiling`; 0 computes the whole image at once, None chooses by memory.
+    scheduler : str or None
+        Address of a Dask scheduler whose workers compute the tiles, on their CPUs; empty to start workers on this
+        machine for the time of the run. It is not kept with a job, because it may mean nothing tomorrow.
 
     Raises
     ------
@@ -44,6 +49,7 @@ class Compute:
     precision: str = "float32"
     memory: Optional[int] = None
     tile_size: Optional[int] = None
+    scheduler: Optional[str] = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -55,6 +61,25 @@ class Compute:
             raise SettingsError(f"`memory` is {self.memory}; it must be 1 byte or more, and below 2^63")
         if self.tile_size is not None and self.tile_size < 0:
             raise SettingsError(f"`tile_size` is {self.tile_size}; it must be 0 or more")
+
+    def settings(self) -> Dict[str, Any]:
+        """Return what is kept of it with a job, by name."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "scheduler"}
+
+
+def open_workers(compute: Compute) -> Optional[Cluster]:
+    """Return the workers that compute the tiles of a run, to be closed after it; None to compute here.
+
+    Raises
+    ------
+    WorkerError, DependencyError
+        As `workers.cluster.Cluster`.
+    """
+    if compute.scheduler is None:
+        return None
+    processes = usable_cores()
+    memory = None if compute.scheduler else available(mx.cpu(), compute.memory) // processes
+    return Cluster(compute.scheduler, processes, 1, memory, limit_process)
 
 
 def choose_device(gpu: Optional[int] = None) -> Any:

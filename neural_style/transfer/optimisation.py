@@ -13,7 +13,7 @@ from ..networks.vgg import ARCHITECTURES
 from ..objective.objective import Objective, euclidean_norm, required_side
 from ..objective.terms import check_losses
 from ..optimizers import count_arrays, make_optimizer
-from .compute import available, choose_device, choose_precision
+from .compute import available, choose_device, choose_precision, open_workers
 from .controls import describe_cover
 from .finishing import Finishing
 from .inputs import (
@@ -73,6 +73,7 @@ class OptimisationRun(Run):
             )
         self._objective: Any = None
         self._optimizer: Any = None
+        self._workers = open_workers(compute)
         self._tile_size: Any = None
         self._result: Optional[Result] = None
         self._free: Any = None  # (1, 1, H, W): where the canvas may change; None everywhere
@@ -148,6 +149,7 @@ class OptimisationRun(Run):
             regions=inputs.regions,
             sources=inputs.sources,
             temporal_weight=temporal_weight,
+            workers=self._workers,
         )
 
     def _load_optimizer(self, state, name):
@@ -229,6 +231,9 @@ class OptimisationRun(Run):
         """See `Run`."""
         super().close()
         self._objective = None
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
 
     def state(self):
         """See `Run`."""

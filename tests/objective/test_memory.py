@@ -87,7 +87,8 @@ from neural_style._mxnet import mx
 from neural_style.networks.graph import Graph
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.terms import Term
-from neural_style.objective.tiling import TiledLossExecutor, read_tiled
+from neural_style.objective.tiled_losses import TiledLossExecutor
+from neural_style.objective.tiling import read_tiled
 from neural_style.weights.lookup import find_weights
 from neural_style.weights.params_file import read_index
 

@@ -11,7 +11,8 @@ from neural_style.networks import graph
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.representations import STYLE_STATISTICS, loss_symbol, represent
 from neural_style.objective.terms import Term
-from neural_style.objective.tiling import TiledLossExecutor, cut, read_tiled
+from neural_style.objective.tiled_losses import TiledLossExecutor
+from neural_style.objective.tiling import cut, read_tiled
 from neural_style.weights.lookup import find_weights
 from neural_style.weights.params_file import load_weights, read_index
 

@@ -15,7 +15,8 @@ from neural_style.networks.graph import Graph, lower
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.representations import loss_symbol, represent
 from neural_style.objective.terms import FixedWeighting, Term
-from neural_style.objective.tiling import TiledLossExecutor, read_tiled
+from neural_style.objective.tiled_losses import TiledLossExecutor
+from neural_style.objective.tiling import read_tiled
 from neural_style.recipes.presets import get_recipe
 from neural_style.transfer import compute
 from neural_style.transfer.compute import Compute
