@@ -24,7 +24,7 @@ COMMANDS = {
     "demo": "repaint a bundled photograph in the style of a bundled painting",
     "recipes": "list the recipes, or every setting of one with its source",
     "compare": "measure how similar two images are, or ours and the original's published one",
-    "show": "show how an image was made, as a command line that makes it again",
+    "show": "show how an image or a video was made, as a command line that makes it again",
     "weights": "list, fetch, verify and import network parameters",
     "compress": "make a small, fast network from the weights of a full VGG",
 }

@@ -253,7 +253,12 @@ def _write(file, kind, path, clip, frames, metadata, trial=False):
 
 def _add_video(output, shape, form):
     colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709"
-    video = output.add_stream("libx264", rate=form.rate, options={"crf": _QUALITY, "x264-params": colours})
+    try:
+        video = output.add_stream("libx264", rate=form.rate, options={"crf": _QUALITY, "x264-params": colours})
+    except ValueError as error:
+        raise DependencyError(
+            f"this PyAV cannot write H.264 ({first_line(error)}); its wheel can: pip install --only-binary av av"
+        ) from error
     video.height, video.width = (side + side % 2 for side in shape[:2])
     video.pix_fmt = "yuv420p"
     video.codec_context.time_base = form.time_base
@@ -267,7 +272,7 @@ class _Sound:
     def __init__(self, av, source, output, path):
         self._output, self._streams = output, {}
         for stream in source.streams.audio:
-            name = stream.codec_context.name
+            name = _codec_name(stream)
             add = getattr(output, "add_stream_from_template", None)  # PyAV 14 and later
             try:
                 self._streams[stream.index] = add(stream) if add else output.add_stream(template=stream)
@@ -277,7 +282,7 @@ class _Sound:
             try:
                 output.start_encoding()
             except (ValueError, av.error.FFmpegError) as error:
-                raise _no_sound(path, ", ".join(s.codec_context.name for s in source.streams.audio)) from error
+                raise _no_sound(path, ", ".join(map(_codec_name, source.streams.audio))) from error
         self._packets = source.demux(*source.streams.audio) if self._streams else iter(())
         self._next = next(self._packets, None)
 
@@ -291,6 +296,10 @@ class _Sound:
                 packet.stream = self._streams[packet.stream.index]
                 self._output.mux(packet)
             self._next = next(self._packets, None)
+
+
+def _codec_name(stream):
+    return stream.codec_context.name if stream.codec_context is not None else "unknown"
 
 
 def _no_sound(path, name):
