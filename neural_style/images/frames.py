@@ -243,7 +243,7 @@ def _write(file, kind, path, clip, frames, metadata, trial=False):
                 if not trial:
                     sound.copy_until(time * clip.format.time_base)
                 frame = av.VideoFrame.from_ndarray(_to_even(image), format="rgb24")
-                frame = frame.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
                 frame.pts, frame.time_base = time, clip.format.time_base
                 output.mux(video.encode(frame))
             output.mux(video.encode())
@@ -257,7 +257,7 @@ def _add_video(output, shape, form):
         video = output.add_stream("libx264", rate=form.rate, options={"crf": _QUALITY, "x264-params": colours})
     except ValueError as error:
         raise DependencyError(
-            f"this PyAV cannot write H.264 ({first_line(error)}); its wheel can: pip install --only-binary av av"
+            f"this PyAV cannot write H.264 ({first_line(error)}); install it from its wheel, which can"
         ) from error
     video.height, video.width = (side + side % 2 for side in shape[:2])
     video.pix_fmt = "yuv420p"

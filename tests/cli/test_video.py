@@ -95,7 +95,7 @@ def test_ctrl_c_and_then_the_same_command(clip):
     environment = dict(os.environ, PYTHONPATH=str(Path(__file__).resolve().parents[2]))
     environment["NEURAL_STYLE_MODELS"] = str(clip / "models")
     command = [sys.executable, "-m", "neural_style", "video", "clip.mp4", "style.png", *QUICK, "-o", "out.mp4"]
-    command[command.index("--frame-steps") + 1] = "20"
+    command[command.index("--frame-steps") + 1] = "8"
     command += ["--model", "vgg16-lowrank"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, universal_newlines=True)
     first = Path("out.mp4.frames", "frame-000001.png")

@@ -112,7 +112,7 @@ def test_colours_are_read_as_the_clip_codes_them(tmp_path, matrix):
         video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
         frame = av.VideoFrame.from_ndarray(image(), "rgb24")
         coded = "ITU709" if matrix == "bt709" else "ITU601"
-        frame = frame.reformat(format="yuv420p", src_colorspace=coded, dst_colorspace=coded)
+        frame = frame.reformat(format="yuv420p", dst_colorspace=coded)
         frame.pts = 0
         output.mux(video.encode(frame))
         output.mux(video.encode())
