@@ -28,6 +28,7 @@ _QUALITY = "18"
 # below.
 _HIGH_DEFINITION = 720
 _BT709, _UNSPECIFIED = 1, 2  # ITU-T H.273, table 4
+_FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 
 _USUAL_RATE = Fraction(25)
 
@@ -356,8 +357,9 @@ def _quarter_turns_of(container, stream):
 def _to_image(frame):
     unsaid = frame.colorspace == _UNSPECIFIED and frame.height >= _HIGH_DEFINITION
     matrix = "ITU709" if frame.colorspace == _BT709 or unsaid else "ITU601"
-    # PyAV before 14 takes BT.601 if it is not told.
-    image = frame.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace="ITU601").to_ndarray()
+    # PyAV 12 takes BT.601 and levels from 16 to 235 if it is not told.
+    levels = {"src_color_range": "JPEG"} if frame.color_range == _FULL_RANGE else {}
+    image = frame.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace="ITU601", **levels).to_ndarray()
     turns = _quarter_turns(frame)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
