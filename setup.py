@@ -47,7 +47,17 @@ EXTRAS_REQUIRE = {
     ],
     # Not torch, which brings gigabytes of CUDA by default: without it the tests of the .pth importers are skipped.
     # Selenium drives a Chromium of the system; without one the tests of the pages in it are skipped.
-    "test": ["pytest>=7", "h5py>=2.10", "matplotlib>=3.5", "jinja2>=3", "selenium>=4", "distributed>=2023.5"],
+    "test": [
+        "pytest>=7",
+        "h5py>=2.10",
+        "matplotlib>=3.5",
+        "jinja2>=3",
+        "selenium>=4",
+        "distributed>=2023.5",
+        "av>=12.3",
+        "opencv-python-headless>=4.5,<4.12; python_version<'3.13'",
+        "opencv-python-headless>=4.11; python_version>='3.13'",
+    ],
     # The oldest that were tried, with Python 3.8. MkDocs 2 has neither this theme nor these plugins.
     "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=0.26"],
     "lint": [

@@ -25,7 +25,7 @@ COMMANDS = {
     "batch": "run many jobs: a list, or every content with every style and setting",
     "recipes": "list the recipes, or every setting of one with its source",
     "compare": "measure how similar two images are, or ours and the original's published one",
-    "show": "show how an image was made, as a command line that makes it again",
+    "show": "show how an image or a video was made, as a command line that makes it again",
     "weights": "list, fetch, verify and import network parameters",
     "train": "make a generator, which repaints in one pass, from images",
     "compress": "make a small, fast network from the weights of a full VGG",

@@ -1,13 +1,16 @@
-"""``neural-style show``: how a image was made, as a command line that makes it again."""
+"""``neural-style show``: how an image or a video was made, as a command line that makes it again."""
 
 import json
 import os
 import shlex
 
 from ..files import sha256
+from ..images.frames import CONTAINERS
 from ..jobs.job import read_recipe
 from ..jobs.provenance import read_record
+from ..jobs.video import read_video_record
 from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
+from ..recipes.video import Following
 from ..reports.inputs import list_inputs
 from ..transfer.compute import Compute
 from .console import say
@@ -21,13 +24,14 @@ def add_arguments(parser):
         "The first line is the command; the others are comments to a shell. A file that has changed since, or is gone, "
         "is named. The result goes to the default output, add --output for another."
     )
-    parser.add_argument("image", metavar="IMAGE", help="a PNG, JPEG, TIFF or WebP that this program saved")
+    parser.add_argument("image", metavar="IMAGE", help="an image or a video that this program saved")
     parser.add_argument("--json", action="store_true", help="print the whole record as JSON instead")
     parser.set_defaults(run=_run)
 
 
 def _run(args):
-    record = read_record(args.image)
+    is_video = os.path.splitext(args.image)[1].lower() in CONTAINERS
+    record = read_video_record(args.image) if is_video else read_record(args.image)
     if args.json:
         print(json.dumps(record, indent=2))
         return 0
@@ -53,10 +57,13 @@ def _escape(byte):
 def _command(record, recipe, flags):
     words, controls = ["neural-style"], write_controls(record)
     files = [record["content"]["file"], *(style["file"] for style in record["styles"])]
-    if recipe.name == RECOMMENDED_RECIPE or recipe.feed_forward or controls or len(files) > 2:
-        # argparse takes a word that begins with a hyphen for a flag
-        words += ["stylize"] + [os.path.join(".", name) if name.startswith("-") else name for name in files] + controls
-        usual = RECOMMENDED_RECIPE
+    # argparse takes a word that begins with a hyphen for a flag
+    places = [os.path.join(".", name) if name.startswith("-") else name for name in files]
+    usual = RECOMMENDED_RECIPE
+    if "video" in record:
+        words += ["video", *places, *_write_video_flags(record["video"])]
+    elif recipe.name == RECOMMENDED_RECIPE or recipe.feed_forward or controls or len(files) > 2:
+        words += ["stylize", *places, *controls]
     else:
         words += write_flag("--content-image", files[0]) + write_flag("--style-image", files[1])
         usual = DEFAULT_RECIPE
@@ -79,8 +86,17 @@ def _command(record, recipe, flags):
     return words
 
 
-def _describe(record, recipe, left_out):
-    width, height = record["size"]
+def _write_video_flags(settings):
+    usual, words = dataclasses.asdict(Following()), write_flag("--flow", settings["flow"])
+    for name, value in usual.items():
+        if settings[name] != value:
+            words += write_flag(flags_of_settings()[name], settings[name])
+    return words
+
+
+def _describe_end(record):
+    if "video" in record:
+        return f"{record['frames']} frames"
     steps = "1 step" if record["steps"] == 1 else f"{record['steps']} steps"
     ends = {
         None: f"intermediate, after {steps}",
@@ -91,8 +107,13 @@ def _describe(record, recipe, left_out):
         "ONE_PASS": "made in one pass",
         "NOT_FINITE": f"the last good image, after {steps}",
     }
+    return ends.get(record["stop"], steps)
+
+
+def _describe(record, recipe, left_out):
+    width, height = record["size"]
     yield (
-        f"{width} x {height} pixels, {ends.get(record['stop'], steps)}; recipe {record['recipe']}; neural-style "
+        f"{width} x {height} pixels, {_describe_end(record)}; recipe {record['recipe']}; neural-style "
         + (record["program"])
     )
     for kind, entry in list_inputs(record):
@@ -100,7 +121,7 @@ def _describe(record, recipe, left_out):
     model, weights = recipe.network, record["weights"]
     yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.
-    if record["stop"] in (None, "INTERRUPTED") and not recipe.feed_forward and not recipe.size.pyramid:
+    if record.get("stop", "") in (None, "INTERRUPTED") and not recipe.feed_forward and not recipe.size.pyramid:
         yield f"--max-num-epochs {record['steps']} ends the run where this image was saved"
     if record["seed"] is None:
         yield "the noise was not seeded, so the command gives another image"

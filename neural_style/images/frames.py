@@ -28,6 +28,7 @@ _QUALITY = "18"
 # below.
 _HIGH_DEFINITION = 720
 _BT709, _UNSPECIFIED = 1, 2  # ITU-T H.273, table 4
+_FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 
 _USUAL_RATE = Fraction(25)
 
@@ -243,7 +244,7 @@ def _write(file, kind, path, clip, frames, metadata, trial=False):
                 if not trial:
                     sound.copy_until(time * clip.format.time_base)
                 frame = av.VideoFrame.from_ndarray(_to_even(image), format="rgb24")
-                frame = frame.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
                 frame.pts, frame.time_base = time, clip.format.time_base
                 output.mux(video.encode(frame))
             output.mux(video.encode())
@@ -253,7 +254,12 @@ def _write(file, kind, path, clip, frames, metadata, trial=False):
 
 def _add_video(output, shape, form):
     colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709"
-    video = output.add_stream("libx264", rate=form.rate, options={"crf": _QUALITY, "x264-params": colours})
+    try:
+        video = output.add_stream("libx264", rate=form.rate, options={"crf": _QUALITY, "x264-params": colours})
+    except ValueError as error:
+        raise DependencyError(
+            f"this PyAV cannot write H.264 ({first_line(error)}); install it from its wheel, which can"
+        ) from error
     video.height, video.width = (side + side % 2 for side in shape[:2])
     video.pix_fmt = "yuv420p"
     video.codec_context.time_base = form.time_base
@@ -267,7 +273,7 @@ class _Sound:
     def __init__(self, av, source, output, path):
         self._output, self._streams = output, {}
         for stream in source.streams.audio:
-            name = stream.codec_context.name
+            name = _codec_name(stream)
             add = getattr(output, "add_stream_from_template", None)  # PyAV 14 and later
             try:
                 self._streams[stream.index] = add(stream) if add else output.add_stream(template=stream)
@@ -277,7 +283,7 @@ class _Sound:
             try:
                 output.start_encoding()
             except (ValueError, av.error.FFmpegError) as error:
-                raise _no_sound(path, ", ".join(s.codec_context.name for s in source.streams.audio)) from error
+                raise _no_sound(path, ", ".join(map(_codec_name, source.streams.audio))) from error
         self._packets = source.demux(*source.streams.audio) if self._streams else iter(())
         self._next = next(self._packets, None)
 
@@ -291,6 +297,10 @@ class _Sound:
                 packet.stream = self._streams[packet.stream.index]
                 self._output.mux(packet)
             self._next = next(self._packets, None)
+
+
+def _codec_name(stream):
+    return stream.codec_context.name if stream.codec_context is not None else "unknown"
 
 
 def _no_sound(path, name):
@@ -347,8 +357,9 @@ def _quarter_turns_of(container, stream):
 def _to_image(frame):
     unsaid = frame.colorspace == _UNSPECIFIED and frame.height >= _HIGH_DEFINITION
     matrix = "ITU709" if frame.colorspace == _BT709 or unsaid else "ITU601"
-    # PyAV before 14 takes BT.601 if it is not told.
-    image = frame.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace="ITU601").to_ndarray()
+    # PyAV 12 takes BT.601 and levels from 16 to 235 if it is not told.
+    levels = {"src_color_range": "JPEG"} if frame.color_range == _FULL_RANGE else {}
+    image = frame.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace="ITU601", **levels).to_ndarray()
     turns = _quarter_turns(frame)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 

@@ -106,7 +106,10 @@ class OptimisedFrames:
 
     def _current(self) -> _Shot:
         if self._first is not None:
-            self._shot = _Shot(self._first.history[-1].loss, self._first.tile_size)
+            last = self._first.history[-1]
+            # Where the gradient was shortened, the objective counted that much less.
+            shortening = min(1.0, last.clip_norm / last.gradient_norm) if last.gradient_norm > 0 else 1.0
+            self._shot = _Shot(last.loss * shortening, self._first.tile_size)
             self._first = None
         return self._shot
 
@@ -118,7 +121,7 @@ class _Shot:
     Attributes
     ----------
     reference : float
-        The objective that the first one ended with.
+        The objective that the first one ended with, in the measure of its gradient as it was used.
     tile_size : int
         Side of the tiles in which they are computed; 0 if they are computed whole.
     objective, canvas

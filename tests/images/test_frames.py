@@ -104,15 +104,17 @@ def test_an_odd_side_gets_a_copy_of_the_last_row_or_column(tmp_path, size):
     assert np.abs(out[-1].astype(int) - padded[-1]).mean() < 9 > np.abs(out[:, -1].astype(int) - padded[:, -1]).mean()
 
 
-@pytest.mark.parametrize("matrix", ["bt709", "smpte170m"])
-def test_colours_are_read_as_the_clip_codes_them(tmp_path, matrix):
+@pytest.mark.parametrize("matrix, levels", [("bt709", "MPEG"), ("smpte170m", "MPEG"), ("bt709", "JPEG")])
+def test_colours_are_read_as_the_clip_codes_them(tmp_path, matrix, levels):
     with av.open(str(tmp_path / "clip.mp4"), "w") as output:
-        options = {"crf": "5", "x264-params": f"colormatrix={matrix}:colorprim={matrix}:transfer={matrix}"}
+        full = "on" if levels == "JPEG" else "off"
+        parameters = f"colormatrix={matrix}:colorprim={matrix}:transfer={matrix}:fullrange={full}"
+        options = {"crf": "5", "x264-params": parameters}
         video = output.add_stream("libx264", rate=25, options=options)
         video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
         frame = av.VideoFrame.from_ndarray(image(), "rgb24")
         coded = "ITU709" if matrix == "bt709" else "ITU601"
-        frame = frame.reformat(format="yuv420p", src_colorspace=coded, dst_colorspace=coded)
+        frame = frame.reformat(format="yuv420p", dst_colorspace=coded, dst_color_range=levels)
         frame.pts = 0
         output.mux(video.encode(frame))
         output.mux(video.encode())
