@@ -1,5 +1,6 @@
 """``neural-style show``: how an image or a video was made, as a command line that makes it again."""
 
+import dataclasses
 import json
 import os
 import shlex
