@@ -131,7 +131,7 @@ def _make_variant(args, content, style, outputs, values):
 
     args = argparse.Namespace(**{**vars(args), "seed": values.pop("seed", args.seed)})
     recipe = override_recipe(values.pop("recipe", args.recipe), args).override(**values)
-    return make_job(args, recipe, content, style, outputs)
+    return make_job(args, recipe, content, [style], outputs)
 
 
 @contextlib.contextmanager

@@ -54,8 +54,7 @@ class _Help(PrintHelp):
         _command_module(_STYLIZE).add_arguments(shown)
         shown.usage = _USAGE
         shown.epilog = (
-            "Without PHOTO and PAINTING the program is MXNet's neural-style example, with its flags and defaults: "
-            "--content-image, --style-image, --output, --output_dir, --stop-eps, --save-epochs and so on."
+            "Without PHOTO and PAINTING the program is MXNet's neural-style example, with its flags and defaults."
         )
         return shown
 

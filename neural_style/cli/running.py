@@ -10,7 +10,7 @@ from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag
 
 # The settings that have their places in the groups of the help; --help-settings lists them all.
 _LOOK = ("--style-scale", "--tv-weight", "--max-long-edge")
-_SPEED = ("--model", "--surrogate", "--max-num-epochs", "--pyramid")
+_SPEED = ("--model", "--max-num-epochs", "--pyramid")
 
 
 def make_groups(parser):
@@ -98,11 +98,11 @@ def _add_files(groups):
     group.add_argument("--json", action="store_true", help="print the record of the result as JSON")
     group = groups["stop and resume"]
     group.add_argument(
-        "--checkpoint", metavar="FILE", help="save resumable state to this file, also on Ctrl-C and SIGTERM"
+        "--checkpoint",
+        metavar="FILE",
+        help="save resumable state to this file every 20 steps (--checkpoint-every N) and on Ctrl-C and SIGTERM",
     )
-    group.add_argument(
-        "--checkpoint-every", type=int, metavar="N", help="steps between two savings of it (default: 20)"
-    )
+    group.add_argument("--checkpoint-every", type=int, metavar="N", help=argparse.SUPPRESS)
 
 
 def make_job(args, recipe, content, styles, outputs, **more):

@@ -32,13 +32,13 @@ def add_arguments(parser):
         "paintings",
         metavar="PAINTING",
         nargs="*",
-        help="images whose style to use; - for standard input; none for a generator that has a style of its own",
+        help="images whose style to use; - for standard input; none for a generator with its own",
     )
     groups["output"].add_argument(
         "-o",
         "--output",
         metavar="FILE",
-        help="the result: .png, .jpg, .tif or .webp; - for standard output (default: PHOTO-PAINTING.png)",
+        help=".png, .jpg, .tif or .webp; - for standard output (default: PHOTO-PAINTING.png)",
     )
     groups["look"].add_argument(
         "--strength",
