@@ -100,7 +100,7 @@ def _add_files(groups):
     group.add_argument(
         "--checkpoint",
         metavar="FILE",
-        help="save resumable state to this file every 20 steps (--checkpoint-every N) and on Ctrl-C and SIGTERM",
+        help="keep the state of the run, also on Ctrl-C; --checkpoint-every N: steps between (20)",
     )
     group.add_argument("--checkpoint-every", type=int, metavar="N", help=argparse.SUPPRESS)
 
