@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import sys
+import threading
 
 from ..errors import SettingsError, with_names
 from .flags import flags_of_settings
@@ -98,11 +99,14 @@ class _StderrHandler(logging.Handler):
 def finishing_on_signals(interrupt, message="finishing the step and saving; press Ctrl-C again to quit immediately"):
     """Let Ctrl-C and SIGTERM set an event and say so; a second one ends the program at once."""
 
+    # The signal may come in the middle of a line to stderr, which takes no other one from the same thread meanwhile.
+    saying_so = threading.Thread(target=log.warning, args=("%s", message))
+
     def finish(number, frame):
         if interrupt.is_set():
             raise KeyboardInterrupt
         interrupt.set()
-        log.warning("%s", message)
+        saying_so.start()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, finish) for number in numbers]
@@ -111,3 +115,5 @@ def finishing_on_signals(interrupt, message="finishing the step and saving; pres
     finally:
         for number, handler in zip(numbers, before):
             signal.signal(number, handler)
+        if saying_so.ident is not None:
+            saying_so.join()
