@@ -6,6 +6,7 @@ oldest dependencies that setup.py allows and that have wheels for it, as uv reso
 """
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
@@ -41,6 +42,19 @@ def run(*command):
     return done.stdout
 
 
+def requirements():
+    """Return what setup.py requires, without running it."""
+    for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "INSTALL_REQUIRES":
+            return ast.literal_eval(node.value)
+    raise LookupError("INSTALL_REQUIRES")
+
+
+def beside(path, suffix):
+    """Return the path of a file of the same name, in which there are dots."""
+    return path.parent / (path.name + suffix)
+
+
 def install_newest(python, folder):
     """Make an environment as the README says."""
     pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
@@ -52,11 +66,12 @@ def install_newest(python, folder):
 def install_oldest(python, folder):
     """Make an environment with the oldest dependencies; pytest is the newest, for each supports few Pythons."""
     uv = [FOLDER / "bin" / "uv", "-q"]
-    lowest = folder.with_suffix(".txt")
+    allowed, lowest = beside(folder, ".in"), beside(folder, ".txt")
+    allowed.write_text("\n".join(requirements()), encoding="utf-8")
     run(*uv, "venv", "--clear", "--python", python, folder)
     run(
         *(*uv, "pip", "compile", "--python", python, "--resolution", "lowest-direct", "--only-binary", ":all:"),
-        *("setup.py", "-o", lowest),
+        *(allowed, "-o", lowest),
     )
     run(*uv, "pip", "install", "--python", folder / "bin" / "python", "-r", lowest, "pytest", "setuptools")
     run(*uv, "pip", "install", "--python", folder / "bin" / "python", "--no-deps", "-e", ".")
@@ -80,7 +95,7 @@ def test(python, report, arguments):
         stderr=subprocess.STDOUT,
         universal_newlines=True,
     )
-    report.with_suffix(".log").write_text(done.stdout, encoding="utf-8")
+    beside(report, ".log").write_text(done.stdout, encoding="utf-8")
     counts, golden = Counter(), Counter()
     for case in xml.etree.ElementTree.parse(str(report)).iter("testcase"):
         outcome = next((child.tag for child in case if child.tag in ("failure", "error", "skipped")), "passed")
@@ -98,7 +113,7 @@ def row(python, kind, arguments):
     (install_oldest if kind == "oldest" else install_newest)(python, folder)
     python = folder / "bin" / "python"
     found, *packages = versions(python)
-    counts, golden, distances = test(python, folder.with_suffix(".xml"), arguments)
+    counts, golden, distances = test(python, beside(folder, ".xml"), arguments)
     failed = counts["failure"] + counts["error"]
     return (
         *(found, kind, *packages, counts["passed"], failed, counts["skipped"]),

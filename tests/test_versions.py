@@ -62,6 +62,5 @@ def test_the_workflow_calls_targets_that_exist():
 
 def test_the_table_of_what_was_run_covers_the_oldest_and_the_newest_python():
     rows = re.findall(r"^\| (3\.\d+)\.\d+ \| (oldest|newest) \|", read("docs/versions.md"), re.MULTILINE)
-    assert {(python, kind) for python in (supported()[0], supported()[-1]) for kind in ("oldest", "newest")} <= set(
-        rows
-    )
+    ends = supported()[0], supported()[-1]
+    assert {(python, kind) for python in ends for kind in ("oldest", "newest")} <= set(rows)

@@ -116,14 +116,21 @@ class _StderrHandler(logging.Handler):
 def finishing_on_signals(interrupt, message="finishing the step and saving; press Ctrl-C again to quit immediately"):
     """Let Ctrl-C, SIGTERM and a hang-up set an event and say so; a second one ends the program at once."""
 
+    # The signal may come in the middle of a line to stderr, which takes no other one from the same thread meanwhile.
+    saying_so = threading.Thread(target=log.warning, args=("%s", message))
+
     def finish(number, frame):
         if interrupt.is_set():
             raise KeyboardInterrupt
         interrupt.set()
-        log.warning("%s", message)
+        saying_so.start()
 
-    with _handling_signals(finish):
-        yield
+    try:
+        with _handling_signals(finish):
+            yield
+    finally:
+        if saying_so.ident is not None:
+            saying_so.join()
 
 
 def ending_on_signals():
