@@ -336,7 +336,7 @@ ODD_NUMBERS = [
     str(2**64),
     "0x10",
 ]
-ODD_NUMBERS += ["9" * 400, "", "1,2", "1_000", " 3", "\u0663", "0.5", "16", "40"]
+ODD_NUMBERS += ["9" * 400, "", "1,2", "1_0", " 3", "\u0663", "0.5", "16", "40"]
 OUTPUTS = ["o.png", "o.jpg", "out/o.tif", "p.npz", "q.params", "r.html", "t.json"]
 
 
