@@ -42,7 +42,7 @@ SHARES = {
 SLOW = ("hdf5", "matlab")
 SECONDS, MEMORY = 10, 6 * 2**30
 # Inputs that one process works on; a fresh one costs two seconds.
-BATCH, SLOW_BATCH = 500, 25
+BATCH, SLOW_BATCH = 2000, 50
 
 
 def main():
@@ -60,8 +60,12 @@ def main():
     ended, findings = Counter(), []
     with tempfile.TemporaryDirectory() as folder:
         make_sound_files(Path(folder) / "sound")
-        for kind, first, count in plan(args):
-            findings += supervise(kind, first, count, args.seed, folder, args.keep, ended)
+        with contextlib.suppress(KeyboardInterrupt):  # what is done so far counts
+            for kind, first, count in plan(args):
+                findings += supervise(kind, first, count, args.seed, folder, args.keep, ended)
+                print(
+                    f"{time.strftime('%H:%M:%S')} {sum(ended.values())} inputs", end="\r", file=sys.stderr, flush=True
+                )
     for kind in [*SHARES, "command"]:
         counts = {what: n for (of, what), n in sorted(ended.items()) if of == kind}
         if counts:
@@ -92,7 +96,7 @@ def plan(args):
     wanted["command"] = args.commands
     while any(done[kind] < wanted[kind] for kind in kinds) if end is None else time.time() < end:
         for kind in kinds:
-            count = SLOW_BATCH if kind in SLOW or kind == "command" else BATCH
+            count = SLOW_BATCH if kind in (*SLOW, "torch", "command") else max(50, round(BATCH * kinds[kind] / 40))
             if end is None:
                 count = min(count, wanted[kind] - done[kind])
             elif time.time() > end:
@@ -332,7 +336,7 @@ ODD_NUMBERS = [
     str(2**64),
     "0x10",
 ]
-ODD_NUMBERS += ["9" * 400, "", "1,2", "1_000", " 3", "\u0663", "0.5", "16", "40"]
+ODD_NUMBERS += ["9" * 400, "", "1,2", "1_0", " 3", "\u0663", "0.5", "16", "40"]
 OUTPUTS = ["o.png", "o.jpg", "out/o.tif", "p.npz", "q.params", "r.html", "t.json"]
 
 

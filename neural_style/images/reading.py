@@ -58,6 +58,9 @@ _UPRIGHT = {
 }
 
 
+_NOWHERE = logging.NullHandler()
+
+
 class _Unsupported(Exception):
     """The file is sound, but its content has no unique meaning as an 8-bit RGB image."""
 
@@ -121,6 +124,8 @@ def open_image(path):
     """
     from PIL import Image, UnidentifiedImageError
 
+    for library in ("PIL", "tifffile"):  # without a handler Python prints what they say of damage
+        logging.getLogger(library).addHandler(_NOWHERE)
     with _open(path) as file, warnings.catch_warnings():
         # Decoders warn of broken metadata, and of images of half the size limit. What affects the pixels is raised.
         warnings.simplefilter("ignore")
@@ -278,8 +283,6 @@ def _decode_tiff(file):
     import tifffile
     from PIL import Image
 
-    # Without a handler Python prints what it says of damage; what matters of that is raised as well.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages[0]

@@ -212,16 +212,17 @@ def damaged_state():
     os.mkdir("folder")
 
 
-def matlab(cut):
-    """Return the bytes of a MATLAB file with damage to the tag of an element."""
+def matlab(place, value):
+    """Return the bytes of a MATLAB file with another 32-bit number at a place."""
 
     def data():
         from scipy.io import savemat
 
-        file = io.BytesIO()
-        savemat(file, {"layers": np.arange(600.0).reshape(20, 30)})
+        file, cells = io.BytesIO(), np.empty((1, 2), object)
+        cells[0, 0], cells[0, 1] = np.arange(3.0), "text"
+        savemat(file, {"layers": cells})
         made = bytearray(file.getvalue())
-        made[128:136] = cut
+        made[place : place + 4] = struct.pack("<I", value)
         return bytes(made)
 
     return data
@@ -322,14 +323,10 @@ CASES = [
     Case(
         6, "stride 0", stylize(*EXTERNAL), "must be 1 or more", symbol(put("nodes", 3, "attrs", "kernel", to="(0, 0)"))
     ),
-    Case(7, "MATLAB, a tag of no type", [*IMPORT, "bad.mat"], "cannot be read", write("bad.mat", matlab(b"\xff" * 8))),
-    Case(
-        7,
-        "MATLAB, 2 GB in a tag",
-        [*IMPORT, "bad.mat"],
-        "bad.mat",
-        write("bad.mat", matlab(b"\x0e\0\0\0\xff\xff\xff\x7f")),
-    ),
+    Case(7, "MATLAB of no type", [*IMPORT, "bad.mat"], "cannot be read", write("bad.mat", matlab(128, 0xFFFFFFFF))),
+    Case(7, "MATLAB of 2 GB", [*IMPORT, "bad.mat"], "bad.mat", write("bad.mat", matlab(132, 0x7FFFFFFF))),
+    Case(7, "MATLAB that crashes SciPy", [*IMPORT, "bad.mat"], "bad.mat", write("bad.mat", matlab(144, 6))),
+    Case(7, "MATLAB that crashes it later", [*IMPORT, "bad.mat"], "bad.mat", write("bad.mat", matlab(228, 1))),
     Case(7, ".params with a hole", [*IMPORT, "bad.params"], "more than|damaged", sparse_params),
     Case(7, ".params with a hole, verified", ["weights", "verify", "bad.params"], "more than|damaged", sparse_params),
     Case(
