@@ -26,6 +26,30 @@ _SIDE = 64
 
 
 @dataclass(frozen=True)
+class Stages:
+    """A picture in three stages, of which the first and last are local, so that they can be computed in tiles.
+
+    Attributes
+    ----------
+    encode, decode : callable
+        Build features of a content and a picture of features, with `blocks.Layers` and a symbol.
+    repaint : callable
+        Builds features of features and a code.
+    cell : int
+        Pixels per feature along each axis.
+    encoding_halo, decoding_halo : int
+        How far beyond itself, in pixels, a feature depends on the content, and, in features, a pixel on features.
+    """
+
+    encode: Callable
+    repaint: Callable
+    decode: Callable
+    cell: int
+    encoding_halo: int
+    decoding_halo: int
+
+
+@dataclass(frozen=True)
 class Generator:
     """A kind of generator.
 
@@ -53,6 +77,8 @@ class Generator:
         Pixels at the edges of the picture that padding with zeros spoils.
     style_edge : int
         Long edge, in pixels, of the styles that it was trained with.
+    stages : Stages, optional
+        The same picture in three stages, if it can be made so.
     """
 
     name: str
@@ -68,6 +94,7 @@ class Generator:
     least: int = 16
     margin: int = 0
     style_edge: int = 512
+    stages: Optional[Stages] = None
 
     def build(self, found: Mapping[str, Any]) -> Any:
         """Build the picture for parameters, objects with a shape by name."""
@@ -123,6 +150,14 @@ GENERATORS = {
             code_shape=microast.code_shape,
             unit="fractions",
             picture_unit="fractions",
+            stages=Stages(
+                microast.encode_content,
+                microast.repaint,
+                microast.decode,
+                microast.CELL,
+                microast.ENCODING_HALO,
+                microast.DECODING_HALO,
+            ),
         ),
         Generator("transformer_net", "Johnson's, by PyTorch's example: one style", johnson.transform_transformer_net),
         Generator("ml5", "Johnson's, by L. Engstrom and ml5: one style", johnson.transform_ml5, margin=16),

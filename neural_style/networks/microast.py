@@ -14,6 +14,10 @@ from . import blocks
 # term of the deep and of the shallow block.
 CODE_PARTS = 8
 
+# Pixels per feature along each axis; and how far beyond itself, in pixels, a feature of `encode_content` depends on the
+# content, and, in features, a pixel of `decode` on features.
+CELL, ENCODING_HALO, DECODING_HALO = 4, 8, 4
+
 _EPSILON = 1e-5
 # The last convolution has 3 channels, for which MXNet's kernels take twice the time of 16.
 _FILL = 16

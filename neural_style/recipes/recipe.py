@@ -172,6 +172,13 @@ class Recoloured:
 
 
 @dataclass(frozen=True)
+class OnePass:
+    """A start from the picture that recipe one-pass makes."""
+
+    initial: ClassVar[str] = "one-pass"
+
+
+@dataclass(frozen=True)
 class Optimizer:
     """What moves the image; each optimizer is a subclass with the settings it has.
 
@@ -333,7 +340,7 @@ class Colours:
         _check(self)
 
 
-STARTS: Mapping[str, Type[Any]] = {kind.initial: kind for kind in (Noise, Content, Recoloured)}
+STARTS: Mapping[str, Type[Any]] = {kind.initial: kind for kind in (Noise, Content, Recoloured, OnePass)}
 OPTIMIZERS: Mapping[str, Type[Optimizer]] = {kind.optimizer: kind for kind in (SGD, NAG, Adam, Normalized, LBFGS)}
 
 CHOSEN = "chosen for this run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .._mxnet import mx
 from ..errors import SettingsError
 from ..executors import bind
 from ..images import sizing, units
+from ..networks.blocks import Layers
 from ..networks.generators import FROM_IMAGE, FROM_NUMBERS, Generator
 from ..recipes.recipe import Recipe
 from ..weights.generators import check_generator, check_imported, find_generator, read_generator
@@ -22,6 +23,9 @@ from .inputs import Style, image_size
 from .run import Result, Run, RunState, Step, StopReason
 
 log = logging.getLogger(__name__)
+
+# Side, in pixels, above which what is local is computed in tiles of this side, whose arrays fit into a cache.
+_TILE = 512
 
 
 class FeedForwardRun(Run):
@@ -156,9 +160,48 @@ class Painter:
         """Return the picture, float32 (1, 3, H, W), of a content of the same shape, in the generator's units."""
         height, width = content.shape[2:]
         padded, before = self._padded(content, self._kind.margin, self._kind.multiple)
-        inputs = {"data": padded} if code is None else {"data": padded, "code": code}
-        picture = self._forward(self._kind.build(self._parameters), inputs)
+        if self._kind.stages is not None and max(padded.shape[2:]) > _TILE:
+            picture = self._paint_in_stages(padded, code)
+        else:
+            inputs = {"data": padded} if code is None else {"data": padded, "code": code}
+            picture = self._forward(self._kind.build(self._parameters), inputs)
         return picture[:, :, before : before + height, before : before + width]
+
+    def _paint_in_stages(self, content: np.ndarray, code: Optional[np.ndarray]) -> np.ndarray:
+        """Paint what is local in tiles, and only what depends on the whole image at once."""
+        kind, stages, layers = self._kind, self._kind.stages, Layers(self._kind.name, self._parameters)
+        assert stages is not None
+        data, cell = mx.sym.Variable("data"), stages.cell
+        features = self._in_tiles(stages.encode(layers, data), content, _TILE, stages.encoding_halo, 1, cell)
+        log.debug("%s: %d x %d features of the whole image", kind.name, *features.shape[:1:-1])
+        repainted = stages.repaint(layers, data, mx.sym.Variable("code"))
+        features = self._forward(repainted, {"data": features, "code": code})
+        return self._in_tiles(stages.decode(layers, data), features, _TILE // cell, stages.decoding_halo, cell, 1)
+
+    def _in_tiles(self, symbol: Any, array: np.ndarray, tile: int, halo: int, times: int, over: int) -> np.ndarray:
+        """Compute a symbol of an array window by window; its output has `times` / `over` of the positions per axis."""
+        height, width = array.shape[2:]
+        rows, columns = (cut_windows(side, tile, halo) for side in (height, width))
+        # Windows of an axis are of one length.
+        window = mx.nd.empty((1, array.shape[1], rows[0][1], columns[0][1]), ctx=self._ctx)
+        executor = bind(symbol, {"data": window}, self._parameters, self._ctx)
+        whole: Any = None
+        for top, tall, first_row, last_row in rows:
+            for left, wide, first, last in columns:
+                window[:] = array[:, :, top : top + tall, left : left + wide]
+                part = executor.forward(is_train=False)[0].asnumpy()
+                if whole is None:
+                    shape = (1, part.shape[1], height * times // over, width * times // over)
+                    whole = np.empty(shape, np.float32)
+                place, inside = (
+                    tuple(slice((n - begin) * times // over, (m - begin) * times // over) for n, m, begin in ends)
+                    for ends in (
+                        ((first_row, last_row, 0), (first, last, 0)),
+                        ((first_row, last_row, top), (first, last, left)),
+                    )
+                )
+                whole[(slice(None), slice(None), *place)] = part[(slice(None), slice(None), *inside)]
+        return whole
 
     def _padded(self, canvas: np.ndarray, margin: int, multiple: int) -> Tuple[np.ndarray, int]:
         """Reflect a canvas to sides that the generator can take, and say how many pixels come before it."""
@@ -171,6 +214,26 @@ class Painter:
     def _forward(self, symbol: Any, inputs: Dict[str, np.ndarray]) -> np.ndarray:
         arrays = {name: mx.nd.array(value, ctx=self._ctx) for name, value in inputs.items()}
         return bind(symbol, arrays, self._parameters, self._ctx).forward(is_train=False)[0].asnumpy()
+
+
+def cut_windows(side: int, tile: int, halo: int) -> List[Tuple[int, int, int, int]]:
+    """Cut a side into windows of one length that overlap.
+
+    Returns
+    -------
+    list of (int, int, int, int)
+        Begin and length of a window, and the first position and the one after the last that are taken from it: those
+        at least `halo` from where it was cut.
+    """
+    if side <= tile:
+        return [(0, side, 0, side)]
+    windows, done = [], 0
+    while done < side:
+        begin = min(max(done - halo, 0), side - tile)
+        until = side if begin + tile == side else begin + tile - halo
+        windows.append((begin, tile, done, until))
+        done = until
+    return windows
 
 
 def load_generator(recipe: Recipe, weights: Any, ctx: Any) -> Tuple[Generator, Dict[str, Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..images.alpha import split_alpha
 from ..objective.terms import check_losses
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from ..recipes.recipe import Recipe
+from ..recipes.recipe import OnePass, Recipe
 from .colours import check_palette
 from .compute import Compute
 from .controls import Controls
@@ -86,7 +86,18 @@ def begin(
         styles = as_styles(styles) if isinstance(styles, (np.ndarray, Style)) or styles else ()
         return FeedForwardRun(content, styles, recipe, start, seed, weights, compute, resume, controls)
     check_losses(recipe.losses)
+    if recipe.start.initial == OnePass.initial and start is None and resume is None:
+        start = _first_picture(content, styles, recipe, compute)
     return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume, controls)
+
+
+def _first_picture(content, styles, recipe, compute):
+    """Return the picture that recipe one-pass makes at a recipe's size."""
+    size = recipe.size
+    one_pass = get_recipe("one-pass").override(
+        max_long_edge=size.max_long_edge, shape=size.shape, style_scale=size.style_scale
+    )
+    return stylize(content, styles, one_pass, compute=Compute(compute.gpu)).image
 
 
 def stylize(

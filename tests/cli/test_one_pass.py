@@ -69,3 +69,18 @@ def test_what_cannot_be_is_one_line(folder, words, message, capfd):
     error = [line for line in capfd.readouterr().err.splitlines() if line.startswith("neural-style: error: ")]
     assert len(error) == 1 and message in error[0]
     assert not (folder / "content-style.png").exists()
+
+
+def test_an_optimisation_can_start_from_the_picture(lowrank_alone, pictures, tmp_path, monkeypatch):
+    save_weights(lowrank_alone / "any-style.params", random_generators.random_microast())
+    monkeypatch.chdir(tmp_path)
+    inputs = [str(pictures / name) for name in ("content.png", "style.png")]
+    size = ["--max-long-edge", "40", "--gpu=-1"]
+    assert main([*inputs, "--recipe", "one-pass", *size, "-o", "picture.png"]) == 0
+    steps = ["--init", "one-pass", "--pyramid", "", "--max-num-epochs"]
+    assert main([*inputs, *size, *steps, "0", "-o", "start.png"]) == 0
+    picture, start = (read_image(name).astype(int) for name in ("picture.png", "start.png"))
+    assert np.abs(picture - start).max() <= 1
+    assert read_record("start.png")["settings"]["initial"] == "one-pass"
+    assert main([*inputs, *size, *steps, "1", "-o", "step.png"]) == 0
+    assert np.abs(read_image("step.png").astype(int) - start).max() > 1

@@ -7,6 +7,7 @@ import random_generators
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError, WeightsError
 from neural_style.recipes.presets import get_recipe
+from neural_style.transfer import feed_forward
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.inputs import Style
 from neural_style.transfer.run import StopReason
@@ -121,3 +122,21 @@ def test_parameters_of_something_else_are_refused():
         run(image(20, 20), image(9, 9), broken)
     with pytest.raises(WeightsError, match=r"microast_style_conv3_bias has shape \(7,\) where \(8,\) is needed"):
         run(image(20, 20), image(9, 9), dict(WEIGHTS, microast_style_conv3_bias=np.zeros(7, "float32")))
+
+
+@pytest.mark.parametrize("size", [(100, 132), (64, 200), (90, 61)])
+def test_in_tiles_the_picture_is_the_same(size, monkeypatch):
+    content, style = image(*size), image(30, 40, 1)
+    whole = run(content, style).canvas
+    monkeypatch.setattr(feed_forward, "_TILE", 48)
+    np.testing.assert_allclose(run(content, style).canvas, whole, atol=2e-5)
+
+
+@pytest.mark.parametrize("side", [4, 48, 52, 96, 100, 400])
+def test_windows_cover_a_side_once(side):
+    windows = feed_forward.cut_windows(side, 48, 8)
+    assert [first for _, _, first, _ in windows] == [0] + [last for _, _, _, last in windows[:-1]]
+    assert windows[-1][3] == side and len({length for _, length, _, _ in windows}) == 1
+    for place, length, first, last in windows:
+        assert place % 4 == 0 and 0 <= place and place + length <= side and first < last
+        assert (place == 0 or first - place >= 8) and (place + length == side or place + length - last >= 8)
