@@ -141,13 +141,15 @@ def write_controls(record):
         values = [style[key] for style in styles]
         if any(value != 1 for value in values):
             words += write_flag(flag, write_value(tuple(map(float, values))))
+    colors = ",".join((style["mask"] or {}).get("color") or "" for style in styles).rstrip(",")
     for flag, key in (("--mask", "mask"), ("--style-mask", "source_mask")):
         files = [style[key]["file"] if style[key] else _NONE for style in styles]
         while files and files[-1] == _NONE:
             files.pop()
+        if key == "mask" and len(set(files)) == 1 and len(colors.split(",")) == len(files):
+            files = files[:1]  # of one image with a colour for each
         for file in files:
             words += write_flag(flag, file)
-    colors = ",".join((style["mask"] or {}).get("color") or "" for style in styles).rstrip(",")
     if colors:
         words += write_flag("--mask-colors", colors)
     for flag, key in (("--keep", "keep"), ("--strength-mask", "strength"), ("--palette", "palette")):

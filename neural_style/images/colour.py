@@ -118,7 +118,8 @@ def match_covariance(image, target, here=None, there=None):
 def match_histogram(image, target, here=None, there=None):
     """Return an image with the histogram of another one, channel by channel; arguments as `match_covariance`.
 
-    Every value becomes the one that as large a part of the target's pixels lie below.
+    Every value becomes the one that as large a part of the target's pixels lie below. How the channels go together is
+    not changed.
     """
     counts, others = (
         np.ones(pixels.shape[:2]).ravel() if weights is None else weights.ravel().astype(np.float64)

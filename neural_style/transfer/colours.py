@@ -13,10 +13,16 @@ import numpy as np
 from ..errors import ImageError, SettingsError
 from ..images import colour
 
+
+def _match_histogram(image, target, here=None, there=None):
+    """Match histograms after mean and covariance: histograms say nothing of how channels go together."""
+    return colour.match_histogram(colour.match_covariance(image, target, here, there), target, here, there)
+
+
 # By the names of `recipes.recipe.Colours`, how colours are matched.
 MATCHES: Mapping[str, Callable] = {
     "match-covariance": colour.match_covariance,
-    "match-histogram": colour.match_histogram,
+    "match-histogram": _match_histogram,
 }
 _LUMINANCE = "content"
 

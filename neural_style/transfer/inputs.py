@@ -339,7 +339,7 @@ def _starting_canvas(start, seed, inputs):
 
 def as_plane(mask, ctx=None):
     """Return a mask (H, W) as an array (1, 1, H, W) to multiply a canvas with."""
-    return mx.nd.array(mask[np.newaxis, np.newaxis], ctx=ctx or mx.cpu())
+    return mx.nd.array(mask[np.newaxis, np.newaxis].astype(np.float32), ctx=ctx or mx.cpu())
 
 
 def _start(start, inputs):

@@ -127,6 +127,9 @@ def test_the_result_has_the_colours_that_were_asked_for(images, small, colors, p
         return np.abs(mean - other).max() + np.linalg.norm(covariance - wished) / np.linalg.norm(wished) * 10
 
     assert distance(matched) < 3 < distance(usual)
+    # By either method, channels go together as they do there.
+    (_, found), (_, wished) = statistics(matched), statistics(wanted)
+    assert np.linalg.norm(found - wished) < 0.1 * np.linalg.norm(wished)
 
 
 def test_the_style_that_the_run_sees_is_matched(images, small):
