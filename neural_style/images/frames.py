@@ -80,7 +80,6 @@ class Clip:
     Attributes
     ----------
     format : Format
-    has_sound : bool
 
     Raises
     ------
@@ -101,7 +100,6 @@ class Clip:
                 Fraction(stream.average_rate or _USUAL_RATE),
                 1 / Fraction(shape) if turned % 2 else Fraction(shape),
             )
-            self.has_sound = bool(container.streams.audio)
 
     def frames(self):
         """Read the frames in the order in which they are shown; only one of them is in memory.
@@ -343,7 +341,10 @@ def _opened(path):
 def _video_stream(container, path):
     if not container.streams.video:
         raise ImageError(f"{path}: has no video stream; give a file with images")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ImageError(f"{path}: its images are coded in a way that this FFmpeg does not know; convert it to H.264")
+    return stream
 
 
 def _quarter_turns_of(container, stream):

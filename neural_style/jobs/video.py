@@ -136,15 +136,7 @@ def run_video(
     job, weights = job.find_weights()
     method = video.flow or flow.choose_flow()
     record = describe_video(job, weights, video.following, method)
-    frames = OptimisedFrames(
-        read_styles(job.styles),
-        job.recipe,
-        video.following,
-        start=read_image(job.start) if job.start else None,
-        seed=job.seed,
-        weights=weights,
-        compute=job.compute,
-    )
+    frames = _prepare(job, weights, video.following)
     total = clip.count()
     done, canvas = _load(video, record, size, frames)
     if done > total:
@@ -234,6 +226,19 @@ def _check(video: VideoJob, clip: Clip) -> Tuple[int, int]:
     check_video(output, clip, size)
     check_writable(os.path.join(video.folder, _STATE))
     return size
+
+
+def _prepare(job: Job, weights: str, following: Following) -> OptimisedFrames:
+    """Return what makes the frames; see `transfer.frames`."""
+    return OptimisedFrames(
+        read_styles(job.styles),
+        job.recipe,
+        following,
+        start=read_image(job.start) if job.start else None,
+        seed=job.seed,
+        weights=weights,
+        compute=job.compute,
+    )
 
 
 def _follow(canvas: np.ndarray, before: np.ndarray, seen: np.ndarray, method: str) -> Tuple[np.ndarray, ...]:

@@ -1,7 +1,8 @@
 """The frames of a video, one run after the other, each from what became of the frame before.
 
-What makes the frames is any object with `begin`, as `OptimisedFrames` has it: it gets a frame and, within a shot, the
-result of the one before in the place of this one, and returns a `run.Run` whose result is the next.
+What makes the frames is an object with the methods of `OptimisedFrames`: `begin` gets a frame and, within a shot, the
+result of the one before in its place, and returns a `run.Run`, whose result is the next; `state` returns numbers that
+JSON can hold, and `load` takes them back.
 """
 
 from __future__ import annotations
