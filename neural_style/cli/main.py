@@ -54,7 +54,7 @@ class _Help(PrintHelp):
         _command_module(_STYLIZE).add_arguments(shown)
         shown.usage = _USAGE
         shown.epilog = (
-            "Without PHOTO and PAINTING the program is MXNet's neural-style example, with its flags and defaults."
+            "Without PHOTO and PAINTING it is MXNet's example: --content-image, --style-image, --output_dir and so on."
         )
         return shown
 

@@ -83,6 +83,7 @@ def add_run_flags(groups, recipe, one=True, controls=False):
     add_flags(group, {name: flag for name, flag in FLAGS.items() if name not in _LOOK + _SPEED}, hidden=True)
     if controls:
         add_control_flags(group)
+    if one:
         group.add_argument(
             "--help-controls", action=ControlsHelp, help="list the flags for several styles, masks and colours"
         )

@@ -491,12 +491,12 @@ class Recipe:
         """
         settings = dict(settings)
         one_pass = "generator" in settings
-        parts: Dict[str, Any] = {"method": FeedForward, "size": Frame, "colours": Colours}
+        parts: Dict[str, Any] = {"method": FeedForward, "size": Frame}
         if not one_pass:
-            parts.update({"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish})
-            del parts["method"]
+            parts = {"losses": Losses, "size": Size, "stopping": Stopping, "finish": Finish}
             parts["start"] = _choose("initial", settings.pop("initial", Noise.initial), STARTS)
             parts["optimizer"] = _choose("optimizer", settings.pop("optimizer", SGD.optimizer), OPTIMIZERS)
+        parts["colours"] = Colours
         made = {}
         for part, kind in parts.items():
             given = {f.name: settings.pop(f.name) for f in dataclasses.fields(kind) if f.name in settings}

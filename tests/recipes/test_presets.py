@@ -298,9 +298,9 @@ def test_a_network_that_nobody_named_says_why_it_runs():
     "settings, message",
     [
         (dict(learning_rate=0), "`learning_rate` is 0; it must be more than 0"),
-        (dict(learning_rate=math.nan), "`learning_rate` is nan; it must be more than 0"),
+        (dict(learning_rate=math.nan), "`learning_rate` is nan; it must be a finite number"),
         (dict(content_weight=-1), "`content_weight` is -1; it must be 0 or more"),
-        (dict(style_weight=math.inf), "`style_weight` is inf; it must be 0 or more"),
+        (dict(style_weight=math.inf), "`style_weight` is inf; it must be a finite number"),
         (dict(content_weight=0, style_weight=0), "`content_weight` and `style_weight` are both 0"),
         (dict(tv_weight=math.nan), "`tv_weight` is nan; it must be a finite number"),
         (dict(stop_eps=math.nan), "`stop_eps` is nan; it must be a finite number"),
