@@ -69,7 +69,9 @@ def install(python, kind, folder):
         *(*uv, "pip", "compile", "--python", python, "--resolution", resolution, "--only-binary", ":all:"),
         *(allowed, "-o", chosen),
     )
-    run(*uv, "pip", "install", "--python", folder / "bin" / "python", "-r", chosen, "pytest", "setuptools")
+    # Without pyproject.toml, whose override would put aside the version of MXNet that was chosen.
+    run(*uv, "--no-config", "pip", "install", "--python", folder / "bin" / "python", "--no-deps", "-r", chosen)
+    run(*uv, "pip", "install", "--python", folder / "bin" / "python", "pytest", "setuptools")
     run(*uv, "pip", "install", "--python", folder / "bin" / "python", "--no-deps", "-e", ".")
 
 
