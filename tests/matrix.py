@@ -1,8 +1,8 @@
 """Run the core of the tests under several Pythons, with their oldest and newest dependencies, and print a table.
 
 ``make test-all`` calls this with every supported Python that it finds. Each gets an environment with the newest
-dependencies, by the README's line for pip. The oldest Python, the middle one and the newest also get one with the
-oldest dependencies that setup.py allows and that have wheels for it, as uv resolves them.
+dependencies. The oldest Python, the middle one and the newest also get one with the oldest dependencies that setup.py
+allows and that have wheels for it.
 """
 
 import argparse
@@ -55,25 +55,23 @@ def beside(path, suffix):
     return path.parent / (path.name + suffix)
 
 
-def install_newest(python, folder):
-    """Make an environment as the README says."""
-    pip = [folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    run(python, "-m", "venv", "--clear", folder)
-    run(*pip, "-e", ".", "pytest")
-    run(*pip, "--no-deps", "mxnet==1.9.1")
+def install(python, kind, folder):
+    """Make an environment with the oldest or newest dependencies; pytest is the newest, for each supports few Pythons.
 
-
-def install_oldest(python, folder):
-    """Make an environment with the oldest dependencies; pytest is the newest, for each supports few Pythons."""
+    uv keeps every package that it has fetched, and knows what pyproject.toml says about MXNet.
+    """
     uv = [FOLDER / "bin" / "uv", "-q"]
-    allowed, lowest = beside(folder, ".in"), beside(folder, ".txt")
+    allowed, chosen = beside(folder, ".in"), beside(folder, ".txt")
     allowed.write_text("\n".join(requirements()), encoding="utf-8")
+    resolution = {"oldest": "lowest-direct", "newest": "highest"}[kind]
     run(*uv, "venv", "--clear", "--python", python, folder)
     run(
-        *(*uv, "pip", "compile", "--python", python, "--resolution", "lowest-direct", "--only-binary", ":all:"),
-        *(allowed, "-o", lowest),
+        *(*uv, "pip", "compile", "--python", python, "--resolution", resolution, "--only-binary", ":all:"),
+        *(allowed, "-o", chosen),
     )
-    run(*uv, "pip", "install", "--python", folder / "bin" / "python", "-r", lowest, "pytest", "setuptools")
+    # Without pyproject.toml, whose override would put aside the version of MXNet that was chosen.
+    run(*uv, "--no-config", "pip", "install", "--python", folder / "bin" / "python", "--no-deps", "-r", chosen)
+    run(*uv, "pip", "install", "--python", folder / "bin" / "python", "pytest", "setuptools")
     run(*uv, "pip", "install", "--python", folder / "bin" / "python", "--no-deps", "-e", ".")
 
 
@@ -110,7 +108,7 @@ def row(python, kind, arguments):
     name = run(python, "-c", "import platform; print(platform.python_version())").strip()
     folder = FOLDER / f"{name}-{kind}"
     print(f"Python {name}, {kind} dependencies", file=sys.stderr, flush=True)
-    (install_oldest if kind == "oldest" else install_newest)(python, folder)
+    install(python, kind, folder)
     python = folder / "bin" / "python"
     found, *packages = versions(python)
     counts, golden, distances = test(python, beside(folder, ".xml"), arguments)

@@ -139,6 +139,19 @@ def test_threads_that_use_mxnet_first_at_the_same_time_wait_for_each_other():
     assert "".join(run(code)[0]) == "[2.0,2.0,2.0,2.0]"
 
 
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_a_process_of_its_own_uses_mxnet_after_its_parent(method):
+    code = (
+        "import multiprocessing; from neural_style._mxnet import mx\n"
+        "use = \"__import__('neural_style._mxnet', fromlist=['mx']).mx.nd.ones((2,)).asnumpy().sum() + {}\"\n"
+        "if __name__ == '__main__':\n"
+        f"    mx.nd.ones((2,)).wait_to_read(); pool = multiprocessing.get_context('{method}').Pool(2)\n"
+        "    print([float(value) for value in pool.map(eval, [use.format(i) for i in range(3)])])\n"
+        "    pool.terminate()"
+    )
+    assert "".join(run(code)[0]) == "[2.0,3.0,4.0]"
+
+
 def test_no_warning_comes_from_importing_and_using_mxnet():
     code = (
         "import numpy; from neural_style._mxnet import load_amp, mx; load_amp();"

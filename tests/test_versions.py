@@ -35,7 +35,7 @@ def test_every_supported_python_is_looked_for_and_no_other_is_accepted():
     "name", ["Makefile", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", ".ci/run", "docs/getting-started.md"]
 )
 def test_the_range_of_pythons_is_the_same_everywhere(name):
-    ranges = set(re.findall(r"3\.\d+ to 3\.\d+(?=[; ,.)]| with)", read(name)))
+    ranges = set(re.findall(r"3\.\d+ to 3\.\d+(?=[:; ,.)])", read(name)))
     assert ranges == {f"{supported()[0]} to {supported()[-1]}"}
 
 
