@@ -51,7 +51,7 @@ def main():
     parser.add_argument("--mutations", type=int, default=0)
     parser.add_argument("--commands", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=[*SHARES, "command"])
+    parser.add_argument("--only", nargs="+", choices=[*SHARES, "command"])
     parser.add_argument("--keep", default="fuzz-findings", help="folder for inputs of findings")
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -89,7 +89,9 @@ def make_sound_files(folder):
 
 def plan(args):
     """Yield (kind, first number, count) until there are enough, or the time is over."""
-    kinds, done = {args.only: 1} if args.only else {**SHARES, "command": 4}, Counter()
+    kinds, done = {**SHARES, "command": 4}, Counter()
+    if args.only:
+        kinds = {kind: kinds[kind] for kind in args.only}
     end = time.time() + 60 * args.minutes if args.minutes else None
     total = sum(share for kind, share in kinds.items() if kind != "command")
     wanted = {kind: round(args.mutations * share / total) if total else 0 for kind, share in kinds.items()}

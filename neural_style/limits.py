@@ -15,6 +15,9 @@ MAX_LENGTH = 1000
 # The square root of what Pillow reads, below: an image that this program makes can be read again, whatever its shape.
 MAX_LONG_EDGE = 13377
 
+# An image of as many pixels as are read, of four channels of 16 bits, is smaller; standard input need not end.
+MAX_STANDARD_BYTES = 2**31
+
 # MXNet takes a seed modulo 2^32; beyond, two seeds would be one.
 MAX_SEED = 2**32 - 1
 

@@ -7,7 +7,8 @@ import shutil
 import sys
 import tempfile
 
-from ..errors import SettingsError
+from ..errors import ImageError, SettingsError
+from ..limits import MAX_STANDARD_BYTES
 from ..recipes.presets import RECOMMENDED_RECIPE
 from .console import run_visibly
 from .controls import make_controls, make_styles
@@ -97,5 +98,9 @@ def _from_standard(path, stack):
         return path
     copy = os.path.join(stack.enter_context(tempfile.TemporaryDirectory()), "stdin")
     with open(copy, "wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    return copy
+        while file.tell() <= MAX_STANDARD_BYTES:
+            block = sys.stdin.buffer.read(1 << 20)
+            if not block:
+                return copy
+            file.write(block)
+    raise ImageError(f"standard input: has more than {MAX_STANDARD_BYTES} bytes, more than any image; name a file")

@@ -665,14 +665,19 @@ def _check(part):
     hints = _hints(kind)
     for entry in dataclasses.fields(part):
         value = getattr(part, entry.name)
-        check_kind(entry.name, value, hints[entry.name])
+        test, requirement = _REQUIREMENTS.get(entry.name, (None, ""))
+        if test is None or _is_finite(value):
+            check_kind(entry.name, value, hints[entry.name])
         if entry.name in CHOICES and value not in CHOICES[entry.name]:
             choices = ", ".join(CHOICES[entry.name])
             raise SettingsError(f"`{entry.name}` is '{value}'; it must be one of {choices}")
-        if entry.name in _REQUIREMENTS:
-            test, requirement = _REQUIREMENTS[entry.name]
-            if not test(value):
-                raise SettingsError(f"`{entry.name}` is {value}; it must be {requirement}")
+        if test is not None and not (_is_finite(value) and test(value)):
+            raise SettingsError(f"`{entry.name}` is {value}; it must be {requirement}")
+
+
+def _is_finite(value):
+    # Not by `math.isfinite`, because the value may still be of any kind.
+    return value == value and value not in (float("inf"), float("-inf"))
 
 
 @functools.lru_cache(maxsize=None)

@@ -206,12 +206,6 @@ def sparse_params():
         file.truncate(2**36)
 
 
-def damaged_state():
-    """Write a state of a training that is none."""
-    np.savez("bad.state.npz", settings=np.array("{}"), number=np.array(1))
-    os.mkdir("folder")
-
-
 def matlab(place, value):
     """Return the bytes of a MATLAB file with another 32-bit number at a place."""
 
@@ -241,6 +235,20 @@ BEYOND = "as every float32|it must be|must stay below|edge of more than"
 def stylize(*more):
     return [*STYLIZE, *more]
 
+
+ARCHIVES = {
+    "an expression": archive("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "(" * 500),
+    "deep": archive("-" * 20000 + "1"),
+    "a string that does not end": archive("{'descr': '''"),
+    "2^60 numbers": archive("{'descr': '<f4', 'fortran_order': False, 'shape': (1152921504606846976,), }\n"),
+    "objects": archive("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", b"cos\nsystem\n(S'x'\ntR."),
+    "a number of 3 bytes": archive("{'descr': '<f3', 'fortran_order': False, 'shape': (1,), }\n", b"123"),
+    "packed": archive(data=bytes(10**6), compression=zipfile.ZIP_DEFLATED),
+    "packed by LZMA": archive(data=bytes(10**6), compression=zipfile.ZIP_LZMA),
+    "no array": archive(data=b"text", more=["evil.py"]),
+    "encrypted": archive(data=b"x" * 50).replace(b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0"),
+    "of a later version": archive(data=b"x" * 50).replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"),
+}
 
 CASES = [
     Case(1, "EPS named .jpg", ["eps.jpg", *stylize()[1:]], "not an image of a known format", postscript),
@@ -417,23 +425,7 @@ CASES = [
     ),
     *(
         Case(12, f"archive: {name}", ["--resume", "bad.npz"], "damaged or cut short", write("bad.npz", data))
-        for name, data in {
-            "an expression": archive("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "(" * 500),
-            "deep": archive("-" * 20000 + "1"),
-            "a string that does not end": archive("{'descr': '''"),
-            "2^60 numbers": archive("{'descr': '<f4', 'fortran_order': False, 'shape': (1152921504606846976,), }\n"),
-            "objects": archive(
-                "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", b"cos\nsystem\n(S'x'\ntR."
-            ),
-            "a number of 3 bytes": archive("{'descr': '<f3', 'fortran_order': False, 'shape': (1,), }\n", b"123"),
-            "packed": archive(data=bytes(10**6), compression=zipfile.ZIP_DEFLATED),
-            "packed by LZMA": archive(data=bytes(10**6), compression=zipfile.ZIP_LZMA),
-            "no array": archive(data=b"text", more=["evil.py"]),
-            "encrypted": archive(data=b"x" * 50).replace(
-                b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\1\0"
-            ),
-            "of a later version": archive(data=b"x" * 50).replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"),
-        }.items()
+        for name, data in ARCHIVES.items()
     ),
     Case(12, "symbol that is not JSON", stylize(*EXTERNAL), "is not a symbol", symbol(lambda graph: "{")),
     Case(12, "symbol that is deep", stylize(*EXTERNAL), "is not a symbol", symbol(lambda graph: "[" * 100000)),
@@ -458,23 +450,5 @@ CASES = [
         [*IMPORT, "bad.h5"],
         "bad.h5",
         keras(lambda file: file.create_dataset("block1_conv1/bias", (10**18,), "f4", chunks=(1000,))),
-    ),
-    Case(
-        12,
-        "state of a training that is damaged",
-        [
-            "compress",
-            "--weights",
-            "vgg16.params",
-            "--images",
-            "folder",
-            "--output",
-            "c.params",
-            "--state-file",
-            "bad.state.npz",
-            "--resume",
-        ],
-        "begun with other settings|does not exist|state",
-        damaged_state,
     ),
 ]

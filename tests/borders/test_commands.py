@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from neural_style.cli.main import main
+from neural_style.errors import CheckpointError
+from neural_style.training.loop import read_state
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs pipes and links")
 
@@ -159,3 +161,10 @@ def test_a_full_disk_is_said_once(place, capfd, monkeypatch):
     argv = [*hostile.STYLIZE, "--max-num-epochs", "6", "--checkpoint", "c.npz", "--checkpoint-every", "1", "--quiet"]
     assert main(argv) == 0
     assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", hostile.ARCHIVES)
+def test_a_damaged_state_of_a_training(name, tmp_path):
+    (tmp_path / "state.npz").write_bytes(hostile.ARCHIVES[name])
+    with pytest.raises(CheckpointError, match="not the state of a training"):
+        read_state(tmp_path / "state.npz", {"seed": 0})

@@ -27,6 +27,7 @@ def test_the_numbers_are_those_of_the_code():
         f"{limits.max_pixels()} pixels",
         f"{limits.MAX_LONG_EDGE} pixels",
         f"{limits.SMALLEST_FLOAT:.2g} to {limits.LARGEST_FLOAT:.2g}, or 0",
+        f"{limits.MAX_STANDARD_BYTES // 2**30} GiB",
         f"{limits.MAX_COUNT}",
         f"{limits.MAX_LENGTH}",
         f"{limits.MAX_SEED}",

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from neural_style.errors import CheckpointError, ImageError, OutputError, SettingsError
+from neural_style.errors import ImageError, OutputError, SettingsError
 from neural_style.images.reading import read_image
 from neural_style.jobs.job import Job, StyleFile
 from neural_style.jobs.observers import Observer
@@ -101,7 +101,7 @@ def test_it_is_checked_before_anything_is_read(job, tmp_path):
         (dict(start=str(tmp_path / "none.png"), outputs=elsewhere), ImageError, "none.png: there is no such file"),
         (dict(outputs=Outputs.beside(job.content)), OutputError, "would be overwritten"),
         (dict(outputs=Outputs.beside(str(tmp_path / "o.bmp"))), OutputError, "o.bmp"),
-        (dict(checkpoint=job.content), CheckpointError, "another file of this run has this name"),
+        (dict(checkpoint=job.content), OutputError, "another file of this run has this name"),
         (dict(recipe=RECIPE.override(content_layers=("relu9_9",))), SettingsError, "relu9_9"),
         (dict(recipe=RECIPE.override(pooling="sum")), SettingsError, "unknown pooling 'sum'"),
         (dict(recipe=RECIPE.override(unit="stops")), SettingsError, "unit 'stops'"),
