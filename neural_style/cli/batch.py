@@ -1,11 +1,12 @@
 """``neural-style batch``: many jobs, here or on a Dask cluster, of which only those that are not done are run."""
 
+import argparse
 import contextlib
 import logging
 import os
 import sys
 
-from ..errors import SettingsError
+from ..errors import SettingsError, WorkerError
 from ..recipes.presets import RECIPES, RECOMMENDED_RECIPE
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, finishing_on_signals
 from .flags import FLAGS, override_recipe, write_value
@@ -76,7 +77,9 @@ def _run(args):
     table_path, sheet_path = (os.path.join(args.output, name) for name in (_TABLE, _SHEET))
     for path in (table_path, sheet_path):
         check_writable(path)
-    judge = tuple(map(str, find_network(_JUDGE, models_dir=args.models_dir)))
+    model, weights = find_network(_JUDGE, models_dir=args.models_dir)
+    # Workers elsewhere may have the file elsewhere.
+    judge = model, None if args.models_dir is None else str(weights)
     table = Table(table_path, jobs)
     with _workers(args, len(jobs)) as submit:
         batch = Batch(jobs, submit, judge, table.find_distances)
@@ -86,6 +89,8 @@ def _run(args):
     log.info("saved %s and %s", table_path, sheet_path)
     described = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     log.log(logging.WARNING if counts["failed"] else logging.INFO, "%d jobs: %s", len(jobs), described)
+    if counts["left"] and not batch.is_stopped:
+        raise WorkerError("the scheduler is lost; what is finished stays, and another start makes what is left")
     if counts["left"]:
         return EXIT_INTERRUPTED
     return EXIT_FAILURE if counts["failed"] else 0
@@ -101,7 +106,7 @@ def _read_variant(word):
     for value in listed.split(";" if ";" in listed else ","):
         try:
             values.append(getattr(kind, "type", kind)(value))
-        except Exception as error:
+        except (ValueError, argparse.ArgumentTypeError) as error:
             raise SettingsError(f"--vary {word}: '{value}' is no value of {name}") from error
     if name == "recipe" and not set(values) <= set(RECIPES):
         raise SettingsError(f"--vary {word}: unknown recipe; choose from {', '.join(RECIPES)}")
@@ -127,8 +132,6 @@ def _make_product(args, varied):
 
 
 def _make_variant(args, content, style, outputs, values):
-    import argparse
-
     args = argparse.Namespace(**{**vars(args), "seed": values.pop("seed", args.seed)})
     recipe = override_recipe(values.pop("recipe", args.recipe), args).override(**values)
     return make_job(args, recipe, content, style, outputs)
