@@ -215,6 +215,8 @@ def _start(distributed, processes, threads, memory):
         # A worker that may hold so much has counted on it; Dask would end it shortly before.
         **{f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause", "terminate")},
         "distributed.scheduler.active-memory-manager.start": False,
+        # On a busy machine a process takes longer to start again than Dask waits for it before it gives it up.
+        "distributed.deploy.lost-worker-timeout": "1h",
     }
     with dask.config.set(settings):
         with distributed.LocalCluster(
