@@ -122,6 +122,8 @@ def test_a_list_of_jobs(folder, jobs):
         (["batch", "--content", "photos"], "give either a list of jobs"),
         (["batch", "jobs.json", "--style", "wave.png"], "give either a list of jobs"),
         (["batch", "jobs.json"], "jobs.json: cannot be read"),
+        (["batch", "jobs.json", "--max-long-edge", "64"], "--max-long-edge cannot be given with a list of jobs"),
+        (["batch", "jobs.json", "--vary", "seed=1"], "--vary cannot be given with a list of jobs"),
         ([*PRODUCT, "--workers", "0"], "--workers is 0"),
         ([*PRODUCT, "--vary", "sparkle=1"], "--vary sparkle=1 names no setting"),
         ([*PRODUCT, "--vary", "style_weight"], "write it like style_weight=0.5,1,2"),
