@@ -3,6 +3,8 @@
     python benchmarks/batch.py share --workers 1x1,1x2,2x1 CONTENTS STYLES
     python benchmarks/batch.py kill CONTENTS STYLES
 
+On a machine that others use, name each sharing several times, and compare seconds of the same number of threads.
+
 CONTENTS and STYLES are folders of images, of which so many are taken that there are `--jobs` jobs. The first runs the
 batch with so many processes of so many threads each, and prints seconds and the most memory that the processes held
 together. The second kills the program at random moments, starts it again after each, and compares every image with the
@@ -50,30 +52,33 @@ def held(process, total):
 
 
 def run(command, threads):
-    """Run a program; return seconds and the most memory."""
-    begun, most = time.monotonic(), [0]
+    """Run a program; return its seconds by the clock and of processors, and the most memory."""
+    begun, used, most = time.monotonic(), os.times(), [0]
     process = psutil.Popen(command, env=dict(os.environ, OMP_NUM_THREADS=str(threads)), stderr=subprocess.DEVNULL)
     follower = threading.Thread(target=held, args=(process, most), daemon=True)
     follower.start()
     code = process.wait()
     if code:
         raise SystemExit(f"a batch exited with {code}")
-    return time.monotonic() - begun, max(most)
+    now = os.times()
+    spent = now.children_user - used.children_user + now.children_system - used.children_system
+    return time.monotonic() - begun, spent, max(most)
 
 
 def share(args, command, folder):
     """Time a batch with different numbers of processes and threads."""
     first = None
-    print("| processes | threads | seconds | images per hour | to the first | memory, MB |\n|---|---|---|---|---|---|")
-    for sharing in args.workers.split(","):
+    print("| processes | threads | seconds | CPU seconds | images per hour | to the first | memory, MB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for number, sharing in enumerate(args.workers.split(",")):
         processes, threads = map(int, sharing.split("x"))
-        output = folder / sharing
-        seconds, most = run(command + ["-o", str(output), "--workers", str(processes)], threads)
+        output = folder / str(number)
+        seconds, spent, most = run(command + ["-o", str(output), "--workers", str(processes)], threads)
         first = first or seconds
         count = len(list(output.glob("*.png")))
+        rate = f"{3600 * count / seconds:.0f} | {first / seconds:.2f}"
         print(
-            f"| {processes} | {threads} | {seconds:.1f} | {3600 * count / seconds:.0f} | {first / seconds:.2f} | "
-            f"{most / 1e6:.0f} |",
+            f"| {processes} | {threads} | {seconds:.1f} | {spent:.1f} | {rate} | {most / 1e6:.0f} |",
             flush=True,
         )
 

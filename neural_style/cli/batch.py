@@ -1,20 +1,24 @@
 """``neural-style batch``: many jobs, here or on a Dask cluster, of which only those that are not done are run."""
 
+import argparse
 import contextlib
 import logging
 import os
 import sys
 
-from ..errors import SettingsError
+from ..errors import SettingsError, WorkerError
 from ..recipes.presets import RECIPES, RECOMMENDED_RECIPE
 from .console import EXIT_FAILURE, EXIT_INTERRUPTED, finishing_on_signals
-from .flags import FLAGS, override_recipe, write_value
+from .flags import FLAGS, make_parser, override_recipe, write_value
 from .running import add_run_flags, make_groups, make_job
 
 log = logging.getLogger(__name__)
 
 _TABLE, _SHEET = "batch.csv", "batch.jpg"
 _JUDGE = "vgg19"
+
+# What may be given with a list of jobs.
+_WITH_A_LIST = ("jobs", "output", "workers", "scheduler", "models_dir", "quiet", "log_level", "run")
 
 # What --vary takes besides the settings of a recipe.
 _OTHERS = {"recipe": str, "seed": int}
@@ -60,6 +64,8 @@ def add_arguments(parser):
 def _run(args):
     if (args.jobs is None) != bool(args.content and args.style) or args.jobs and (args.content or args.style):
         raise SettingsError("give either a list of jobs, or both --content and --style")
+    if args.jobs:
+        _check_alone(args)
     if args.workers is not None and args.workers < 1:
         raise SettingsError(f"`workers` is {args.workers}; it must be 1 or more")
     variants = [_read_variant(word) for word in args.vary]
@@ -76,9 +82,11 @@ def _run(args):
     table_path, sheet_path = (os.path.join(args.output, name) for name in (_TABLE, _SHEET))
     for path in (table_path, sheet_path):
         check_writable(path)
-    judge = tuple(map(str, find_network(_JUDGE, models_dir=args.models_dir)))
+    model, weights = find_network(_JUDGE, models_dir=args.models_dir)
+    # Workers elsewhere may have the file elsewhere.
+    judge = model, None if args.models_dir is None else str(weights)
     table = Table(table_path, jobs)
-    with _workers(args, len(jobs)) as submit:
+    with _workers(args, jobs) as submit:
         batch = Batch(jobs, submit, judge, table.find_distances)
         counts = _follow(batch, table, len(jobs))
     table.write()
@@ -86,9 +94,23 @@ def _run(args):
     log.info("saved %s and %s", table_path, sheet_path)
     described = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     log.log(logging.WARNING if counts["failed"] else logging.INFO, "%d jobs: %s", len(jobs), described)
+    if counts["left"] and not batch.is_stopped:
+        raise WorkerError("the scheduler is lost; what is finished stays, and another start makes what is left")
     if counts["left"]:
         return EXIT_INTERRUPTED
     return EXIT_FAILURE if counts["failed"] else 0
+
+
+def _check_alone(args):
+    """Refuse flags that would change the jobs of a list."""
+    parser = make_parser(None)
+    add_arguments(parser)
+    usual = vars(parser.parse_args([]))
+    for name, value in vars(args).items():
+        if name in usual and value != usual[name] and name not in _WITH_A_LIST:
+            raise SettingsError(
+                f"--{name.replace('_', '-')} cannot be given with a list of jobs, which say it themselves"
+            )
 
 
 def _read_variant(word):
@@ -101,7 +123,7 @@ def _read_variant(word):
     for value in listed.split(";" if ";" in listed else ","):
         try:
             values.append(getattr(kind, "type", kind)(value))
-        except Exception as error:
+        except (ValueError, argparse.ArgumentTypeError) as error:
             raise SettingsError(f"--vary {word}: '{value}' is no value of {name}") from error
     if name == "recipe" and not set(values) <= set(RECIPES):
         raise SettingsError(f"--vary {word}: unknown recipe; choose from {', '.join(RECIPES)}")
@@ -127,8 +149,6 @@ def _make_product(args, varied):
 
 
 def _make_variant(args, content, style, outputs, values):
-    import argparse
-
     args = argparse.Namespace(**{**vars(args), "seed": values.pop("seed", args.seed)})
     recipe = override_recipe(values.pop("recipe", args.recipe), args).override(**values)
     return make_job(args, recipe, content, [style], outputs)
@@ -139,21 +159,21 @@ def _workers(args, jobs):
     """Yield a function that submits to workers."""
     from .._mxnet import mx, usable_cores
     from ..jobs.batch import share_machine
-    from ..transfer.compute import available, limit_process
+    from ..transfer.compute import available, choose_device, limit_process
     from ..workers.cluster import Cluster
     from ..workers.local import LocalWorkers
 
     cores, room = usable_cores(), available(mx.cpu())
-    processes, threads, memory = share_machine(jobs, cores, room)
-    if args.workers:
-        processes = args.workers
-        threads, memory = max(1, cores // processes), room // processes
     if args.scheduler:
         with Cluster(args.scheduler, limit=limit_process) as workers:
-            log.info("running %d jobs on %d workers of %s", jobs, len(workers.workers()), args.scheduler)
+            log.info("running %d jobs on %d workers of %s", len(jobs), len(workers.workers()), args.scheduler)
             yield workers.submit
         return
-    log.info("running %d jobs in %d processes of %d threads", jobs, processes, threads)
+    processes, threads, memory = share_machine(len(jobs), cores, room)
+    if args.workers or choose_device(jobs[0].compute.gpu).device_type == "gpu":
+        processes = args.workers or 1  # one keeps a GPU busy
+        threads, memory = max(1, cores // processes), room // processes
+    log.info("running %d jobs in %d processes of %d threads", len(jobs), processes, threads)
     if args.scheduler is None:
         with LocalWorkers(processes, threads, limit_process, (memory,)) as workers:
             yield workers.submit

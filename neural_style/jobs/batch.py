@@ -23,6 +23,7 @@ from ..images import sizing
 from ..images.reading import read_image
 from ..metrics.perceptual import Distances, Judge
 from ..transfer.compute import choose_device
+from ..weights.lookup import find_weights
 from .checkpoints import Checkpoint, load_checkpoint
 from .job import Job
 from .provenance import describe_run, read_record
@@ -168,7 +169,7 @@ def run_task(task: Mapping[str, Any]) -> Dict[str, Any]:
     ----------
     task : dict
         ``job``, of `Job.to_json`; ``done``, whether there is nothing to make; ``judge``, name and file of the network
-        that measures, or None.
+        that measures, or None; see `Batch`.
 
     Returns
     -------
@@ -205,10 +206,11 @@ def _find_checkpoint(job: Job) -> Optional[Checkpoint]:
     return checkpoint if _is_same(checkpoint.run, describe_run(*job.find_weights())) else None
 
 
-def _judge(job: Job, judge: Tuple[str, str]) -> Distances:
+def _judge(job: Job, judge: Tuple[str, Optional[str]]) -> Distances:
     image, content, style = (read_image(path) for path in (job.outputs.final, job.content, job.styles[0].file))
     size = sizing.long_edge_size(image.shape, min(JUDGED_EDGE, max(image.shape[:2])))
-    return Judge(*judge, content, style, choose_device(job.compute.gpu)).measure(sizing.resize(image, size))
+    weights, device = find_weights(*judge), choose_device(job.compute.gpu)
+    return Judge(judge[0], weights, content, style, device).measure(sizing.resize(image, size))
 
 
 class _Lines(logging.Handler):
@@ -239,33 +241,38 @@ class Batch:
         No two may write the same file; see `sweep.check_distinct`.
     submit : callable
         Of workers: takes a function and its arguments, and returns a `concurrent.futures.Future`.
-    judge : (str, str) or None
-        Name and file of the network by which results are measured.
-    known : mapping of str to Distances
-        Of results that were measured before, by their names; only those that are still to be kept are looked up.
+    judge : (str, str or None) or None
+        Name of the network by which results are measured, and the file of its weights, None to find it.
+    known : callable
+        Takes a job that is done and the record of its result, and returns its `Distances` if they are known, else None.
+
+    Attributes
+    ----------
+    is_stopped : bool
+        Whether `stop` was called.
     """
 
     def __init__(
         self,
         jobs: Sequence[Job],
         submit: Callable[..., Future],
-        judge: Optional[Tuple[str, str]] = None,
+        judge: Optional[Tuple[str, Optional[str]]] = None,
         known: Callable[[Job, Mapping[str, Any]], Optional[Distances]] = lambda job, record: None,
     ) -> None:
         self._jobs, self._submit, self._judge, self._known = jobs, submit, judge, known
         self._futures: Dict[Future, Tuple[Job, bool]] = {}
-        self._stopped = False
+        self.is_stopped = False
 
     def stop(self) -> None:
         """Begin no other job; those under way are finished. A signal handler may call it."""
-        self._stopped = True
+        self.is_stopped = True
         for future in list(self._futures):
             future.cancel()
 
     def __iter__(self) -> Iterator[Outcome]:
         results = Results()
         for job in self._jobs:
-            if self._stopped:
+            if self.is_stopped:
                 break
             try:
                 named, weights = results.name_network(job)
@@ -279,7 +286,7 @@ class Batch:
                 continue
             task = {"job": named.absolute().to_json(), "done": record is not None, "judge": self._judge}
             self._futures[self._submit(run_task, task)] = job, record is not None
-        if self._stopped:
+        if self.is_stopped:
             self.stop()
         told: set = set()
         for future in as_completed(list(self._futures)):

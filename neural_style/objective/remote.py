@@ -69,7 +69,7 @@ def deal(tiling, count):
     ----------
     tiling : Tiling
     count : int
-        Of blocks that are wanted. There are as many, or fewer if there are not as many tiles.
+        Of workers. There may be fewer blocks, so that the largest is as small as possible.
 
     Returns
     -------
@@ -77,8 +77,8 @@ def deal(tiling, count):
     """
     rows, columns = (list(dict.fromkeys(spans)) for spans in zip(*(tile.spans for tile in tiling.tiles)))
     sizes = [(down, min(len(columns), count // down)) for down in range(1, min(len(rows), count) + 1)]
-    # Of as many blocks, the wider ones: rows lie together in memory.
-    down, across = max(sizes, key=lambda size: (size[0] * size[1], size[0]))
+    # The largest block is what the others wait for. Of equal ones, the wider: rows lie together in memory.
+    down, across = min(sizes, key=lambda size: (-(-len(rows) // size[0]) * -(-len(columns) // size[1]), -size[0]))
     blocks = []
     for some_rows, some_columns in itertools.product(_split(rows, down), _split(columns, across)):
         (top, bottom), (left, right) = ((spans[0].begin, spans[-1].end) for spans in (some_rows, some_columns))

@@ -71,6 +71,7 @@ class Cluster:
         self.address = address or "of this machine"
         self._stack, self._at_close = contextlib.ExitStack(), set()
         try:
+            self._stack.enter_context(_quiet())
             if not address:
                 address = self._stack.enter_context(_start(distributed, processes, threads, memory))
             self.client = self._stack.enter_context(_connect(distributed, address))
@@ -83,7 +84,8 @@ class Cluster:
         except BaseException:
             self._stack.close()
             raise
-        self._lost = (CancelledError, OSError, asyncio.TimeoutError, distributed.KilledWorker, *_cancelled(distributed))
+        known = CancelledError, asyncio.CancelledError, OSError, asyncio.TimeoutError, distributed.KilledWorker
+        self._lost = (*known, *_cancelled(distributed))
 
     def __enter__(self):
         return self
@@ -108,8 +110,8 @@ class Cluster:
         Returns
         -------
         concurrent.futures.Future
-            Of what the function returns or raises. It raises a WorkerError if worker after worker died of it, or if the
-            scheduler is lost.
+            Of what the function returns or raises. It raises a WorkerError if worker after worker died of it, and a
+            CancelledError if the scheduler is lost.
         """
         future, remote = Future(), self.client.submit(function, *arguments, pure=False)
 
@@ -118,7 +120,8 @@ class Cluster:
                 try:
                     future.set_result(self.fetch(remote))
                 except BaseException as error:
-                    future.set_exception(error)
+                    is_lost = isinstance(error, WorkerError) and self.client.status != "running"
+                    future.set_exception(CancelledError() if is_lost else error)
 
         def cancel(future):
             if future.cancelled():
@@ -190,6 +193,20 @@ class Cluster:
 
 
 @contextlib.contextmanager
+def _quiet():
+    """Keep Dask's log to itself: tracebacks of lost connections, for which errors here stand."""
+    handlers = {one for name in ("distributed", "distributed.client") for one in logging.getLogger(name).handlers}
+    levels = {handler: handler.level for handler in handlers}
+    for handler in handlers:
+        handler.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for handler, level in levels.items():
+            handler.setLevel(level)
+
+
+@contextlib.contextmanager
 def _start(distributed, processes, threads, memory):
     """Start a cluster on this machine, on the loopback interface alone; yield its address."""
     import dask
@@ -198,6 +215,8 @@ def _start(distributed, processes, threads, memory):
         # A worker that may hold so much has counted on it; Dask would end it shortly before.
         **{f"distributed.worker.memory.{what}": False for what in ("target", "spill", "pause", "terminate")},
         "distributed.scheduler.active-memory-manager.start": False,
+        # On a busy machine a process takes longer to start again than Dask waits for it before it gives it up.
+        "distributed.deploy.lost-worker-timeout": "1h",
     }
     with dask.config.set(settings):
         with distributed.LocalCluster(
@@ -218,7 +237,7 @@ def _connect(distributed, address):
     try:
         yield client
     finally:
-        with contextlib.suppress(OSError, CancelledError):
+        with contextlib.suppress(OSError, CancelledError, asyncio.CancelledError, asyncio.TimeoutError):
             client.close()
 
 

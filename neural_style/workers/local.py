@@ -78,8 +78,9 @@ class LocalWorkers:
         for _ in range(MOST_DEATHS):
             if self._closed:
                 raise CancelledError
-            pool = self._idle.get() or self._start()
+            pool = self._idle.get()
             try:
+                pool = pool or self._start()
                 future = pool.submit(function, *arguments)
                 if self._closed:  # in the meantime, when there was no process yet
                     _kill(pool)

@@ -1,10 +1,12 @@
 """The command for many jobs, from arguments to files, exit codes and lines."""
 
+import contextlib
 import csv
 import json
 import os
 import shutil
 import signal
+from concurrent.futures import CancelledError, Future
 
 import pytest
 
@@ -120,6 +122,8 @@ def test_a_list_of_jobs(folder, jobs):
         (["batch", "--content", "photos"], "give either a list of jobs"),
         (["batch", "jobs.json", "--style", "wave.png"], "give either a list of jobs"),
         (["batch", "jobs.json"], "jobs.json: cannot be read"),
+        (["batch", "jobs.json", "--max-long-edge", "64"], "--max-long-edge cannot be given with a list of jobs"),
+        (["batch", "jobs.json", "--vary", "seed=1"], "--vary cannot be given with a list of jobs"),
         ([*PRODUCT, "--workers", "0"], "--workers is 0"),
         ([*PRODUCT, "--vary", "sparkle=1"], "--vary sparkle=1 names no setting"),
         ([*PRODUCT, "--vary", "style_weight"], "write it like style_weight=0.5,1,2"),
@@ -149,3 +153,21 @@ def test_a_signal_ends_the_batch_after_the_jobs_under_way(folder, monkeypatch, c
     states = [state for _, state in rows()]
     assert "left" in states and "failed" not in states and "made" in states
     assert "finishing the jobs under way" in capsys.readouterr().err
+
+
+def test_a_lost_scheduler_is_one_line_and_costs_nothing_that_was_finished(folder, monkeypatch, capsys):
+    calls = []
+
+    def lose(function, *arguments):
+        calls.append(Future())
+        if len(calls) == 1:
+            calls[0].set_result(function(*arguments))
+        else:
+            calls[-1].set_exception(CancelledError())
+        return calls[-1]
+
+    monkeypatch.setattr(batch, "_workers", lambda args, jobs: contextlib.nullcontext(lose))
+    assert main([*PRODUCT, *SHORT, "--quiet"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("neural-style: error: the scheduler is lost; what is finished stays")
+    assert [state for _, state in rows()] == ["made", "left"]

@@ -49,6 +49,12 @@ def test_to_json_and_back(name):
     assert full.styles[0] == StyleFile("b.jpg", 1.0, 1.0)
 
 
+def test_a_scheduler_of_today_is_not_kept():
+    job = Job("a.jpg", ["b.jpg"], Outputs.beside("o.png"), compute=Compute(-1, tile_size=96, scheduler="tcp://here:1"))
+    assert "here" not in json.dumps(job.to_json())
+    assert Job.from_json(job.to_json()).compute == Compute(-1, tile_size=96)
+
+
 def change(record, *keys, to=KeyError):
     place = record
     for key in keys[:-1]:

@@ -60,7 +60,9 @@ class Here:
 def test_every_tile_is_in_one_block_at_its_place(size, tile, count):
     tiling = cut(VGG16, ["relu1_1", "relu3_1"], size, tile)
     blocks = remote.deal(tiling, count)
-    assert 1 <= len(blocks) <= count and len(blocks) >= min(count, len(tiling.tiles)) / 2
+    assert 1 <= len(blocks) <= count
+    # The largest has hardly more than its share.
+    assert max(len(block.tiling.tiles) for block in blocks) <= 2 * -(-len(tiling.tiles) // count)
     dealt = []
     for block in blocks:
         assert len(block.tiling.tiles) >= 1 and block.tiling.window == tiling.window

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from neural_style.errors import DependencyError, SettingsError, WorkerError
 from neural_style.images.reading import read_image
 from neural_style.objective.remote import free
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.compute import Compute
+from neural_style.transfer.compute import Compute, limit_process
 from neural_style.transfer.stylize import stylize
 from neural_style.workers import cluster as cluster_module
 from neural_style.workers.cluster import PATIENCE, Cluster
@@ -30,7 +31,7 @@ needs_dask = pytest.mark.skipif(distributed is None, reason="needs the package d
 
 @pytest.fixture(scope="module")
 def started():
-    with Cluster("", 2, 3) as cluster:
+    with Cluster("", 2, 3, 2 * 10**9, limit_process) as cluster:
         yield cluster
 
 
@@ -49,6 +50,8 @@ def address(cluster):
 def test_results_and_errors_come_back(cluster):
     assert cluster.submit(operator.add, 2, 3).result(PATIENCE) == 5
     assert cluster.submit(os.getenv, "OMP_NUM_THREADS").result(PATIENCE) == os.environ.get("OMP_NUM_THREADS", "3")
+    share = "from neural_style.transfer import compute; assert compute._share == 2 * 10**9"
+    assert cluster.submit(exec, share).result(PATIENCE) is None
     with pytest.raises(ZeroDivisionError):
         cluster.submit(operator.truediv, 1, 0).result(PATIENCE)
     code = "from neural_style.errors import SettingsError; raise SettingsError('`seed` is odd')"
@@ -111,13 +114,14 @@ def test_a_canvas_is_that_of_this_process_though_a_worker_dies(address, cluster,
 def test_a_death_costs_no_more_than_time(cluster, tmp_path):
     count = str(tmp_path / "count")
     code = (
-        f"import os\nwith open({count!r}, 'a') as file: file.write('x')\n"
+        f"import os, time\nwith open({count!r}, 'a') as file: file.write('x')\n"
+        "time.sleep(1)\n"  # Dask does not replace a worker that dies before it has settled
         f"if os.path.getsize({count!r}) == 1: os.kill(os.getpid(), 9)"
     )
     assert cluster.submit(exec, code).result(PATIENCE) is None
     assert os.path.getsize(count) == 2
     with pytest.raises(WorkerError, match="is lost"):
-        cluster.submit(exec, "import os; os.kill(os.getpid(), 9)").result(PATIENCE)
+        cluster.submit(exec, "import os, time; time.sleep(1); os.kill(os.getpid(), 9)").result(PATIENCE)
 
 
 @needs_dask
@@ -150,8 +154,10 @@ def test_a_lost_scheduler_is_one_line(tmp_path):
             assert there.submit(operator.add, 2, 3).result(PATIENCE) == 5
             future = there.submit(exec, "import time; time.sleep(600)")
             process.kill()
-            with pytest.raises(WorkerError, match="is lost"):
+            with pytest.raises(CancelledError):
                 future.result(PATIENCE)
+            with pytest.raises(WorkerError, match="scheduler tcp://127.0.0.1"):
+                there.place(1)
     finally:
         process.kill()
         process.communicate()
