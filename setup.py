@@ -68,7 +68,11 @@ EXTRAS_REQUIRE = {
 
 # models/ lies beside the package in a checkout and inside it in a wheel. Its files are named one by one, so that
 # nothing which was downloaded into it is ever packed.
-SHIPPED_MODELS = [name for name in ("README.md", "vgg16-lowrank.params") if (HERE / "models" / name).is_file()]
+SHIPPED_MODELS = [
+    name
+    for name in ("README.md", "vgg16-lowrank.params", "any-style.params", "any-style.LICENSE")
+    if (HERE / "models" / name).is_file()
+]
 
 
 def read(name):

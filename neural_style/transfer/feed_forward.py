@@ -20,6 +20,7 @@ from .compute import Compute, choose_device
 from .controls import Controls
 from .finishing import Finishing
 from .inputs import Style, image_size
+from .optimisation import NO_MEMORY
 from .run import Result, Run, RunState, Step, StopReason
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,16 @@ class FeedForwardRun(Run):
         log.info("content %d x %d pixels, resized to %d x %d", *self._content.shape[1::-1], *size[::-1])
         content = units.to_network(sizing.resize(self._content, size), 255, unit)
         painter = Painter(self._kind, self._parameters, self._ctx)
-        picture = painter.paint(content, self._code(painter, content))
+        try:
+            picture = painter.paint(content, self._code(painter, content))
+        except (MemoryError, mx.base.MXNetError) as error:
+            found = NO_MEMORY.search(str(error))
+            if found is None and not isinstance(error, MemoryError):
+                raise
+            raise SettingsError(
+                f"not enough memory for a picture of {size[1]} x {size[0]} pixels in one pass "
+                f"({found.group() if found else 'allocation failed'}); choose a smaller `max_long_edge`"
+            ) from error
         if self._kind.code != FROM_IMAGE and self._method.strength != 1:
             before = (content * unit.levels + _means(unit) - _means(self._picture_unit)) / self._picture_unit.levels
             picture = picture * self._method.strength + before * (1 - self._method.strength)

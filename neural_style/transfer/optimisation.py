@@ -38,7 +38,7 @@ epoch_log = logging.getLogger(__name__ + ".epochs")
 _ARRAYS = 2
 
 # What MXNet's allocators and oneDNN say when memory is short.
-_NO_MEMORY = re.compile(
+NO_MEMORY = re.compile(
     r"(?i)failed to allocate[^\n]*|[^\n]*out of memory[^\n]*|bad_alloc|could not execute a primitive"
 )
 
@@ -98,7 +98,7 @@ class OptimisationRun(Run):
                 self._begin_level(recipe, size)
                 yield from self._descend(recipe)
             except (MemoryError, mx.base.MXNetError) as error:
-                if isinstance(error, mx.base.MXNetError) and not _NO_MEMORY.search(str(error)):
+                if isinstance(error, mx.base.MXNetError) and not NO_MEMORY.search(str(error)):
                     _refuse_input(error, recipe.losses.model)
                     raise
                 raise _explain_lack_of_memory(error, size, self._tile_size) from error
@@ -280,7 +280,7 @@ def prepare_optimizer(recipe, canvas):
 
 def _explain_lack_of_memory(error, size, tile_size):
     """Turn what MXNet and Python say when there is none left into one line with the setting that helps."""
-    found = _NO_MEMORY.search(str(error))
+    found = NO_MEMORY.search(str(error))
     reason = found.group() if found else "allocation failed"
     how = f" in tiles of {tile_size} pixels" if tile_size else " whole" if tile_size == 0 else ""
     smaller = max(tile_size // 2 if tile_size else min(max(size) // 2, _USUAL_TILE), 16)

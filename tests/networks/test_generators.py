@@ -10,6 +10,7 @@ from neural_style._mxnet import mx
 from neural_style.errors import WeightsError
 from neural_style.executors import bind
 from neural_style.networks.generators import GENERATORS, find_generator_kind
+from neural_style.weights.generators import read_generator
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "shared" / "weights" / "feedforward"
 
@@ -113,3 +114,16 @@ def test_parameters_that_do_not_belong_together_are_refused():
     missing = {name: value for name, value in parameters.items() if name != "microast_content_conv3_weight"}
     with pytest.raises(WeightsError, match="no parameter microast_content_conv3_weight"):
         kind.parameter_shapes(missing)
+
+
+def test_the_generator_in_the_box_is_complete_and_small():
+    path = Path(__file__).resolve().parents[2] / "models" / "any-style.params"
+    if not path.is_file():
+        pytest.skip("the models are not part of an installed package's tests")
+    kind, parameters = read_generator(path)
+    assert kind.name == "microast" and path.stat().st_size < 4e6
+    content, style = images(6)
+    picture = paint(kind, parameters, content, style)
+    assert picture.shape == content.shape and np.isfinite(picture).all()
+    # It is a picture, not far beyond black and white.
+    assert -1 < picture.min() and picture.max() < 2 and picture.std() > 0.02

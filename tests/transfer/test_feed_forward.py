@@ -107,6 +107,21 @@ def test_what_makes_no_sense_is_refused(change, message):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), mx.base.MXNetError("Failed to allocate CPU Memory"), ValueError("bug")]
+)
+def test_a_picture_that_is_too_large_for_memory_is_one_line(error, monkeypatch):
+    def fail(self, symbol, inputs):
+        raise error
+
+    monkeypatch.setattr(feed_forward.Painter, "_forward", fail)
+    expected = ValueError if isinstance(error, ValueError) else SettingsError
+    with pytest.raises(
+        expected, match="bug|not enough memory for a picture of 24 x 20 pixels .* smaller `max_long_edge`"
+    ):
+        run(image(20, 24), image(9, 9))
+
+
 def test_a_recipe_that_optimises_has_no_generator():
     with pytest.raises(SettingsError, match="`generator` is of no use with recipe paint, which optimises"):
         get_recipe("paint").override(generator="any-style")
