@@ -109,7 +109,7 @@ def test_import_refuses_what_is_no_weights_file(tmp_path, capfd):
 
 
 def test_fetching_without_a_network_says_what_to_do(tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr("neural_style.weights.downloads.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     line = failure(capfd, "weights", "fetch", "vgg19")
     assert "vgg19 could not be fetched" in line and "Without a network:" in line and "vgg19.params" in line
     assert not list(tmp_path.rglob("*.params"))
