@@ -93,6 +93,7 @@ def test_what_is_in_it(record, pictures, vgg19_file):
         "steps": 5,
         "stop": "CONVERGED",
         "size": [30, 20],
+        "losses": {"style_relu1_1": 1.5, "total_variation": 0.25},
     }
     settings = {name: list(v) if isinstance(v, tuple) else v for name, v in RECIPE.settings().items()}
     assert record == dict(expected, settings=settings)
@@ -259,10 +260,11 @@ def test_every_picture_of_a_run_carries_its_settings(pictures, vgg19_file, tmp_p
     output = str(tmp_path / "o.png")
     styles = [StyleFile(inputs[1], 2.0), StyleFile(inputs[0], 1.0, 1.5)]
     job = Job(inputs[0], styles, Outputs.beside(output), recipe, inputs[1], str(vgg19_file), 4, Compute(gpu=-1))
-    run_job(job)
+    history = run_job(job).history
     last, way = provenance.read_record(output), provenance.read_record(tmp_path / "tmp_2.png")
     assert (last["steps"], last["stop"], last["size"]) == (3, "STEP_LIMIT", [40, 32])
-    assert dict(last, steps=2, stop=None) == way
+    assert dict(last, steps=2, stop=None, losses=history[1].losses) == way
+    assert last["losses"] == history[2].losses
     assert (last["seed"], last["compute"]["gpu"], last["start"]["file"]) == (4, -1, inputs[1])
     assert [(s["file"], s["weight"], s["scale"]) for s in last["styles"]] == [(inputs[1], 2, 1), (inputs[0], 1, 1.5)]
     assert read_recipe(last) == (recipe, {})
