@@ -20,9 +20,9 @@ _STYLIZE = "stylize"
 # What each command does; it is in the module of its name, which is imported when the command is given.
 COMMANDS = {
     _STYLIZE: "repaint a photograph in the style of a painting; PHOTO PAINTING means the same",
-    "video": "repaint a video in the style of a painting",
     "demo": "repaint a bundled photograph in the style of a bundled painting",
     "batch": "run many jobs: a list, or every content with every style and setting",
+    "video": "repaint a video in the style of a painting",
     "recipes": "list the recipes, or every setting of one with its source",
     "compare": "measure how similar two images are, or ours and the original's published one",
     "show": "show how an image or a video was made, as a command line that makes it again",

@@ -93,12 +93,13 @@ class Clip:
         self.path = os.fspath(path)
         with _opened(self.path) as container:
             stream = _video_stream(container, self.path)
-            turned = _quarter_turns_of(container, stream)
+            # Only of one frame: to ask ties a frame to itself, so that its memory waits for the garbage collector.
+            self._turns = _quarter_turns_of(container, stream)
             shape = stream.codec_context.sample_aspect_ratio or Fraction(1)
             self.format = Format(
                 Fraction(stream.time_base or 1 / _USUAL_RATE),
                 Fraction(stream.average_rate or _USUAL_RATE),
-                1 / Fraction(shape) if turned % 2 else Fraction(shape),
+                1 / Fraction(shape) if self._turns % 2 else Fraction(shape),
             )
 
     def frames(self):
@@ -121,7 +122,7 @@ class Clip:
             stream = _video_stream(container, self.path)
             lasts = max(1, round(1 / (self.format.rate * self.format.time_base)))
             for number, frame in enumerate(self._decode(container, stream)):
-                image = _to_image(frame)
+                image = _to_image(frame, self._turns)
                 if size not in (None, image.shape):
                     raise ImageError(
                         f"{self.path}: frame {number + 1} is of another size than those before; cut the video there"
@@ -355,13 +356,12 @@ def _quarter_turns_of(container, stream):
     return 0
 
 
-def _to_image(frame):
+def _to_image(frame, turns):
     unsaid = frame.colorspace == _UNSPECIFIED and frame.height >= _HIGH_DEFINITION
     matrix = "ITU709" if frame.colorspace == _BT709 or unsaid else "ITU601"
     # PyAV 12 takes BT.601 and levels from 16 to 235 if it is not told.
     levels = {"src_color_range": "JPEG"} if frame.color_range == _FULL_RANGE else {}
     image = frame.reformat(format="rgb24", src_colorspace=matrix, dst_colorspace="ITU601", **levels).to_ndarray()
-    turns = _quarter_turns(frame)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 

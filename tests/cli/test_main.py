@@ -350,7 +350,7 @@ BAD = [
     ("unknown model", ["--model", "resnet"], 2, r"invalid choice: 'resnet'"),
     ("unknown recipe", ["--recipe", "gatys"], 2, r"invalid choice: 'gatys'"),
     ("not a number", ["--lr", "fast"], 2, r"invalid float value: 'fast'"),
-    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from stylize, video, demo"),
+    ("unknown command", ["paint"], 2, r"unknown command 'paint'; choose from stylize, demo"),
     ("style scale 0", ["--style-scale", "0"], 1, r"--style-scale is 0\.0; it must be more than 0"),
     ("style too small", ["--style-scale", "0.3"], 1, r"style .*too small.*larger --max-long-edge or --style-scale"),
     (

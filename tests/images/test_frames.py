@@ -1,5 +1,6 @@
 """Videos that the tests make themselves, read and written: times, sizes, colours, sound, and what is no video."""
 
+import gc
 import io
 import tracemalloc
 from fractions import Fraction
@@ -155,6 +156,19 @@ def test_frames_are_not_kept_in_memory(tmp_path):
     measure(2)
     # NumPy's arrays are counted, FFmpeg's own memory is not.
     assert measure(100) < measure(10) + 3 * one
+
+
+def test_frames_that_were_read_wait_for_no_garbage_collector(tmp_path):
+    clip = Clip(make_clip(str(tmp_path / "clip.mkv"), range(0, 1200, 40)))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in clip.frames():
+            pass
+        # The last ones are still in use.
+        assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) <= 3
+    finally:
+        gc.enable()
 
 
 def test_times_go_forward_where_the_clip_has_none(tmp_path, monkeypatch):
