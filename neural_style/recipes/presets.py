@@ -242,7 +242,7 @@ _PAINT = dict(
 )
 
 _ONE_PASS = dict(
-    generator=("any-style", "this project's: the any-style network that comes with it"),
+    generator=("any-style", "this project's: the network for any style that comes with it"),
     strength=(1.0, "the style as the network has learnt it"),
     max_long_edge=(1024, "this project's: about two seconds on two cores"),
 )
