@@ -242,9 +242,9 @@ _PAINT = dict(
 )
 
 _ONE_PASS = dict(
-    generator=("any-style", "this project's: the any-style network that comes with it"),
+    generator=("any-style", "this project's: the network for any style that comes with it"),
     strength=(1.0, "the style as the network has learnt it"),
-    max_long_edge=(1024, "this project's: about two seconds on two cores"),
+    max_long_edge=(1024, "this project's: a few seconds on two cores"),
 )
 
 RECIPES = {
@@ -264,7 +264,7 @@ RECIPES = {
         _cited(
             "paint", "this project's own: means and covariances apart, relative losses, small sizes first", **_PAINT
         ),
-        _cited("one-pass", "a generator in place of an optimisation: any style in a second or two", **_ONE_PASS),
+        _cited("one-pass", "a generator in place of an optimisation: any style in a few seconds", **_ONE_PASS),
     )
 }
 DEFAULT_RECIPE = "mxnet-0.7"  # of the original program's flags

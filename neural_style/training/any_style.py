@@ -40,7 +40,7 @@ TEACHER, _POOLING = "vgg16-lowrank", "avg"
 _STYLE = {"relu1_1": 0.2, "relu2_1": 0.25, "relu3_1": 0.3, "relu4_1": 0.25}
 _CONTENT = {"relu3_3": 0.5, "relu4_2": 0.5}
 # Weights of the terms beside the style's, which is 1.
-_CONTENT_WEIGHT, _VARIATION, _IDENTITY, _GRID = 0.06, 1.0, 10.0, 20.0
+_CONTENT_WEIGHT, _VARIATION, _IDENTITY, _GRID = 0.03, 1.0, 10.0, 20.0
 # Of what the squares of a target are divided by, relative to the mean over images, so that flat ones do not rule.
 _GUARD = 0.1
 # The cell of the generator, and how many cells a window has.
