@@ -1,10 +1,10 @@
 """Make the twelve images that show an artist's controls, in docs/controls.md and the README, and a sheet of them.
 
-    python benchmarks/gallery.py [--output docs/controls] [--sheet gallery.png] [--long-edge 256] [NAME ...]
+    python benchmarks/gallery.py [--output docs/controls] [--sheet gallery.png] [--long-edge 192] [NAME ...]
 
-The photographs are scikit-image's; the styles are the demo's sea and two that this program draws, a mosaic and
-hatching. Masks are drawn here as well. Every image is the result of a command line, which is printed, with the recipe
-`paint`. Without names all are made, in some fifteen minutes on two cores.
+The photographs are scikit-image's; the styles are the demo's sea and a mosaic that this program draws, like the masks.
+Every image is the result of a command line, which is printed, with the recipe `paint`. Without names all are made, in
+some ten minutes on two cores.
 """
 
 import argparse
@@ -32,13 +32,13 @@ GALLERY = {
     "masks": "{rocket} {sea} {mosaic} --mask {drawn} --mask-colors red,blue",
     "style-mask": "{cat} {sea} --style-mask {sun}",
     "keep": "{cat} {mosaic} --keep {face}",
-    "strength-mask": "{cat} {hatching} --strength 3 --strength-mask {rising}",
+    "strength-mask": "{cat} {mosaic} --strength 2 --strength-mask {rising}",
     "colors-content": "{cat} {mosaic} --colors content",
     "colors-match": "{cat} {mosaic} --colors match-covariance",
     "palette": "{cat} {sea} --palette {coffee} --colors match-histogram",
     "transparent": "{cup} {mosaic}",
 }
-WIDTH, QUALITY = 220, 88  # of an image on the page, in pixels, and of its JPEG
+WIDTH, QUALITY = 192, 90  # of an image on the page, in pixels, and of its JPEG
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -60,24 +60,6 @@ def mosaic(size=(384, 512), seed=1):
     joint = np.clip((distance[..., 1] - distance[..., 0]) / 3.5 - 0.25, 0, 1)[..., None]
     colour = colour * light[..., None] * joint + np.array((36, 30, 34)) * (1 - joint)
     return np.clip(colour, 0, 255).astype(np.uint8)
-
-
-def hatching(size=(384, 512), seed=2):
-    """Draw hatching: strokes of brown ink on paper, in directions and densities that change over the sheet."""
-    rng = np.random.RandomState(seed)
-    height, width = size
-    y, x = np.mgrid[:height, :width].astype(float)
-    ink = np.zeros(size)
-    for angle, threshold in ((0.7, 0.25), (-0.75, 0.5), (0.05, 0.75)):
-        bend = ndimage.gaussian_filter(rng.standard_normal(size), 40, mode="wrap") * 220
-        dark = ndimage.gaussian_filter(rng.standard_normal(size), 45, mode="wrap")
-        dark = np.argsort(np.argsort(dark.ravel())).reshape(size) / dark.size
-        across = x * np.sin(angle) + y * np.cos(angle) + bend
-        wobble = ndimage.gaussian_filter(rng.standard_normal(size), 2) * 0.9
-        line = np.clip(1.6 - np.abs((across + wobble) % 6.5 - 3.25) * 1.5, 0, 1)
-        ink = np.maximum(ink, line * np.clip((dark - threshold) * 6, 0, 1))
-    paper = np.array((238, 226, 200)) + rng.standard_normal(size + (1,)) * 4
-    return np.clip(paper * (1 - ink[..., None]) + np.array((58, 34, 26)) * ink[..., None], 0, 255).astype(np.uint8)
 
 
 def grey(mask):
@@ -106,7 +88,6 @@ def draw():
         "coffee": coffee,
         "sea": sea,
         "mosaic": mosaic(),
-        "hatching": hatching(),
         "face": grey(face),
         "drawn": drawn,
         "sun": grey(sun),
@@ -131,7 +112,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GALLERY))
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "controls", metavar="DIR")
     parser.add_argument("--sheet", metavar="FILE", help="image with all of them side by side")
-    parser.add_argument("--long-edge", type=int, default=224, metavar="N")
+    parser.add_argument("--long-edge", type=int, default=192, metavar="N")
     parser.add_argument("--model", default="vgg16-lowrank")
     args = parser.parse_args()
     if not set(args.names) <= set(GALLERY):
@@ -154,7 +135,7 @@ def main():
             made.append(show(read_image(result, alpha=True)))
             made[-1].save(args.output / f"{name}.jpg", quality=QUALITY, optimize=True)
         if not args.names:
-            for name in ("sea", "mosaic", "hatching", "drawn"):
+            for name in ("sea", "mosaic", "drawn"):
                 show(read_image(files[name])).save(args.output / f"{name}.jpg", quality=QUALITY, optimize=True)
     if args.sheet:
         rows = [

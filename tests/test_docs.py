@@ -189,6 +189,7 @@ def test_the_readme_is_short_and_begins_with_two_commands_and_an_image():
     assert beginning.index("make demo") < beginning.index("make test") < beginning.index("docs/demo.jpg")
 
 
-def test_images_in_the_pages_are_small():
-    images = list((ROOT / "docs" / "knobs").glob("*"))
+@pytest.mark.parametrize("folder", ["knobs", "controls"])
+def test_images_in_the_pages_are_small(folder):
+    images = list((ROOT / "docs" / folder).glob("*"))
     assert images and sum(image.stat().st_size for image in images) < 500_000

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 _ROUNDING = 0.02
 # What counts as all of a pixel is kept although a lossy format has rounded it.
 _ALL = 0.99
+# Strength below which more and more of the photograph itself is seen, so that no style that a network sees from afar
+# reaches where there is to be none.
+_FAINT = 0.15
 # Long edge, in pixels, at which it is found out what masks leave out.
 _CHECKED_EDGE = 256
 
@@ -31,7 +34,7 @@ class Controls:
     keep : numpy.ndarray or None
         Mask of where the photograph stays as it is.
     strength : numpy.ndarray or None
-        Mask of how much style there is: in its black parts the photograph is only seen through the network.
+        Mask of how much style there is; where it is black, the photograph stays.
     palette : numpy.ndarray or None
         Image whose colours are matched in place of the content's, uint8 (H, W, 3) or with alpha (H, W, 4), where the
         recipe's `colors` match.
@@ -57,9 +60,12 @@ class Controls:
 
     def kept(self, size: Sequence[int]) -> Optional[np.ndarray]:
         """Return how much of the photograph stays at each pixel of an image (H, W), or None if nothing does."""
-        if self.keep is None:
+        masks = [] if self.keep is None else [resize_mask(self.keep, size)]
+        if self.strength is not None:
+            masks.append(np.maximum(1 - resize_mask(self.strength, size) / _FAINT, 0))
+        if not masks:
             return None
-        kept = resize_mask(self.keep, size)
+        kept = np.max(masks, axis=0)
         return np.where(kept >= _ALL, np.float32(1), kept)
 
     def painted(self, size: Sequence[int]) -> Optional[np.ndarray]:
