@@ -75,8 +75,9 @@ class Outcome:
 def share_machine(jobs: int, cores: int, room: int) -> Tuple[int, int, int]:
     """Share a machine among processes that run jobs.
 
-    One thread each and as many processes as cores make the most images per hour, measured by ``benchmarks/batch.py``;
-    fewer where there is not enough memory for so many.
+    As many processes as cores, with one thread each, cost the fewest processor seconds for an image: 0.60 at 96 pixels
+    against 0.67 with two threads, and the same at 256 (``benchmarks/README.md``). There are fewer processes where there
+    is not enough memory for so many.
 
     Parameters
     ----------
