@@ -1,6 +1,6 @@
 """How steady a video is: its frames, made one from the other, compared with the same frames made one by one.
 
-    python benchmarks/video.py CLIP PAINTING --output DIR [--count 12] [-- further flags of neural-style video]
+    python benchmarks/video.py CLIP PAINTING --output DIR [--count 12] [further flags of neural-style video]
 
 Repaints the first frames of a clip twice, by `neural-style video` and each as an image by itself with the same recipe;
 what is in the folder already is not made again. The warp error is the distance, in grey levels, of every frame from the
@@ -76,8 +76,7 @@ def main():
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=12, help="frames that are made one by one")
     parser.add_argument("--max-long-edge", default="256")
-    parser.add_argument("flags", nargs="*", help="after --, for the video alone")
-    args = parser.parse_args()
+    args, flags = parser.parse_known_args()
     from neural_style.images.flow import choose_flow
     from neural_style.images.frames import Clip
     from neural_style.images.reading import read_image
@@ -86,7 +85,7 @@ def main():
     edge = ["--max-long-edge", args.max_long_edge]
     begin = time.time()
     if not (output / "video.mp4").exists():
-        run(["video", clip, painting, "-o", output / "video.mp4", "--frames", output / "video", *edge, *args.flags])
+        run(["video", clip, painting, "-o", output / "video.mp4", "--frames", output / "video", *edge, *flags])
         total = len(list((output / "video").glob("frame-*.png")))
         print(f"one from the other: {(time.time() - begin) / total:.1f} s a frame")
     seconds = make_one_by_one(clip, painting, output / "alone", args.count, edge)
