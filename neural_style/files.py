@@ -114,7 +114,7 @@ def check_outputs(outputs: Iterable[Output], inputs: Iterable[Any]) -> None:
             )
         taken.append(output.path)
         _check_kind(output)
-    for output in reversed(outputs):  # the first is the result, whose folder is not made for nothing
+    for output in outputs[1:] + outputs[:1]:  # the first is the result, whose folder is not made for nothing
         check_writable(output.path)
 
 

@@ -253,7 +253,7 @@ def test_a_region_in_what_the_poolings_leave_over():
 def test_memory_counts_guides(tile_size):
     case = Case(of_recipe())
     plain, guided = (case.objective([Region("1", soft_masks()[0], (0,))] * n) for n in (0, 1))
-    graph = plain._computation._graph
+    graph = plain._computation.graph
     sizes = [memory.estimate(graph, one._terms, case.weights, (512, 640), tile_size and 64) for one in (plain, guided)]
     assert sizes[0] < sizes[1]
     if tile_size is None:

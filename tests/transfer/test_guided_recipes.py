@@ -7,7 +7,7 @@ from numpy_vgg import random_parameters
 from neural_style._mxnet import mx
 from neural_style.networks import vgg
 from neural_style.objective.objective import Objective, required_parameters
-from neural_style.recipes.presets import RECIPES
+from neural_style.recipes.presets import OPTIMISING
 from neural_style.transfer.controls import Controls
 from neural_style.transfer.inputs import Inputs, Style
 
@@ -75,9 +75,9 @@ class Regions:
         return self.first
 
 
-@pytest.fixture(params=RECIPES)
+@pytest.fixture(params=OPTIMISING)
 def case(request, monkeypatch):
-    recipe = RECIPES[request.param]
+    recipe = OPTIMISING[request.param]
     architecture = ARCHITECTURES[recipe.losses.model]
     monkeypatch.setitem(vgg.ARCHITECTURES, architecture.name, architecture)
     weighted = Weighted()

@@ -418,7 +418,7 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
     parameters = random_parameters(network.parameter_shapes(["relu5_1"]))
     parameters = {key: mx.nd.array(value) for key, value in parameters.items()}
     lines = {}
-    for megabytes in (4000, 200):
+    for megabytes in (4000, 270):
         monkeypatch.setattr(
             "neural_style.transfer.optimisation.available", lambda ctx, limit, megabytes=megabytes: megabytes * 10**6
         )
@@ -427,7 +427,7 @@ def test_memory_decides_between_whole_and_tiles_and_a_line_says_so(content, styl
             stylize(content, style, settings, weights=parameters, compute=CPU)
         lines[megabytes] = [record.getMessage() for record in caplog.records if "computing" in record.getMessage()]
     assert len(lines[4000]) == 1 and lines[4000][0].startswith("computing 400 x 240 pixels whole (")
-    assert lines[200][0].startswith("computing 400 x 240 pixels in tiles of ")
+    assert lines[270][0].startswith("computing 400 x 240 pixels in tiles of ")
     monkeypatch.undo()
     with pytest.raises(SettingsError, match="needs at least .* memory"):
         stylize(content, style, settings, weights=parameters, compute=Compute(-1, memory=1000))
@@ -450,7 +450,7 @@ def test_several_styles_and_their_scales(content, style, weights):
     [
         (lambda image: [], "`styles` is empty"),
         (lambda image: Style(image, weight=0), "`weight` of a style is 0; it must be more than 0"),
-        (lambda image: Style(image, scale=float("nan")), "`scale` of a style is nan"),
+        (lambda image: Style(image, scale=float("nan")), "`scale` is nan; it must be a finite number"),
     ],
     ids=["none", "weight", "scale"],
 )
