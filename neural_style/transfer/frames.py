@@ -7,6 +7,7 @@ JSON can hold, and `load` takes them back.
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Mapping, Optional
 
@@ -82,6 +83,8 @@ class OptimisedFrames:
         if warped is None or reliability is None:
             arguments = frame, self._styles, self.recipe, self._start, self._seed, self._parameters, self._compute, None
             self._first, self._shot = OptimisationRun(*arguments), None
+            # An objective refers to itself, and the collector counts objects, not what MXNet holds for them.
+            gc.collect()
             return self._first
         arguments = frame, self._styles, self._next, None, self._seed, self._parameters, self._compute, None
         return _FollowingRun(arguments, self._current(), self._weight, warped, reliability)
