@@ -1,5 +1,7 @@
 """Frames one after the other: the first of a shot as an image is made, the others held to the one before."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from neural_style import stylize
 from neural_style.errors import SettingsError
 from neural_style.images.colour import recolour_locally
 from neural_style.images.units import get_unit, to_network
+from neural_style.objective.objective import Objective
 from neural_style.recipes.presets import get_recipe
 from neural_style.recipes.video import Following
 from neural_style.transfer.compute import Compute
@@ -85,6 +88,20 @@ def test_the_start_and_the_weight_of_the_temporal_term(made, recipe):
     levels = {"paint": 1, "keras-vgg19": 255}[recipe]
     squared = np.mean(reliability * ((start - first.canvas) * levels) ** 2)
     assert step.losses["temporal"] == pytest.approx(0.04 * first.history[-1].loss * squared, rel=1e-3)
+
+
+def test_a_shot_is_freed_when_another_begins(made):
+    frames = made(frame_steps=1)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            first = result(frames.begin(frame()))
+            result(frames.begin(frame(1), first.canvas, ALL))
+        # Those of the last shot alone.
+        assert sum(isinstance(thing, Objective) for thing in gc.get_objects()) <= 2
+    finally:
+        gc.enable()
 
 
 def test_a_shot_continues_in_another_process_bit_for_bit(made):
