@@ -13,8 +13,8 @@ from ..networks.vgg import ARCHITECTURES, STAND_INS
 from ..objective.representations import STYLE_STATISTICS
 from ..objective.terms import CONTENT_NORMS, STYLE_NORMS
 from ..objective.variation import TV_KINDS
+from ..recipes.parts import CHOICES, OPTIMIZERS
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from ..recipes.recipe import CHOICES, OPTIMIZERS
 
 
 def make_parser(description, **settings):

@@ -2,8 +2,8 @@
 
 import argparse
 
+from ..recipes.parts import CHOICES
 from ..recipes.presets import RECIPES
-from ..recipes.recipe import CHOICES
 from ..transfer.compute import PRECISIONS
 from .controls import ControlsHelp, add_control_flags
 from .flags import FLAGS, SettingsHelp, add_flags, add_gpu_flag

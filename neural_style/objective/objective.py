@@ -30,7 +30,7 @@ def required_parameters(losses, found=None):
 
     Parameters
     ----------
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     found : mapping of str to object, optional
         The parameters there are, things with a shape, from which a low-rank network learns its ranks.
 
@@ -79,7 +79,7 @@ class Objective:
 
     Parameters
     ----------
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     parameters : mapping of str to mxnet.nd.NDArray
         Of the losses' network, as `transfer.inputs.load_parameters` returns them.
     content : numpy.ndarray or mxnet.nd.NDArray

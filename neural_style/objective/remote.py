@@ -104,7 +104,7 @@ class Task:
     ----------
     key : str
         Of this canvas and block, under which a worker keeps what it has bound.
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     precision : str
     block : Block
     """
@@ -292,7 +292,7 @@ class RemoteComputation:
     ----------
     computation : targets.Computation
         Of the same losses, here.
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     parameters : mapping of str to mxnet.nd.NDArray
         Of their network.
     precision : str

@@ -22,7 +22,7 @@ def make_computation(losses, parameters, precision, ctx, terms):
 
     Parameters
     ----------
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     parameters : mapping of str to mxnet.nd.NDArray
         Of its network, on `ctx`.
     precision : {"float32", "bf16"}

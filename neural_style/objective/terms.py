@@ -90,7 +90,7 @@ def make_terms(losses, regions=("",)):
 
     Parameters
     ----------
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     regions : sequence of str
         Names of the regions, each of which has all the terms of style.
 
@@ -118,7 +118,7 @@ def check_losses(losses):
 
     Parameters
     ----------
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
 
     Raises
     ------

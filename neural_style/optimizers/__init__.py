@@ -12,7 +12,7 @@ An optimizer is made for one canvas and has
 """
 
 from .._mxnet import mx
-from ..recipes.recipe import LBFGS, NAG, SGD, Adam, Normalized
+from ..recipes.parts import LBFGS, NAG, SGD, Adam, Normalized
 from .first_order import MXNetOptimizer, NormalizedDescent
 
 
@@ -63,7 +63,7 @@ def make_optimizer(settings, canvas, bounds=None):
 
     Parameters
     ----------
-    settings : recipes.recipe.Optimizer
+    settings : recipes.parts.Optimizer
         `SGD` is gradient descent with momentum, `NAG` Nesterov's accelerated gradient, `Adam` Kingma & Ba's (2015) in
         the form of MXNet, Keras and TensorFlow, all three MXNet's own; `Normalized` is
         `first_order.NormalizedDescent`, `LBFGS` is `lbfgs.LBFGS`.

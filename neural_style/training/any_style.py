@@ -278,7 +278,7 @@ class PairComparison:
 
 
 def _load_teacher(weights, ctx):
-    from ..recipes.recipe import Losses
+    from ..recipes.parts import Losses
 
     losses = Losses(TEACHER, _POOLING, "centred", tuple(_CONTENT), tuple(_STYLE), 1.0, 1.0)
     parameters = load_parameters(losses, weights, ctx)

@@ -25,8 +25,8 @@ from ..networks.generators import GENERATORS
 from ..networks.johnson import LAST, UP
 from ..objective.objective import Objective
 from ..objective.terms import check_losses
+from ..recipes.parts import Losses
 from ..recipes.presets import get_recipe
-from ..recipes.recipe import Losses
 from ..transfer.compute import choose_device
 from ..transfer.inputs import load_parameters
 from ..weights.generators import read_generator
@@ -182,7 +182,7 @@ class StyleTask(Task):
     style : numpy.ndarray
         uint8 (H, W, 3).
     training, held_out : crops.Crops
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     settings : TrainingSettings
     ctx : mxnet.Context
     """

@@ -19,7 +19,7 @@ def _match_histogram(image, target, here=None, there=None):
     return colour.match_histogram(colour.match_covariance(image, target, here, there), target, here, there)
 
 
-# By the names of `recipes.recipe.Colours`, how colours are matched.
+# By the names of `recipes.parts.Colours`, how colours are matched.
 MATCHES: Mapping[str, Callable] = {
     "match-covariance": colour.match_covariance,
     "match-histogram": _match_histogram,
@@ -66,7 +66,7 @@ class Colouring:
     Parameters
     ----------
     colors : str
-        A name of `recipes.recipe.Colours`.
+        A name of `recipes.parts.Colours`.
     content : numpy.ndarray
         float (H, W, 3), of the size of the result.
     palette : numpy.ndarray or None

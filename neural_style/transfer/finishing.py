@@ -20,7 +20,7 @@ class Finishing:
     content : numpy.ndarray
         uint8 (H, W, 3), of any size.
     colors : str
-        A name of `recipes.recipe.Colours`.
+        A name of `recipes.parts.Colours`.
     controls : Controls
     """
 

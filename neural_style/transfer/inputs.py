@@ -177,7 +177,7 @@ def find_twin(model):
 
 
 def image_size(content, size):
-    """Return height and width, in pixels, of the image made of a content image (H, W, 3) with `recipes.recipe.Size`."""
+    """Return height and width, in pixels, of the image made of a content image (H, W, 3) with `recipes.parts.Size`."""
     edge = size.max_long_edge
     return (edge, edge) if size.shape == "square" else sizing.long_edge_size(content.shape, edge)
 
@@ -187,7 +187,7 @@ def load_parameters(losses, weights, ctx):
 
     Parameters
     ----------
-    losses : recipes.recipe.Losses
+    losses : recipes.parts.Losses
     weights : str, pathlib.Path or mapping of str to mxnet.nd.NDArray
         The parameters themselves, or their file.
     ctx : mxnet.Context
@@ -311,7 +311,7 @@ def starting_canvas(start, seed, inputs):
 
     Parameters
     ----------
-    start : recipes.recipe.Noise, Content or Recoloured
+    start : recipes.parts.Noise, Content or Recoloured
         Used unless `inputs` has an image to start from. With several styles, a recoloured start is the mean of those
         by each style, weighted; with regions, each region's.
     seed : int or None

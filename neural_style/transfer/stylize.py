@@ -10,8 +10,9 @@ import numpy as np
 
 from ..images.alpha import split_alpha
 from ..objective.terms import check_losses
+from ..recipes.parts import OnePass
 from ..recipes.presets import RECOMMENDED_RECIPE, get_recipe
-from ..recipes.recipe import OnePass, Recipe
+from ..recipes.recipe import Recipe
 from .colours import check_palette
 from .compute import Compute
 from .controls import Controls

@@ -16,8 +16,9 @@ from neural_style.errors import OutputError, WeightsError
 from neural_style.images.reading import read_image
 from neural_style.jobs import observers, running
 from neural_style.jobs.job import StyleFile
+from neural_style.recipes.parts import Adam
 from neural_style.recipes.presets import OPTIMISING, RECIPES, get_recipe
-from neural_style.recipes.recipe import Adam, all_settings
+from neural_style.recipes.recipe import all_settings
 from neural_style.transfer.compute import Compute
 
 RUN = [sys.executable, "-m", "neural_style"]

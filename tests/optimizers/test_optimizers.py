@@ -7,7 +7,7 @@ import pytest
 
 from neural_style._mxnet import mx
 from neural_style.optimizers import count_arrays, make_optimizer
-from neural_style.recipes.recipe import LBFGS, NAG, OPTIMIZERS, SGD, Adam, Normalized
+from neural_style.recipes.parts import LBFGS, NAG, OPTIMIZERS, SGD, Adam, Normalized
 
 SHAPE = (1, 3, 4, 5)
 RATE, MOMENTUM, DECAY, DELAY, FACTOR = 0.1, 0.9, 0.01, 3, 0.5

@@ -9,18 +9,9 @@ from neural_style.networks.graph import POOLINGS
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.terms import CONTENT_NORMS, STYLE_NORMS
 from neural_style.objective.variation import TV_KINDS
+from neural_style.recipes.parts import OPTIMIZERS, STARTS, Adam, Colours, Finish, Losses, Size, Stopping
 from neural_style.recipes.presets import DEFAULT_RECIPE, OPTIMISING, RECIPES, RECOMMENDED_RECIPE, get_recipe
-from neural_style.recipes.recipe import (
-    OPTIMIZERS,
-    STARTS,
-    Adam,
-    Colours,
-    Finish,
-    Losses,
-    Recipe,
-    Size,
-    Stopping,
-)
+from neural_style.recipes.recipe import Recipe
 
 # What the sources do, in numbers, from their descriptions. What of it the tests in test_recipe_computations see is
 # written down there a second time, as formulas.
@@ -298,9 +289,9 @@ def test_a_network_that_nobody_named_says_why_it_runs():
     "settings, message",
     [
         (dict(learning_rate=0), "`learning_rate` is 0; it must be more than 0"),
-        (dict(learning_rate=math.nan), "`learning_rate` is nan; it must be a finite number"),
+        (dict(learning_rate=math.nan), "`learning_rate` is nan; it must be more than 0"),
         (dict(content_weight=-1), "`content_weight` is -1; it must be 0 or more"),
-        (dict(style_weight=math.inf), "`style_weight` is inf; it must be a finite number"),
+        (dict(style_weight=math.inf), "`style_weight` is inf; it must be 0 or more"),
         (dict(content_weight=0, style_weight=0), "`content_weight` and `style_weight` are both 0"),
         (dict(tv_weight=math.nan), "`tv_weight` is nan; it must be a finite number"),
         (dict(stop_eps=math.nan), "`stop_eps` is nan; it must be a finite number"),

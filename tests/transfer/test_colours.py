@@ -12,8 +12,8 @@ from neural_style.images.painting import paint
 from neural_style.images.sizing import long_edge_size, resize
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import required_parameters
+from neural_style.recipes.parts import CHOICES
 from neural_style.recipes.presets import get_recipe
-from neural_style.recipes.recipe import CHOICES
 from neural_style.transfer.colours import MATCHES, Colouring
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.controls import Controls

@@ -14,8 +14,8 @@ from neural_style.images.sizing import resize, resize_image
 from neural_style.images.units import from_network, to_network
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import Objective, required_parameters
+from neural_style.recipes.parts import OPTIMIZERS
 from neural_style.recipes.presets import OPTIMISING, get_recipe
-from neural_style.recipes.recipe import OPTIMIZERS
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.inputs import Inputs, Style, load_parameters
 from neural_style.transfer.run import StopReason
