@@ -1,3 +1,4 @@
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,11 @@ sys.path.insert(0, str(Path(__file__).parent / "independent"))
 
 
 def pytest_configure(config):
+    # Where nohup or a shell in the background has them ignored, the programs that the tests start would ignore them, too.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
     config.golden_notes = []
     config.addinivalue_line("markers", "gpu: needs a GPU that this build of MXNet can run on")
 
