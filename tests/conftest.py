@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "independent"))
 
 
 def pytest_configure(config):
-    # Where nohup or a shell in the background has them ignored, the programs that the tests start would ignore them, too.
+    # Where nohup or a shell in the background has them ignored, programs that the tests start would ignore them, too.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
