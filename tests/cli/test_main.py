@@ -478,7 +478,7 @@ def test_a_picture_on_the_way_that_cannot_be_saved_does_not_end_the_run(
 
 
 def test_a_bug_keeps_its_traceback(pictures, vgg19_file, monkeypatch):
-    monkeypatch.setattr(running, "read_image", lambda path: 1 / 0)
+    monkeypatch.setattr(running, "read_image", lambda *arguments, **settings: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(arguments(pictures, vgg19_file))
 
