@@ -218,7 +218,7 @@ _OTHER_FLAGS = {
             *("gpu", "precision", "memory", "tile_size", "weights", "models_dir", "seed", "resume", "checkpoint"),
             *("checkpoint_every", "output", "replace", "layout", "report", "trace", "recipe", "images", "batches"),
             *("rate", "crop", "numbers", "time", "evaluate_every", "state_file", "strength", "pairs"),
-            *("keep", "palette", "workers", "scheduler", "frame_steps", "temporal_weight", "flow", "frames"),
+            *("keep", "palette", "workers", "scheduler", "frame_steps", "temporal_weight", "blend", "flow", "frames"),
             *("batch_size", "width", "losses"),
         )
     },

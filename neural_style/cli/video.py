@@ -27,7 +27,12 @@ def add_arguments(parser):
     groups = make_groups(parser)
     group = groups["input"]
     group.add_argument("clip", metavar="CLIP", help="video to repaint")
-    group.add_argument("painting", metavar="PAINTING", help="image whose style to use")
+    group.add_argument(
+        "painting",
+        metavar="PAINTING",
+        nargs="?",
+        help="image whose style to use; none for a generator with its own",
+    )
     group = groups["output"]
     group.add_argument(
         "-o", "--output", metavar="FILE", help="the result: .mp4, .mov or .mkv (default: CLIP-PAINTING.mp4)"
@@ -52,6 +57,13 @@ def add_arguments(parser):
         help="how firmly frames are held to the one before, 0 for not at all (default: %(default)s)",
     )
     group.add_argument(
+        "--blend",
+        type=float,
+        default=usual.blend,
+        metavar="X",
+        help="with --recipe one-pass: how much of a frame is the one before (default: %(default)s)",
+    )
+    group.add_argument(
         "--flow", choices=["dis", "tv-l1"], help="how motion is found (default: dis if OpenCV is installed)"
     )
     add_run_flags(groups, RECOMMENDED_RECIPE, one=False)
@@ -60,7 +72,7 @@ def add_arguments(parser):
 
 def _run(args):
     recipe = override_recipe(args.recipe, args)
-    following = Following(args.frame_steps, args.temporal_weight)
+    following = Following(args.frame_steps, args.temporal_weight, args.blend)
 
     # The heavy imports come when the arguments are known to be good.
     from ..images.frames import load_av
@@ -69,9 +81,10 @@ def _run(args):
     from .observers import Interrupt
 
     load_av()
-    names = (os.path.splitext(os.path.basename(path))[0] for path in (args.clip, args.painting))
+    styles = [args.painting] if args.painting else []
+    names = (os.path.splitext(os.path.basename(path))[0] for path in (args.clip, *(styles or [recipe.network])))
     outputs = Outputs.beside(args.output or "-".join(names) + ".mp4")
-    job = make_job(args, recipe, args.clip, [args.painting], outputs)
+    job = make_job(args, recipe, args.clip, styles, outputs)
     interrupt = Interrupt()
     with finishing_on_signals(interrupt, "leaving the frame; press Ctrl-C again to quit immediately"):
         with _showing() as watch, _quietly():

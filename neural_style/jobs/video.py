@@ -20,13 +20,12 @@ import io
 import json
 import logging
 import os
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from ..archives import read_arrays
 from ..errors import CheckpointError, ImageError, OutputError, SettingsError, first_line, unknown
 from ..files import check_writable, output_error, write_whole
 from ..images import flow, sizing
@@ -35,7 +34,7 @@ from ..images.reading import read_image
 from ..images.saving import save_image
 from ..objective.terms import check_losses
 from ..recipes.video import Following
-from ..transfer.frames import OptimisedFrames
+from ..transfer.frames import GeneratedFrames, OptimisedFrames
 from ..transfer.inputs import image_size
 from ..transfer.run import Result, StopReason
 from .inputs import read_styles
@@ -208,14 +207,17 @@ def read_video_record(path: Any) -> Dict[str, Any]:
 _OF_A_VIDEO: Dict[Any, Any] = {
     "frames": int,
     "size": [int],
-    "video": {"frame_steps": int, "temporal_weight": float, "flow": str},
+    "video": {"frame_steps": int, "temporal_weight": float, "blend": float, "flow": str},
 }
 
 
 def _check(video: VideoJob, clip: Clip) -> Tuple[int, int]:
     """Check what can be checked before anything is computed, and return height and width of the frames."""
     job, output = video.job, video.job.outputs.final
-    check_losses(job.recipe.losses)
+    if job.recipe.feed_forward is None:
+        check_losses(job.recipe.losses)
+    elif job.start:
+        raise SettingsError("`start` is of no use with frames made in one pass; leave it out")
     for path in job.inputs:
         if not os.path.exists(path):
             raise ImageError(f"{path}: there is no such file; check its name and folder")
@@ -228,16 +230,14 @@ def _check(video: VideoJob, clip: Clip) -> Tuple[int, int]:
     return size
 
 
-def _prepare(job: Job, weights: str, following: Following) -> OptimisedFrames:
+def _prepare(job: Job, weights: str, following: Following) -> Union[OptimisedFrames, GeneratedFrames]:
     """Return what makes the frames; see `transfer.frames`."""
+    styles = read_styles(job.styles)
+    if job.recipe.feed_forward:
+        return GeneratedFrames(styles, job.recipe, following, weights=weights, compute=job.compute)
+    start = read_image(job.start) if job.start else None
     return OptimisedFrames(
-        read_styles(job.styles),
-        job.recipe,
-        following,
-        start=read_image(job.start) if job.start else None,
-        seed=job.seed,
-        weights=weights,
-        compute=job.compute,
+        styles, job.recipe, following, start=start, seed=job.seed, weights=weights, compute=job.compute
     )
 
 
@@ -286,8 +286,8 @@ def _load(video: VideoJob, record: Mapping[str, Any], size: Tuple[int, int], fra
     if not os.path.exists(path):
         return 0, None
     try:
-        with np.load(path, allow_pickle=False) as file:
-            canvas, state = file["canvas"], json.loads(file["record"].tobytes().decode("utf-8"))
+        arrays = read_arrays(path)
+        canvas, state = arrays["canvas"], json.loads(arrays["record"].tobytes().decode("utf-8"))
         check_schema(state, {"schema": str, "version": int, "done": int, "run": {}, "shot": {}}, "the state")
         if state["schema"] != _STATE_SCHEMA or state["version"] != _STATE_VERSION:
             raise ValueError("it is of another version of this program")
@@ -298,7 +298,7 @@ def _load(video: VideoJob, record: Mapping[str, Any], size: Tuple[int, int], fra
             raise ValueError("its image is of another kind")
         frames.load(state["shot"])
         done = state["done"]
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         raise CheckpointError(
             f"{path}: the state of the video cannot be used ({first_line(error)}); remove the folder to begin anew"
         ) from error

@@ -68,7 +68,7 @@ class FeedForwardRun(Run):
         content = units.to_network(sizing.resize(self._content, size), 255, unit)
         painter = Painter(self._kind, self._parameters, self._ctx)
         try:
-            picture = painter.paint(content, self._code(painter, content))
+            picture = self._paint(painter, content)
         except (MemoryError, mx.base.MXNetError) as error:
             found = NO_MEMORY.search(str(error))
             if found is None and not isinstance(error, MemoryError):
@@ -77,13 +77,19 @@ class FeedForwardRun(Run):
                 f"not enough memory for a picture of {size[1]} x {size[0]} pixels in one pass "
                 f"({found.group() if found else 'allocation failed'}); choose a smaller `max_long_edge`"
             ) from error
-        if self._kind.code != FROM_IMAGE and self._method.strength != 1:
-            before = (content * unit.levels + _means(unit) - _means(self._picture_unit)) / self._picture_unit.levels
-            picture = picture * self._method.strength + before * (1 - self._method.strength)
         self.canvas = mx.nd.array(picture)
         self._picture, self.reason = picture, StopReason.ONE_PASS
         self.history.append(_describe(picture, content))
         yield self.history[-1]
+
+    def _paint(self, painter: Painter, content: np.ndarray) -> np.ndarray:
+        """Return the picture, float32 (1, 3, H, W) in its unit, of a content of the same shape in the generator's."""
+        picture = painter.paint(content, self._code(painter, content))
+        if self._kind.code == FROM_IMAGE or self._method.strength == 1:
+            return picture
+        unit = units.get_unit(self._kind.unit)
+        before = (content * unit.levels + _means(unit) - _means(self._picture_unit)) / self._picture_unit.levels
+        return picture * self._method.strength + before * (1 - self._method.strength)
 
     @property
     def _method(self) -> Any:

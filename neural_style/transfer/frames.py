@@ -18,6 +18,7 @@ from ..recipes.recipe import Recipe
 from ..recipes.video import Following
 from .compute import Compute, choose_device, choose_precision
 from .controls import Controls
+from .feed_forward import FeedForwardRun, Painter
 from .inputs import Inputs, as_styles, choose_network, load_parameters
 from .optimisation import OptimisationRun, prepare_optimizer
 from .run import Run
@@ -162,3 +163,60 @@ class _FollowingRun(OptimisationRun):
         self._objective.set_former(self._warped, self._reliability)
         self._tile_size = self._objective.tile_size
         self._optimizer = prepare_optimizer(recipe, self.canvas)
+
+
+class GeneratedFrames:
+    """Makes frames by a generator, in one pass each, and blends them with the one before within a shot.
+
+    Parameters
+    ----------
+    styles, recipe, following, weights, compute
+        As of `OptimisedFrames`, of a recipe in one pass.
+    """
+
+    def __init__(
+        self,
+        styles: Any,
+        recipe: Recipe,
+        following: Following = Following(),
+        *,
+        weights: Any = None,
+        compute: Compute = Compute(),
+    ) -> None:
+        self._styles = as_styles(styles) if len(styles) else ()
+        self._recipe, self._blend, self._weights, self._compute = recipe, following.blend, weights, compute
+        self._codes: Dict[str, Any] = {}
+
+    def begin(
+        self, frame: np.ndarray, warped: Optional[np.ndarray] = None, reliability: Optional[np.ndarray] = None
+    ) -> Run:
+        """See `OptimisedFrames.begin`."""
+        arguments = frame, self._styles, self._recipe, None, None, self._weights, self._compute, None, Controls()
+        share = 0.0 if warped is None or reliability is None else self._blend * reliability
+        return _BlendedRun(arguments, self._codes, warped, share)
+
+    def state(self) -> Dict[str, float]:
+        """Return what the next frame of the shot needs besides the canvas: nothing."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue a shot that another process began."""
+
+
+class _BlendedRun(FeedForwardRun):
+    """The run of one frame; `codes` keeps the code of the styles from one to the next."""
+
+    def __init__(self, arguments: Any, codes: Dict[str, Any], warped: Any, share: Any) -> None:
+        super().__init__(*arguments)
+        self._codes, self._warped, self._share = codes, warped, share
+
+    def _paint(self, painter: Painter, content: np.ndarray) -> np.ndarray:
+        picture = super()._paint(painter, content)
+        return picture if self._warped is None else picture + (self._warped - picture) * self._share
+
+    def _code(self, painter: Painter, content: np.ndarray) -> Any:
+        if self._method.strength != 1:  # then it depends on the content
+            return super()._code(painter, content)
+        if "styles" not in self._codes:
+            self._codes["styles"] = super()._code(painter, content)
+        return self._codes["styles"]

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import random_generators
 
 from neural_style.cli.main import main
 from neural_style.images.frames import Clip
+from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.recipes.video import Following
+from neural_style.weights.params_file import save_weights
 
 av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'mxnet-neural-style[video]'")
 
@@ -59,6 +62,20 @@ def test_a_video_and_the_command_that_makes_it_again(clip, capsys):
         assert (before == image).all()
 
 
+def test_a_video_in_one_pass(clip, capsys):
+    save_weights("generator.params", random_generators.random_microast())
+    words = ["video", "clip.mp4", "style.png", "--recipe", "one-pass", "--generator", "generator.params", "--gpu", "-1"]
+    assert main([*words, "--max-long-edge", "48", "--blend", "0.5", "-o", "out.mp4", "--frames", "frames"]) == 0
+    assert "frame 2 of 4" in capsys.readouterr().err and Clip("out.mp4").count() == 4
+    assert main(["show", "out.mp4"]) == 0
+    command, first, *_ = capsys.readouterr().out.splitlines()
+    assert "--blend 0.5" in command and "recipe one-pass" in first
+    assert main([*shlex.split(command)[1:], "-o", "again.mp4", "--frames", "again"]) == 0
+    for number in range(1, 5):
+        name = f"frame-{number:06}.png"
+        np.testing.assert_array_equal(read_image(f"frames/{name}"), read_image(f"again/{name}"))
+
+
 def test_it_says_what_is_wrong(clip, capsys):
     Path("text.mp4").write_text("no video")
     for words, message in [
@@ -68,6 +85,9 @@ def test_it_says_what_is_wrong(clip, capsys):
         (["video", "clip.mp4", "gone.png"], "gone.png: there is no such file"),
         (["video", "clip.mp4", "style.png", "--frame-steps", "0"], "--frame-steps is 0; it must be 1 or more"),
         (["video", "clip.mp4", "style.png", "--temporal-weight=-1"], "--temporal-weight is -1.0; it must be 0 or more"),
+        (["video", "clip.mp4", "style.png", "--blend", "1"], "--blend is 1.0; it must be at least 0 and less than 1"),
+        (["video", "clip.mp4"], "`styles` is empty; at least one style is needed"),
+        (["video", "clip.mp4", "style.png", "--recipe", "one-pass", "--init", "style.png"], "--init is of no use"),
         (["video", "clip.mp4", "style.png", "--max-long-edge", "8"], "the result would be 8 x 5 pixels, too small"),
         (["show", "clip.mp4"], "clip.mp4: carries no settings of neural-style"),
     ]:

@@ -4,6 +4,7 @@ import gc
 
 import numpy as np
 import pytest
+import random_generators
 
 from neural_style import stylize
 from neural_style.errors import SettingsError
@@ -13,7 +14,8 @@ from neural_style.objective.objective import Objective
 from neural_style.recipes.presets import get_recipe
 from neural_style.recipes.video import Following
 from neural_style.transfer.compute import Compute
-from neural_style.transfer.frames import OptimisedFrames
+from neural_style.transfer.frames import GeneratedFrames, OptimisedFrames
+from neural_style.transfer.inputs import Style
 
 CPU = Compute(gpu=-1)
 
@@ -123,3 +125,32 @@ def test_numbers_that_make_no_sense(name, value):
     with pytest.raises(SettingsError) as caught:
         Following(**{name: value})
     assert caught.value.setting == name
+
+
+def generated(style, blend=0.7, **settings):
+    recipe = get_recipe("one-pass").override(max_long_edge=48, style_edge=32, **settings)
+    weights = random_generators.random_microast()
+    return GeneratedFrames([style], recipe, Following(blend=blend), weights=weights, compute=CPU), recipe, weights
+
+
+@pytest.mark.parametrize("settings", [{}, {"strength": 0.5}], ids=str)
+def test_frames_in_one_pass_are_blended_where_the_one_before_is_reliable(made, settings):
+    frames, recipe, weights = generated(Style(made.style), 0.6, **settings)
+
+    def alone(image):
+        return stylize(image, made.style, recipe, weights=weights, compute=CPU).canvas
+
+    first = result(frames.begin(frame())).canvas
+    np.testing.assert_array_equal(first, alone(frame()))
+    reliability = np.random.RandomState(0).rand(32, 48).astype(np.float32)
+    second = result(frames.begin(frame(2), first, reliability)).canvas
+    share = 0.6 * reliability
+    np.testing.assert_allclose(second, share * first + (1 - share) * alone(frame(2)), atol=1e-5)
+    # Another shot.
+    np.testing.assert_array_equal(result(frames.begin(frame(2))).canvas, alone(frame(2)))
+
+
+@pytest.mark.parametrize("blend", [-0.1, 1, float("nan")])
+def test_a_blend_that_makes_no_sense(blend):
+    with pytest.raises(SettingsError, match="`blend` is .*; it must be at least 0 and less than 1"):
+        Following(blend=blend)
