@@ -76,13 +76,14 @@ def main():
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=12, help="frames that are made one by one")
     parser.add_argument("--max-long-edge", default="256")
+    parser.add_argument("--recipe", default="paint")
     args, flags = parser.parse_known_args()
     from neural_style.images.flow import choose_flow
     from neural_style.images.frames import Clip
     from neural_style.images.reading import read_image
 
     clip, painting, output = args.clip.resolve(), args.painting.resolve(), args.output.resolve()
-    edge = ["--max-long-edge", args.max_long_edge]
+    edge = ["--max-long-edge", args.max_long_edge, "--recipe", args.recipe]
     begin = time.time()
     if not (output / "video.mp4").exists():
         run(["video", clip, painting, "-o", output / "video.mp4", "--frames", output / "video", *edge, *flags])
