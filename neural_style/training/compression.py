@@ -120,7 +120,7 @@ class Compression:
         self._settings.update((name, value) for name, value in asdict(settings).items() if name != "evaluate_every")
         self._saved = read_state(self._state_file, self._settings) if resume else None
         compressed = _read_start(start, network, full) if start and not resume else None
-        places = [Output(output, "network", is_params_file), Output(self._state_file, "state", is_state)]
+        places = [Output(self._state_file, "state", is_state), Output(output, "network", is_params_file)]
         check_outputs(places, [weights, start])
         ctx = choose_device(gpu)
         training, held_out = _read_images(folders, crop)

@@ -276,6 +276,8 @@ def test_states_that_cannot_be_resumed(weights, folders, tmp_path):
     failing(CheckpointError, "cannot be read", *arguments, resume=True)
     state.write_bytes(b"no state")
     failing(CheckpointError, "not the state of a training", *arguments, resume=True)
+    failing(OutputError, "a.state.npz: is there already and is no state of this program", *arguments)
+    state.unlink()
     make(*arguments, batches=1).run()
     failing(CheckpointError, "begun with other settings .rate 0.003 instead of 0.1", *arguments, resume=True, rate=0.1)
     failing(CheckpointError, "folders .*instead of", weights, folders[:1], output, resume=True)

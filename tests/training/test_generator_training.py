@@ -123,7 +123,7 @@ def test_the_loss_of_a_batch_is_the_objective_of_its_pictures(folders):
     style = to_network(resize((style * 255).astype("uint8"), size), 255, get_unit("levels"))
     values = []
     for i in range(2):
-        losses, weights = task._objective._losses, task._objective._computation._parameters
+        losses, weights = task._objective._losses, task._objective._computation.parameters
         alone = Objective(losses, weights, contents[i : i + 1], [(style, 1.0)], pictures[i : i + 1], tile_size=0)
         values.append(alone.evaluate().loss)
     # Relative losses of a batch are relative to its mean, so that they agree only nearly.
