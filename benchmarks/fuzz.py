@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import io
 import json
+import logging
 import os
 import random
 import shutil
@@ -151,6 +152,7 @@ def record(kind, number, text, place, keep):
 
 def work(kind, numbers, seed, report):
     """Read damaged files, or run odd commands; write to the report what became of each, the next one first."""
+    logging.getLogger("neural_style").addHandler(logging.NullHandler())  # what this program itself says is no finding
     files = json.loads(Path("files.json").read_text())
     prepare(kind)
     limit()
