@@ -60,6 +60,7 @@ def main():
         return work(*args.work)
     ended, findings = Counter(), []
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = str(Path(folder) / "cache")  # where an import goes that names no output
         make_sound_files(Path(folder) / "sound")
         with contextlib.suppress(KeyboardInterrupt):  # what is done so far counts
             for kind, first, count in plan(args):
