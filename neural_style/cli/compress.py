@@ -1,11 +1,11 @@
 """``neural-style compress``: make a network of low rank from a full one."""
 
-import dataclasses
 import logging
 import threading
 
 from ..training.settings import CompressionSettings
 from .console import EXIT_INTERRUPTED, finishing_on_signals
+from .flags import add_training_flags, training_settings
 
 log = logging.getLogger(__name__)
 
@@ -34,28 +34,12 @@ def add_arguments(parser):
     parser.add_argument("--output", required=True, metavar="FILE", help="the .params file to write")
     parser.add_argument("--model", metavar="NAME", help="the network in the weights (default: the one that fits)")
     parser.add_argument("--start", metavar="FILE", help="compressed network to train further, instead of a new one")
-    for setting in dataclasses.fields(CompressionSettings):
-        parser.add_argument(
-            "--" + setting.name.replace("_", "-"),
-            type=setting.type,
-            default=setting.default,
-            metavar="N" if setting.type is int else "X",
-            help=f"{_HELP[setting.name]} (default: %(default)s)",
-        )
-    parser.add_argument("--state-file", metavar="FILE", help="state of the training (default: beside the output)")
-    parser.add_argument("--resume", action="store_true", help="continue from the state, bit for bit")
-    parser.add_argument(
-        "--gpu",
-        type=int,
-        metavar="N",
-        help="GPU to compute on, -1 for the CPU (default: GPU 0 if usable, else the CPU)",
-    )
+    add_training_flags(parser, CompressionSettings, _HELP)
 
 
 def _run(args):
     from ..training.compression import Compression  # imports NumPy, for which --help must not wait
 
-    settings = {field.name: getattr(args, field.name) for field in dataclasses.fields(CompressionSettings)}
     # Until the training begins there is nothing to save, and Ctrl-C ends the program at once.
     compression = Compression(
         args.weights,
@@ -63,7 +47,7 @@ def _run(args):
         args.output,
         model=args.model,
         start=args.start,
-        settings=CompressionSettings(**settings),
+        settings=training_settings(args, CompressionSettings),
         state_file=args.state_file,
         resume=args.resume,
         gpu=args.gpu,

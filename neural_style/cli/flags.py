@@ -240,6 +240,35 @@ def add_original_flags(parser, recipe):
     add_gpu_flag(parser)
 
 
+def add_training_flags(parser, kind, helps):
+    """Add the flags that every training has: its settings, its state, and where to compute.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    kind : type
+        A dataclass of `training.settings`, whose fields are the settings.
+    helps : mapping of str to str
+        What each of them means.
+    """
+    for setting in dataclasses.fields(kind):
+        parser.add_argument(
+            "--" + setting.name.replace("_", "-"),
+            type=setting.type,
+            default=setting.default,
+            metavar="N" if setting.type is int else "X",
+            help=f"{helps[setting.name]} (default: %(default)s)",
+        )
+    parser.add_argument("--state-file", metavar="FILE", help="state of the training (default: beside the output)")
+    parser.add_argument("--resume", action="store_true", help="continue from the state, bit for bit")
+    add_gpu_flag(parser)
+
+
+def training_settings(args, kind):
+    """Return the settings of a training that the flags of `add_training_flags` give."""
+    return kind(**{setting.name: getattr(args, setting.name) for setting in dataclasses.fields(kind)})
+
+
 def add_gpu_flag(parser):
     """Add the flag that chooses the device to a parser."""
     parser.add_argument(

@@ -1,13 +1,12 @@
 """``neural-style train``: make a generator, which repaints in one pass."""
 
-import dataclasses
 import logging
 import threading
 
 from ..errors import SettingsError
 from ..training.settings import TrainingSettings
 from .console import EXIT_INTERRUPTED, finishing_on_signals
-from .flags import add_gpu_flag
+from .flags import add_training_flags, training_settings
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +43,11 @@ def add_arguments(parser):
     parser.add_argument(
         "--width", type=int, default=16, metavar="N", help="of one style: channels of the first layer (default: 16)"
     )
-    for setting in dataclasses.fields(TrainingSettings):
-        parser.add_argument(
-            "--" + setting.name.replace("_", "-"),
-            type=setting.type,
-            default=setting.default,
-            metavar="N" if setting.type is int else "X",
-            help=f"{_HELP[setting.name]} (default: %(default)s)",
-        )
-    parser.add_argument("--state-file", metavar="FILE", help="state of the training (default: beside the output)")
-    parser.add_argument("--resume", action="store_true", help="continue from the state, bit for bit")
-    add_gpu_flag(parser)
+    add_training_flags(parser, TrainingSettings, _HELP)
 
 
 def _run(args):
-    settings = TrainingSettings(**{f.name: getattr(args, f.name) for f in dataclasses.fields(TrainingSettings)})
+    settings = training_settings(args, TrainingSettings)
     shared = dict(settings=settings, state_file=args.state_file, resume=args.resume, gpu=args.gpu)
     # Until the training begins there is nothing to save, and Ctrl-C ends the program at once.
     if args.styles is None:
