@@ -7,6 +7,8 @@ An optimizer is made for one canvas and has
   for which the device is waited for. What is returned is the evaluation at the canvas as it was before;
 - ``learning_rate``, the rate of the last step;
 - ``stalled``, whether it could not find anything better;
+- ``renew()``, which is called when the objective has become another one much like it: what was learnt of its curvature
+  stays, values of the former one are forgotten;
 - ``state()``, a dict of NumPy arrays and numbers, and ``load(state)``, with which a fresh one of the same settings
   continues bit for bit.
 """

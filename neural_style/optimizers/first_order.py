@@ -70,6 +70,9 @@ class MXNetOptimizer:
         self._optimizer.lr_scheduler.base_lr = float(state["rate"])
         self._optimizer.lr_scheduler.count = int(state["count"])
 
+    def renew(self):
+        """Go on with another objective; moments are those of the gradients so far."""
+
     def _moments(self):
         if self._state is None:
             return ()
@@ -114,6 +117,9 @@ class NormalizedDescent:
     def load(self, state):
         """Continue from a `state`."""
         check_state(state, {})
+
+    def renew(self):
+        """Go on with another objective, of which nothing is kept between steps."""
 
 
 # The smallest normal number of float32.

@@ -91,9 +91,13 @@ class LBFGS:
 
     def reset(self):
         """Forget everything; call it after the image or the objective was changed from outside."""
-        self._evaluation = None
+        self.renew()
         self._pairs.clear()
         self.learning_rate = 0.0
+
+    def renew(self):
+        """Forget loss and gradient, not the curvature: the objective has become another one much like it."""
+        self._evaluation = None
         self.stalled = False
 
     def step(self, image, evaluate):

@@ -128,10 +128,18 @@ class OptimisationRun(Run):
         self._free = None if inputs.kept is None else as_plane(inputs.kept < 1, self._ctx)
         self._objective = self._bind(recipe, inputs)
         self._tile_size = self._objective.tile_size
-        self._optimizer = prepare_optimizer(recipe, self.canvas)
+        if self._takes_over():
+            self._optimizer.renew()
+        else:
+            self._optimizer = prepare_optimizer(recipe, self.canvas)
         if resume is not None:
             self._resume = None
             self._load_optimizer(resume.optimizer, recipe.optimizer.optimizer)
+
+    def _takes_over(self):
+        """Return whether the network takes over now from its twin, whose curvature is nearly its own."""
+        last = len(self._levels) - 1
+        return bool(self.recipe.stopping.surrogate) and self._level == last and self._optimizer is not None
 
     def _bind(self, recipe, inputs, temporal_weight=0.0):
         """Return the objective of the canvas."""

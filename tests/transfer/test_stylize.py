@@ -16,6 +16,7 @@ from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.objective import Objective, required_parameters
 from neural_style.recipes.parts import OPTIMIZERS
 from neural_style.recipes.presets import OPTIMISING, get_recipe
+from neural_style.transfer import optimisation
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.inputs import Inputs, Style, load_parameters
 from neural_style.transfer.run import StopReason
@@ -525,6 +526,17 @@ def test_a_surrogate_takes_all_steps_but_the_last(content, style, vgg16_file, lo
         canvas = mx.nd.array(canvases[number - 1])
         objective = Objective(losses, parameters, inputs.content, inputs.styles, canvas, tile_size=0)
         assert result.history[number].loss == pytest.approx(objective.evaluate().loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_network_takes_over_what_its_twin_has_learnt(content, style, weights, monkeypatch, optimizer):
+    """With the network itself for its twin, a run is the run without one."""
+    monkeypatch.setattr(optimisation, "find_twin", lambda model: (model, weights))
+    settings = dict(optimizer=optimizer, stop_eps=0.0, clip_gradient=optimizer != "lbfgs")
+    plain = run(content, style, weights, dict(settings, max_steps=5))
+    shared = run(content, style, weights, dict(settings, max_steps=3, surrogate=2))
+    assert [step.level for step in shared.history] == [0, 0, 0, 1, 1]
+    np.testing.assert_array_equal(shared.canvas, plain.canvas)
 
 
 def test_a_surrogate_of_a_network_that_has_none(content, style, weights):
