@@ -6,14 +6,14 @@ Repaints the first frames of a clip twice, by `neural-style video` and each as a
 what is in the folder already is not made again. The warp error is the distance, in grey levels, of every frame from the
 one before, brought into its place along the flow of the clip, at pixels where the flow is reliable; of the clip itself
 it is what flow and interpolation leave. Printed are its root mean square and its mean over all frames, and the seconds
-that a frame took. strip.png shows the clip and both ways.
+of the processors that a frame took, start of the program included. strip.png shows the clip and both ways.
 """
 
 import argparse
 import itertools
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def warp_errors(seen, made, method):
 
 
 def make_one_by_one(clip, painting, folder, count, flags):
-    """Make each frame as an image by itself, and return the seconds it took."""
+    """Make each frame as an image by itself, and return the seconds that each took."""
     from neural_style.images.frames import Clip
     from neural_style.images.saving import save_image
 
@@ -55,17 +55,18 @@ def make_one_by_one(clip, painting, folder, count, flags):
         path, frame = folder / f"frame-{number:06}.png", folder / "frame.png"
         if not path.exists():
             save_image(frame, image)
-            begin = time.time()
-            run(["stylize", frame, painting, "-o", path, *flags])
-            seconds.append(time.time() - begin)
+            seconds.append(run(["stylize", frame, painting, "-o", path, *flags]))
             frame.unlink()
     return seconds
 
 
 def run(words):
-    """Run this checkout's command line."""
+    """Run this checkout's command line, and return the seconds of the processors that it took."""
     words = [sys.executable, "-m", "neural_style", *map(str, words), "--quiet"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(words, check=True, cwd=str(ROOT))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main():
@@ -84,11 +85,10 @@ def main():
 
     clip, painting, output = args.clip.resolve(), args.painting.resolve(), args.output.resolve()
     edge = ["--max-long-edge", args.max_long_edge, "--recipe", args.recipe]
-    begin = time.time()
     if not (output / "video.mp4").exists():
-        run(["video", clip, painting, "-o", output / "video.mp4", "--frames", output / "video", *edge, *flags])
+        taken = run(["video", clip, painting, "-o", output / "video.mp4", "--frames", output / "video", *edge, *flags])
         total = len(list((output / "video").glob("frame-*.png")))
-        print(f"one from the other: {(time.time() - begin) / total:.1f} s a frame")
+        print(f"one from the other: {taken / total:.1f} s a frame", flush=True)
     seconds = make_one_by_one(clip, painting, output / "alone", args.count, edge)
     if seconds:
         print(f"one by one: {np.median(seconds):.1f} s a frame")

@@ -88,7 +88,7 @@ def _run(args):
     table = Table(table_path, jobs)
     with _workers(args, jobs) as submit:
         batch = Batch(jobs, submit, judge, table.find_distances)
-        counts = _follow(batch, table, len(jobs))
+        counts = _follow(batch, table, len(jobs), "finishing" if args.scheduler is None else "leaving")
     table.write()
     save_sheet(sheet_path, jobs)
     log.info("saved %s and %s", table_path, sheet_path)
@@ -182,15 +182,18 @@ def _workers(args, jobs):
             yield workers.submit
 
 
-def _follow(batch, table, total):
-    """Run a batch to its end, or to a signal; return how many jobs came to which state."""
+def _follow(batch, table, total, ending):
+    """Run a batch to its end, or to a signal; return how many jobs came to which state.
+
+    What becomes of the jobs under way at a signal is `ending`: workers of a cluster, which cannot be told whether a job
+    has begun, end them after the step that they are at.
+    """
     from tqdm import tqdm
 
     counts = {"made": 0, "kept": 0, "failed": 0, "left": 0}
     bar = tqdm(total=total, unit="job", file=sys.stderr, dynamic_ncols=True, disable=not sys.stderr.isatty())
-    with bar, finishing_on_signals(
-        _Stop(batch), "finishing the jobs under way; press Ctrl-C again to quit immediately"
-    ):
+    message = f"{ending} the jobs under way; press Ctrl-C again to quit immediately"
+    with bar, finishing_on_signals(_Stop(batch), message):
         for outcome in batch:
             counts[outcome.state] += 1
             table.add(outcome)

@@ -24,8 +24,10 @@ from ..images.reading import read_image
 from ..metrics.perceptual import Distances, Judge
 from ..transfer.compute import choose_device
 from ..weights.lookup import find_weights
+from ..workers.cluster import is_abandoned
 from .checkpoints import Checkpoint, load_checkpoint
 from .job import Job
+from .observers import Observer
 from .provenance import describe_run, read_record
 from .running import check_finite, run_job
 
@@ -176,11 +178,16 @@ def run_task(task: Mapping[str, Any]) -> Dict[str, Any]:
     -------
     dict
         ``record``, ``distances``, ``seconds``, and ``warnings``, a list of lines.
+
+    Raises
+    ------
+    CancelledError
+        If the batch has left the cluster in the meantime; then nothing is saved.
     """
     with _turn, _collecting_warnings() as warnings:
         begun, job = time.monotonic(), Job.from_json(task["job"])
         if not task["done"]:
-            check_finite(job, run_job(job, resume=_find_checkpoint(job)))
+            check_finite(job, run_job(job, [_EndAbandoned()], _find_checkpoint(job)))
         seconds = None if task["done"] else time.monotonic() - begun
         distances = None
         try:
@@ -193,6 +200,14 @@ def run_task(task: Mapping[str, Any]) -> Dict[str, Any]:
         "seconds": seconds,
         "warnings": warnings,
     }
+
+
+class _EndAbandoned(Observer):
+    """Ends a run that nobody waits for any longer, which would keep its worker busy."""
+
+    def step(self, step: Any, run: Any) -> None:
+        if is_abandoned():
+            raise CancelledError
 
 
 def _find_checkpoint(job: Job) -> Optional[Checkpoint]:

@@ -218,7 +218,7 @@ class Objective:
         if self._regions:
             style_weights = [weight * region.factor for region in self._regions for weight in style_weights]
         norms = losses.content_norm, losses.style_norm
-        energies = self._computation.energies(self._targets, find_relative(terms, *norms))
+        energies = self._computation.energies(self._targets, find_relative(terms, *norms), self._tile)
         for term in self._of_kind("content"):
             # Of a batch, the mean of its images.
             if term.target in energies:

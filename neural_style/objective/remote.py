@@ -2,10 +2,10 @@
 
 The tiles are dealt out in blocks, rectangles of neighbouring tiles, one for each worker. A worker holds of the canvas
 and of its content what the windows of its block cover, and the content's targets of its own positions. An evaluation
-sends every worker its part of the canvas; each sums what its tiles contribute; the sums are added up on the workers;
-this process computes losses from the totals, and sends the gradient with respect to them to all; each worker returns
-the gradient of its part of the canvas. The calls depend on nothing but their arguments, so that any worker can take
-the place of one that died.
+sends every worker its part of the canvas; each sums what its tiles contribute; the sums are added up on the workers, in
+float64, so that it makes no difference how tiles were dealt out; this process computes losses from the totals, and
+sends the gradient with respect to them to all; each worker returns the gradient of its part of the canvas. The calls
+depend on nothing but their arguments, so that any worker can take the place of one that died.
 """
 
 import atexit
@@ -125,7 +125,7 @@ class _BoundBlock:
         if contents:
             read = read_tiles(graph, contents, known, content, ctx, tiling)
             targets = {term.target: array for term, array in zip(contents, read)}
-        self.energies = read_energies(targets, contents)
+        self.energies = read_energies(targets, contents, "float64")
         self.canvas = mx.nd.zeros(task.block.shape, ctx=ctx)
         self.passes = TilePasses(graph, terms, known, targets, self.canvas, ctx, tiling)
         self.evaluation = 0  # the number of the last whose first pass was here
@@ -161,7 +161,7 @@ atexit.register(free)  # before MXNet is gone
 
 
 def read_totals(task, parameters, style):
-    """Return what the tiles of a block of a style contribute to its statistics, as a list of arrays by term."""
+    """Return what the tiles of a block of a style contribute to its statistics, float64, as a list by term."""
     with _turn:
         computation = _compute(task, parameters)
         terms = [term for term in computation.terms if term.kind == "style"]
@@ -177,7 +177,7 @@ def begin_block(task, parameters, content):
 
 
 def sum_block(task, parameters, content, canvas, evaluation):
-    """Return what the tiles of a block contribute to the totals of a canvas; see `tiling.TilePasses`."""
+    """Return what the tiles of a block contribute to the totals of a canvas, float64; see `tiling.TilePasses`."""
     with _turn:
         bound = _bind(task, parameters, content)
         bound.canvas[:] = canvas
@@ -314,43 +314,45 @@ class RemoteComputation:
         if tile_size == 0:
             raise SettingsError("`tile_size` is 0, but a `scheduler` hands out tiles; leave one of them out")
         tile_size = tile_size or USUAL_TILE
-        tiles, size = len(self._cut(canvas, tile_size).tiles), f"{canvas[3]} x {canvas[2]}"
+        tiles, size = len(self._cut(terms, canvas, tile_size).tiles), f"{canvas[3]} x {canvas[2]}"
         workers = len(self._workers.workers())
         log.info("computing %s pixels in %d tiles of %d pixels on %d workers", size, tiles, tile_size, workers)
         return tile_size
 
-    def _cut(self, canvas, tile_size):
-        return cut(self._computation.graph.network, self._layers, canvas[2:], tile_size)
-
-    @property
-    def _layers(self):
-        return [term.layer for term in self._computation.terms]
+    def _cut(self, terms, canvas, tile_size):
+        return cut(self._computation.graph.network, [term.layer for term in terms], canvas[2:], tile_size)
 
     def read(self, terms, canvas, tile_size, guides=MappingProxyType({})):
         """Return the targets of style terms by their names; those of content stay on the workers."""
         _refuse(guides)
-        dealt = _Dealt(self._workers, self._known, self._cut(canvas.shape, tile_size), canvas)
         if terms[0].kind == "content":
-            self._dealt = dealt
+            dealt = self._dealt = self._deal(canvas, tile_size, canvas)
             (self._energies,) = dealt.insist(lambda: self._total(dealt.call(begin_block)))
             return {}
+        # As in this process, to the last bit: a style is cut as its own layers need it.
+        dealt = _Dealt(self._workers, self._known, self._cut(terms, canvas.shape, tile_size), canvas)
         totals = dealt.insist(lambda: self._total(dealt.call(read_totals)))
-        return {term.target: mx.nd.array(total, ctx=self._computation.ctx) for term, total in zip(terms, totals)}
+        ctx = self._computation.ctx
+        return {term.target: mx.nd.array(total, ctx=ctx, dtype="float32") for term, total in zip(terms, totals)}
+
+    def _deal(self, canvas, tile_size, pixels):
+        tiling = self._cut(self._computation.terms, canvas.shape, tile_size)
+        return _Dealt(self._workers, self._known, tiling, pixels)
 
     def _total(self, handles):
         return self._workers.fetch(self._workers.add_up(add, handles))
 
-    def energies(self, targets, terms):
+    def energies(self, targets, terms, tile_size):
         """Return the sum of squares of some terms' targets by name."""
         here = [term for term in terms if term.kind == "style"]
         there = {term.target: self._energies[term.target] for term in terms if term.kind == "content"}
-        return {**read_energies(targets, here), **there}
+        return {**read_energies(targets, here, "float64"), **there}
 
     def bind(self, targets, weigh, canvas, tile_size, guides=MappingProxyType({})):
         """Return what computes losses and gradient of a canvas, with the interface of `executors.LossExecutor`."""
         _refuse(guides)
         if self._dealt is None:  # there are no terms of content
-            self._dealt = _Dealt(self._workers, self._known, self._cut(canvas.shape, tile_size), None)
+            self._dealt = self._deal(canvas, tile_size, None)
         return RemoteLossExecutor(self._workers, self._dealt, self._computation, targets, weigh, canvas)
 
 
@@ -382,7 +384,7 @@ class RemoteLossExecutor:
     def __init__(self, workers, dealt, computation, targets, weigh, canvas):
         terms, ctx = computation.terms, canvas.context
         shapes = [targets[t.target].shape if t.representation.additive else (1,) for t in terms]
-        self._totals = [mx.nd.zeros(shape, ctx=ctx) for shape in shapes]
+        self._totals = [mx.nd.zeros(shape, ctx=ctx, dtype="float64") for shape in shapes]
         self._summed = SummedLosses(terms, self._totals, targets, weigh, ctx)
         self._workers, self._dealt, self._canvas, self._evaluations = workers, dealt, canvas, itertools.count(1)
         self.gradient = mx.nd.zeros(canvas.shape, ctx=ctx)

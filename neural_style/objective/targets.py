@@ -16,6 +16,9 @@ from .tiling import read_tiled
 
 log = logging.getLogger(__name__)
 
+# Numbers of a target that are copied in another type at a time.
+_COPIED = 2**20
+
 
 def make_computation(losses, parameters, precision, ctx, terms):
     """Make the computation of the network of some losses.
@@ -96,9 +99,9 @@ class Computation:
             return LossExecutor(symbol, parameters, known, weigh, canvas, self.ctx)
         return TiledLossExecutor(self.graph, terms, parameters, known, weigh, canvas, self.ctx, tile_size)
 
-    def energies(self, targets, terms):
-        """Return the sum of squares of some terms' targets by name; see `read_energies`."""
-        return read_energies(targets, terms)
+    def energies(self, targets, terms, tile_size):
+        """Return the sum of squares of some terms' targets by name, in tiles that of float64."""
+        return read_energies(targets, terms, "float32" if tile_size is None else "float64")
 
     def _represent(self, terms, batch=1):
         activations = {layer: self._symbol[i] for i, layer in enumerate(self._layers)}
@@ -106,13 +109,29 @@ class Computation:
         return represent(terms, activations, channels, batch)
 
 
-def read_energies(targets, terms):
-    """Return the sum of squares of some terms' targets by name, waiting for the device once."""
+def read_energies(targets, terms, dtype):
+    """Return the sum of squares of some terms' targets by name, waiting for the device once.
+
+    Parameters
+    ----------
+    targets : mapping of str to mxnet.nd.NDArray
+        By `Term.target`.
+    terms : sequence of terms.Term
+    dtype : {"float32", "float64"}
+        In which squares are added up. From float64 the same comes out however an image is dealt out.
+    """
     if not terms:
         return {}
-    flat = [targets[term.target].reshape((-1,)) for term in terms]
-    energies = mx.nd.concat(*(mx.nd.dot(one, one) for one in flat), dim=0).asnumpy()
+    energies = mx.nd.concat(*(_energy(targets[term.target], dtype) for term in terms), dim=0).asnumpy()
     return {term.target: float(energy) for term, energy in zip(terms, energies)}
+
+
+def _energy(target, dtype):
+    flat = target.reshape((-1,))
+    if dtype == "float32":
+        return mx.nd.dot(flat, flat)
+    parts = (flat[i : i + _COPIED].astype(dtype) for i in range(0, flat.size, _COPIED))
+    return mx.nd.add_n(*(mx.nd.dot(part, part) for part in parts))
 
 
 def blend(targets, weights):

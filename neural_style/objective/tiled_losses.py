@@ -13,7 +13,7 @@ class SummedLosses:
     ----------
     terms : sequence of terms.Term
     totals : list of mxnet.nd.NDArray
-        As `tiling.TilePasses.totals`, on `ctx`; they are read at every `weigh`.
+        As `tiling.TilePasses.totals`, float64 on `ctx`; they are read at every `weigh`, and rounded to float32.
     targets : mapping of str to mxnet.nd.NDArray
         Those of style, by `Term.target`, of their representations' shapes. Extra entries are ignored.
     weigh : callable
@@ -23,19 +23,22 @@ class SummedLosses:
 
     def __init__(self, terms, totals, targets, weigh, ctx):
         self._totals, self._weigh = totals, weigh
+        self._rounded = [mx.nd.zeros(total.shape, ctx=ctx) for total in totals]
         self._styles = [i for i, term in enumerate(terms) if term.representation.additive]
         self._style_losses, self._total_gradients = None, []
         if self._styles:
             styles = [terms[i] for i in self._styles]
             self._total_gradients = [mx.nd.zeros(totals[i].shape, ctx=ctx) for i in self._styles]
-            grams = {term.name: totals[i] for i, term in zip(self._styles, styles)}
+            grams = {term.name: self._rounded[i] for i, term in zip(self._styles, styles)}
             gradients = {term.name: gradient for term, gradient in zip(styles, self._total_gradients)}
             symbol = loss_symbol(styles, [mx.sym.Variable(term.name) for term in styles])
             self._style_losses = bind(symbol, grams, targets, ctx, gradients)
 
     def weigh(self):
         """Return the losses, (1,) each, and the gradient of their weighted sum with respect to each of the totals."""
-        losses = list(self._totals)
+        for rounded, total in zip(self._rounded, self._totals):
+            rounded[:] = total.astype("float32")
+        losses = list(self._rounded)
         if self._style_losses is not None:
             for i, loss in zip(self._styles, self._style_losses.forward(is_train=True)):
                 losses[i] = loss

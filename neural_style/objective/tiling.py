@@ -8,6 +8,9 @@ the content losses. A second pass propagates the gradient of the losses with res
 matrices back through the network in each window, only from the window's own positions. The gradients at the window's
 pixels, halo included, add up to the gradient of the image.
 
+What tiles contribute is float32, and is added up in float64: a covariance is a small difference of such sums. It also
+makes the sums the same, but for the rarest last bit, in whatever order tiles are added up.
+
 All windows of an image have the same shape, so executors differ only in what they crop: there are at most nine of them,
 three per axis (first, inner, last), and they share memory.
 """
@@ -262,11 +265,12 @@ def read_tiled(graph, terms, parameters, image, ctx, tile_size, guides=MappingPr
     Returns
     -------
     list of mxnet.nd.NDArray
-        Per term, on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from what a
-        FeatureExecutor reads only by float32 rounding.
+        Per term, float32 on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from
+        what a FeatureExecutor reads only by float32 rounding.
     """
     tiling = cut(graph.network, [term.layer for term in terms], image.shape[2:], tile_size)
-    return read_tiles(graph, terms, parameters, image, ctx, tiling, guides)
+    read = read_tiles(graph, terms, parameters, image, ctx, tiling, guides)
+    return [target.astype("float32", copy=False) for target in read]
 
 
 def read_tiles(graph, terms, parameters, image, ctx, tiling, guides=MappingProxyType({})):
@@ -275,13 +279,18 @@ def read_tiles(graph, terms, parameters, image, ctx, tiling, guides=MappingProxy
     Parameters
     ----------
     tiling : Tiling
+
+    Returns
+    -------
+    list of mxnet.nd.NDArray
+        As `read_tiled`, but sums over positions are float64.
     """
     architecture, (height, width) = graph.network, image.shape[2:]
     targets = []
     for term in terms:
         channels, stride = architecture.channels(term.layer), architecture.stride(term.layer)
         shape = term.representation.shape(channels, height // stride, width // stride)
-        targets.append(mx.nd.zeros(shape, ctx=ctx))
+        targets.append(mx.nd.zeros(shape, ctx=ctx, dtype="float64" if term.representation.additive else "float32"))
     groups = _by_crops(tiling.tiles)
     parts = Parts(architecture, guides_of(terms, guides), [tiles[0] for _, tiles in groups], ctx)
     for _, tiles in groups:
@@ -291,7 +300,7 @@ def read_tiles(graph, terms, parameters, image, ctx, tiling, guides=MappingProxy
             parts.fill(tile)
             for term, target, read in zip(terms, targets, reader.read(image[tile.pixels()])):
                 if term.representation.additive:
-                    target += read
+                    target += read.astype("float64")
                 else:
                     target[tile.positions(architecture.stride(term.layer))] = read
         # Executors of different crops do not share memory here: each must finish before the next is bound.
@@ -336,7 +345,8 @@ class TilePasses:
     Attributes
     ----------
     totals : list of mxnet.nd.NDArray
-        Per term, of its representation's shape or a content loss (1,): the sums over all tiles after the last `sum`.
+        Per term, float64, of its representation's shape or a content loss (1,): the sums over all tiles after the last
+        `sum`.
     gradient : mxnet.nd.NDArray
         Of the image's shape, after the last `pull`.
     """
@@ -362,7 +372,7 @@ class TilePasses:
             executor = bind(symbol, inputs, parameters, ctx, {"data": self._data_gradient}, first)
             first = first or executor
             self._windows += [(tile, executor) for tile in tiles]
-        self.totals = [mx.nd.zeros(output.shape, ctx=ctx) for output in first.outputs]
+        self.totals = [mx.nd.zeros(output.shape, ctx=ctx, dtype="float64") for output in first.outputs]
 
     def sum(self):
         """Compute `totals` for the current image, without waiting for the device."""
@@ -370,7 +380,7 @@ class TilePasses:
             total[:] = 0
         for tile, executor in self._windows:
             for total, part in zip(self.totals, self._forward(tile, executor)):
-                total += part
+                total += part.astype("float64")
 
     def pull(self, heads):
         """Compute `gradient` for the image of the last `sum`, without waiting for the device.
@@ -380,7 +390,7 @@ class TilePasses:
         Parameters
         ----------
         heads : list of mxnet.nd.NDArray
-            The gradient of the objective with respect to each of `totals`.
+            The gradient of the objective with respect to each of `totals`, float32.
         """
         self.gradient[:] = 0
         for tile, executor in reversed(self._windows):

@@ -2,6 +2,9 @@
 
 Dask runs again what a lost worker was doing, up to three times. What was *placed* on a lost worker is lost with it:
 `fetch` then raises a WorkerError, and whoever placed it places it anew.
+
+Dask forgets what it was told to cancel, but a function that has begun runs to its end. One that takes long asks
+`is_abandoned` now and then.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import functools
 import itertools
 import logging
 import os
+import threading
 from concurrent.futures import CancelledError, Future
 
 from ..errors import DependencyError, WorkerError, first_line
@@ -44,6 +48,28 @@ def import_distributed():
     return distributed
 
 
+# On a worker: the clients that have left, and the one for which a thread works.
+_left = set()
+_serving = threading.local()
+
+
+def _serve(client, function, *arguments):
+    _serving.client = client
+    try:
+        return function(*arguments)
+    finally:
+        _serving.client = None
+
+
+def _leave(client):
+    _left.add(client)
+
+
+def is_abandoned():
+    """Return whether whoever submitted what this thread is doing has left the cluster; False anywhere else."""
+    return getattr(_serving, "client", None) in _left
+
+
 class Cluster:
     """Workers on a cluster; a context manager.
 
@@ -69,7 +95,7 @@ class Cluster:
     def __init__(self, address, processes=1, threads=1, memory=None, limit=None):
         distributed = import_distributed()
         self.address = address or "of this machine"
-        self._stack, self._at_close = contextlib.ExitStack(), set()
+        self._stack, self._at_close, self._has_submitted = contextlib.ExitStack(), set(), False
         try:
             self._stack.enter_context(_quiet())
             if not address:
@@ -95,6 +121,8 @@ class Cluster:
 
     def close(self):
         """Leave the cluster; one that was started ends."""
+        if self._has_submitted:
+            self._at_close.add(functools.partial(_leave, self.client.id))
         for function in self._at_close:
             with contextlib.suppress(*self._lost):
                 self.client.run(function, on_error="ignore")
@@ -105,7 +133,7 @@ class Cluster:
         self._at_close.add(function)
 
     def submit(self, function, *arguments):
-        """Run a function on any worker.
+        """Run a function on any worker; it finds `is_abandoned` when the cluster is left.
 
         Returns
         -------
@@ -113,7 +141,8 @@ class Cluster:
             Of what the function returns or raises. It raises a WorkerError if worker after worker died of it, and a
             CancelledError if the scheduler is lost.
         """
-        future, remote = Future(), self.client.submit(function, *arguments, pure=False)
+        self._has_submitted = True
+        future, remote = Future(), self.client.submit(_serve, self.client.id, function, *arguments, pure=False)
 
         def finish(remote):
             if future.set_running_or_notify_cancel():

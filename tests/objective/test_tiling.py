@@ -12,7 +12,7 @@ from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective.representations import STYLE_STATISTICS, loss_symbol, represent
 from neural_style.objective.terms import Term
 from neural_style.objective.tiled_losses import TiledLossExecutor
-from neural_style.objective.tiling import cut, read_tiled
+from neural_style.objective.tiling import TilePasses, cut, read_tiled
 from neural_style.weights.lookup import find_weights
 from neural_style.weights.params_file import load_weights, read_index
 
@@ -249,6 +249,28 @@ def test_tiled_is_numpys(size):
     executor.run()
     np.testing.assert_allclose([float(loss.asscalar()) for loss in executor.losses], losses, rtol=1e-5)
     assert relative(executor.gradient.asnumpy()[0], gradient) < 2e-6
+
+
+def test_covariances_of_many_tiles_are_numpys_though_means_are_far_from_zero():
+    layers = ["relu1_1", "relu2_1"]
+    problem = Problem(TINY, make_terms(layers, [], "moments"), (24, 1600))
+    # The sums are thousands of times the covariances that follow from them.
+    problem.image = 100 + problem.image / np.float32(50)
+    tiling = cut(TINY, layers, (24, 1600), 8)
+    assert len(tiling.tiles) == 398
+    arguments = (problem.graph, problem.terms, problem.parameters, {}, mx.nd.array(problem.image), mx.cpu(), tiling)
+    passes = TilePasses(*arguments)
+    for _ in range(2):
+        passes.sum()
+    activations = NumpyVGG(TINY.blocks, problem.arrays).forward(problem.image[0])
+    for layer, totals in zip(layers, passes.totals):
+        totals = totals.asnumpy()
+        mean, products = totals[:, -2] / totals[:, -1], totals[:, :-2] / totals[:, -1]
+        features = activations[layer].reshape(len(mean), -1)
+        np.testing.assert_array_equal(totals[:, -1], features.shape[1])
+        assert relative(mean, features.mean(axis=1)) < 1e-7
+        # Added up in float32, those of relu1_1 are off by 7e-5.
+        assert relative(products - np.outer(mean, mean), np.cov(features, bias=True)) < 3e-6
 
 
 def test_a_second_run_is_of_the_image_as_it_is_then_and_the_image_is_never_written():

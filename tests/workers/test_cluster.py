@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import CancelledError
 
 import numpy as np
@@ -14,6 +16,9 @@ import pytest
 from neural_style.cli.main import main
 from neural_style.errors import DependencyError, SettingsError, WorkerError
 from neural_style.images.reading import read_image
+from neural_style.jobs.batch import Batch
+from neural_style.jobs.job import Job
+from neural_style.jobs.outputs import Outputs
 from neural_style.objective.remote import free
 from neural_style.recipes.presets import get_recipe
 from neural_style.transfer.compute import Compute, limit_process
@@ -133,6 +138,30 @@ def test_what_was_placed_on_a_lost_worker_is_lost(cluster):
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(WorkerError, match="lost"):
         cluster.fetch(cluster.call(np.add, handle, 1.0, worker=worker))
+
+
+@needs_dask
+def test_a_batch_that_leaves_lets_its_workers_go(address, cluster, pictures, tmp_path):
+    recipe = get_recipe("fast").override(max_long_edge=40, max_steps=10**6, model="vgg16-lowrank", save_every=1)
+    files = [str(pictures / name) for name in ("content.png", "style.png")]
+    outputs = Outputs.beside(str(tmp_path / "endless.png"))
+    endless = Job(files[0], [files[1]], outputs, recipe, compute=Compute(-1))
+    with Cluster(address) as leaving:
+        batch = Batch([endless], leaving.submit)
+        outcomes = iter(batch)
+        found = []
+        waiting = threading.Thread(target=lambda: found.extend(outcomes))
+        waiting.start()
+        while not os.path.exists(outputs.intermediate(1)):
+            assert waiting.is_alive()
+            time.sleep(0.1)
+        batch.stop()
+        waiting.join(PATIENCE)
+        assert [outcome.state for outcome in found] == ["left"]
+    for worker in cluster.workers():
+        # Done when the worker is free again; the job would have kept it for days.
+        assert cluster.client.submit(operator.add, 2, 3, workers=[worker], pure=False).result(PATIENCE) == 5
+    assert not os.path.exists(outputs.final)
 
 
 @needs_dask
