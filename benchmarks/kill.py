@@ -5,7 +5,7 @@
 
 What is killed in turn is a run with a checkpoint after each step, a training with its state after each batch, an import
 that replaces an older file, and a download. Each receives SIGKILL, SIGTERM, SIGHUP, or SIGINT twice at a random moment,
-up to three times, and is resumed or repeated until it ends. After each kill every file must be readable, and after all
+up to six times, and is resumed or repeated until it ends. After each kill every file must be readable, and after all
 but SIGKILL there must be no temporary file; at the end there must be none at all, and the result must be equal, byte
 for byte, to that of a program that nobody killed.
 """
@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from neural_style.cli.console import EXIT_INTERRUPTED
 from neural_style.images.reading import read_image
 from neural_style.jobs.checkpoints import load_checkpoint
 from neural_style.recipes.presets import OPTIMISING
@@ -35,9 +36,11 @@ RUN = [sys.executable, "-m", "neural_style"]
 
 # A training as small as it can be: the loop, its state and its resumption are those of every training.
 TRAINING = """
-import os, sys
+import os, sys, threading
 import numpy as np
 from neural_style._mxnet import mx
+from neural_style.cli.console import EXIT_INTERRUPTED, ending_on_signals, finishing_on_signals
+from neural_style.files import replacing
 from neural_style.training.loop import Schedule, Task, own_parameters, read_state, train
 
 class Bowl(Task):
@@ -51,12 +54,21 @@ class Bowl(Task):
         loss = float(mx.nd.sum((self.parameters["x"] - 0.5) ** 2).asscalar())
         return loss, str(loss)
 
-state, result = sys.argv[1:]
-saved = read_state(state, {"kind": "bowl"}) if os.path.exists(state) else None
-task = Bowl(own_parameters(saved)["x"] if saved else np.zeros((200, 300)))
-trained = train(task, Schedule(40, 0.01, evaluate_every=1), state, {"kind": "bowl"}, saved)
-np.save(state + ".result.npy", trained.parameters["x"])
-os.replace(state + ".result.npy", result)
+def run(state, result):
+    saved = read_state(state, {"kind": "bowl"}) if os.path.exists(state) else None
+    task, interrupt = Bowl(own_parameters(saved)["x"] if saved else np.zeros((200, 300))), threading.Event()
+    with finishing_on_signals(interrupt):
+        trained = train(task, Schedule(40, 0.01, evaluate_every=1), state, {"kind": "bowl"}, saved, interrupt)
+    if not trained.complete:
+        sys.exit(EXIT_INTERRUPTED)
+    with replacing(result) as beside, open(beside, "wb") as file:
+        np.save(file, trained.parameters["x"])
+
+try:
+    with ending_on_signals():
+        run(*sys.argv[1:])
+except KeyboardInterrupt:
+    sys.exit(EXIT_INTERRUPTED)
 """
 
 # A download of a file of which this machine is the source, and whose digest is therefore another one.
@@ -79,25 +91,28 @@ def look_at(place):
 
 
 def left_behind(place):
-    return {path.name for path in place.rglob("*") if path.name.startswith((".neural-style-", ".fetch-"))}
+    return {path.name for path in place.rglob("*") if path.name.startswith(".neural-style-")}
 
 
 def kill(argv, rng, longest, env):
-    """Start a program and kill it; return the name of the signal, or None if the program ended before."""
+    """Start a program and kill it; return the name of the signal, or None if it was done nevertheless."""
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
-    name = rng.choice(SIGNALS)
+    name, killed = rng.choice(SIGNALS), False
     try:
         _, err = process.communicate(timeout=rng.uniform(0, longest))
     except subprocess.TimeoutExpired:
+        killed = True
         process.send_signal(getattr(signal, name.split()[0]))
         if name.endswith("twice"):
             time.sleep(rng.uniform(0, 0.2))
             process.send_signal(signal.SIGINT)
-        process.communicate()
-        return name
-    if process.returncode != 0:
-        raise SystemExit(f"a program that nobody killed exited with {process.returncode}: {err.decode()[-500:]}")
-    return None
+        _, err = process.communicate()
+    if process.returncode == 0:
+        return None
+    if not (killed and process.returncode in (EXIT_INTERRUPTED, -getattr(signal, name.split()[0]))):
+        after = f"after {name}" if killed else "though nobody killed it"
+        raise SystemExit(f"{argv[1:6]} exited with {process.returncode} {after}: {err.decode()[-2000:]}")
+    return name
 
 
 class Optimisation:
@@ -212,6 +227,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--recipe", choices=list(OPTIMISING), help="default: another one in every run")
     args = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGHUP):  # which whoever runs this in the background has ignored
+        signal.signal(number, signal.default_int_handler)
     rng, deaths = random.Random(args.seed), Counter()
     with tempfile.TemporaryDirectory() as folder:
         victims, env = make_victims(args, Path(folder))
@@ -220,7 +237,7 @@ def main():
             place, victim, died = Path(folder) / str(number), victims[kind], []
             place.mkdir()
             name, killed = victim.prepare(number // len(victims), place), set()
-            for _ in range(rng.randint(1, 3)):
+            for _ in range(rng.randint(1, 6)):
                 died.append(kill(victim.command(), rng, victim.seconds, env))
                 look_at(place)
                 if died[-1] == "SIGKILL":
