@@ -342,6 +342,8 @@ ODD_NUMBERS = [
     "0x10",
 ]
 ODD_NUMBERS += ["9" * 400, "", "1,2", "1_0", " 3", "\u0663", "0.5", "16", "40"]
+# What makes a run that is sound, and longer than a finding may take: a style of a thousand pixels.
+LONG = (("--style-scale", "16"), ("--style-scale", "40"))
 OUTPUTS = ["o.png", "o.jpg", "out/o.tif", "p.npz", "q.params", "r.html", "t.json"]
 
 
@@ -421,7 +423,8 @@ def make_command(rng, world):
                 names += ["--precision", "--strength"]
                 flag = rng.choice([name for name in names if name != "--max-num-epochs"])
                 values = FLAGS[flag].choices if flag in FLAGS and FLAGS[flag].choices else ODD_NUMBERS
-                argv.append(f"{flag}={rng.choice(list(values) if rng.random() < 0.8 else ODD_NUMBERS)}")
+                value = rng.choice(list(values) if rng.random() < 0.8 else ODD_NUMBERS)
+                argv.append(f"{flag}={'2' if (flag, value) in LONG else value}")
         return argv
     if kind < 0.7:
         return ["--resume", rng.choice(("run.npz", "lbfgs.npz", file())), *quiet, "--output", output()]

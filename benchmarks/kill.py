@@ -5,7 +5,7 @@
 
 What is killed in turn is a run with a checkpoint after each step, a training with its state after each batch, an import
 that replaces an older file, and a download. Each receives SIGKILL, SIGTERM, SIGHUP, or SIGINT twice at a random moment,
-up to three times, and is resumed or repeated until it ends. After each kill every file must be readable, and after all
+up to six times, and is resumed or repeated until it ends. After each kill every file must be readable, and after all
 but SIGKILL there must be no temporary file; at the end there must be none at all, and the result must be equal, byte
 for byte, to that of a program that nobody killed.
 """
@@ -24,6 +24,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from forking import Nursery
+
+from neural_style.cli.console import EXIT_INTERRUPTED
 from neural_style.images.reading import read_image
 from neural_style.jobs.checkpoints import load_checkpoint
 from neural_style.recipes.presets import OPTIMISING
@@ -35,9 +38,11 @@ RUN = [sys.executable, "-m", "neural_style"]
 
 # A training as small as it can be: the loop, its state and its resumption are those of every training.
 TRAINING = """
-import os, sys
+import os, sys, threading
 import numpy as np
 from neural_style._mxnet import mx
+from neural_style.cli.console import EXIT_INTERRUPTED, ending_on_signals, finishing_on_signals
+from neural_style.files import replacing
 from neural_style.training.loop import Schedule, Task, own_parameters, read_state, train
 
 class Bowl(Task):
@@ -51,12 +56,21 @@ class Bowl(Task):
         loss = float(mx.nd.sum((self.parameters["x"] - 0.5) ** 2).asscalar())
         return loss, str(loss)
 
-state, result = sys.argv[1:]
-saved = read_state(state, {"kind": "bowl"}) if os.path.exists(state) else None
-task = Bowl(own_parameters(saved)["x"] if saved else np.zeros((200, 300)))
-trained = train(task, Schedule(40, 0.01, evaluate_every=1), state, {"kind": "bowl"}, saved)
-np.save(state + ".result.npy", trained.parameters["x"])
-os.replace(state + ".result.npy", result)
+def run(state, result):
+    saved = read_state(state, {"kind": "bowl"}) if os.path.exists(state) else None
+    task, interrupt = Bowl(own_parameters(saved)["x"] if saved else np.zeros((200, 300))), threading.Event()
+    with finishing_on_signals(interrupt):
+        trained = train(task, Schedule(40, 0.01, evaluate_every=1), state, {"kind": "bowl"}, saved, interrupt)
+    if not trained.complete:
+        sys.exit(EXIT_INTERRUPTED)
+    with replacing(result) as beside, open(beside, "wb") as file:
+        np.save(file, trained.parameters["x"])
+
+try:
+    with ending_on_signals():
+        run(*sys.argv[1:])
+except KeyboardInterrupt:
+    sys.exit(EXIT_INTERRUPTED)
 """
 
 # A download of a file of which this machine is the source, and whose digest is therefore another one.
@@ -79,40 +93,64 @@ def look_at(place):
 
 
 def left_behind(place):
-    return {path.name for path in place.rglob("*") if path.name.startswith((".neural-style-", ".fetch-"))}
+    return {path.name for path in place.rglob("*") if path.name.startswith(".neural-style-")}
 
 
-def kill(argv, rng, longest, env):
-    """Start a program and kill it; return the name of the signal, or None if the program ended before."""
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
-    name = rng.choice(SIGNALS)
+class Fresh:
+    """Starts programs as processes of their own."""
+
+    def __init__(self, env):
+        self._env = env
+
+    def start(self, argv):
+        """Start a program."""
+        return subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self._env)
+
+
+def run(starter, argv):
+    """Run a program that nobody kills; return the seconds."""
+    begun, process = time.time(), starter.start(argv)
+    _, err = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{argv[1:6]} exited with {process.returncode}: {err.decode()[-2000:]}")
+    return time.time() - begun
+
+
+def kill(starter, argv, rng, longest):
+    """Start a program and kill it; return the name of the signal, or None if it was done nevertheless."""
+    process = starter.start(argv)
+    name, killed = rng.choice(SIGNALS), False
     try:
         _, err = process.communicate(timeout=rng.uniform(0, longest))
     except subprocess.TimeoutExpired:
+        killed = True
         process.send_signal(getattr(signal, name.split()[0]))
         if name.endswith("twice"):
             time.sleep(rng.uniform(0, 0.2))
             process.send_signal(signal.SIGINT)
-        process.communicate()
-        return name
-    if process.returncode != 0:
-        raise SystemExit(f"a program that nobody killed exited with {process.returncode}: {err.decode()[-500:]}")
-    return None
+        _, err = process.communicate()
+    if process.returncode == 0:
+        return None
+    # Python ends itself by SIGINT after some KeyboardInterrupts, though they were caught.
+    if not (killed and process.returncode in (EXIT_INTERRUPTED, -signal.SIGINT, -getattr(signal, name.split()[0]))):
+        after = f"after {name}" if killed else "though nobody killed it"
+        raise SystemExit(f"{argv[1:6]} exited with {process.returncode} {after}: {err.decode()[-2000:]}")
+    return name
 
 
 class Optimisation:
     """Stylise, resume, and have the image of an uninterrupted run."""
 
-    def __init__(self, args, folder):
-        self._args, self._folder, self._wholes = args, folder, {}
+    def __init__(self, args, folder, starter):
+        self._args, self._folder, self._starter, self._wholes = args, folder, starter, {}
 
     def prepare(self, number, place):
         """Choose a recipe, and have its image."""
         self._recipe = self._args.recipe or list(OPTIMISING)[number % len(OPTIMISING)]
         if self._recipe not in self._wholes:
-            begun, whole = time.time(), self._folder / f"{self._recipe}.png"
-            subprocess.run(self._begin(whole), stderr=subprocess.DEVNULL, check=True)
-            self._wholes[self._recipe] = whole.read_bytes(), time.time() - begun
+            whole = self._folder / f"{self._recipe}.png"
+            seconds = run(self._starter, self._begin(whole))
+            self._wholes[self._recipe] = whole.read_bytes(), seconds
         self._place, (self.expected, self.seconds) = place, self._wholes[self._recipe]
         self.result = place / "o.png"
         return self._recipe
@@ -135,14 +173,13 @@ class Optimisation:
 class Whole:
     """What is repeated until it ends: its result is the old file, or none, or the new one."""
 
-    def __init__(self, folder, name, argv, old=b""):
+    def __init__(self, folder, starter, name, argv, old=b""):
         self._name, self._argv, self._old = name, argv, old
         self._place = whole = folder / f"whole-{name}"
         self.result, self.expected = whole / name, b""
         whole.mkdir()
-        begun = time.time()
-        subprocess.run(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-        self.expected, self.seconds = (whole / name).read_bytes(), time.time() - begun
+        self.seconds = run(starter, self.command())
+        self.expected = self.result.read_bytes()
 
     def prepare(self, number, place):
         """Put an older file where there is one."""
@@ -182,22 +219,26 @@ def serve(folder):
 
 
 def make_victims(args, folder):
-    """Return what is killed, by name, and the environment of its processes."""
+    """Return what is killed, by name, and what starts it."""
     weights, env, victims = find_weights("vgg16-lowrank"), dict(os.environ, NO_PROXY="127.0.0.1"), {}
-    if "optimisation" in args.what:
-        victims["optimisation"] = Optimisation(args, folder)
-    if "training" in args.what:
-        victims["training"] = Whole(folder, "r.npy", [sys.executable, "-c", TRAINING, "{}/state.npz", "{}/r.npy"])
-    if "import" in args.what:
-        argv = [*RUN, "weights", "import", str(weights), "--replace", "--output", "{}/out.params"]
-        victims["import"] = Whole(folder, "out.params", argv, b"older")
     if "fetch" in args.what:
         there = folder / "served" / "mxnet" / "neural-style" / "model"
         there.mkdir(parents=True)
         (there / "vgg19.params").write_bytes(weights.read_bytes())
-        env["NEURAL_STYLE_MIRROR"] = os.environ["NEURAL_STYLE_MIRROR"] = serve(folder / "served")
-        victims["fetch"] = Whole(folder, "vgg19.params", [sys.executable, "-c", FETCH, git_blob_id(weights), "{}"])
-    return victims, env
+        env["NEURAL_STYLE_MIRROR"] = serve(folder / "served")
+    starter = Nursery(env) if args.forked else Fresh(env)
+    if "optimisation" in args.what:
+        victims["optimisation"] = Optimisation(args, folder, starter)
+    if "training" in args.what:
+        argv = [sys.executable, "-c", TRAINING, "{}/state.npz", "{}/r.npy"]
+        victims["training"] = Whole(folder, starter, "r.npy", argv)
+    if "import" in args.what:
+        argv = [*RUN, "weights", "import", str(weights), "--replace", "--output", "{}/out.params"]
+        victims["import"] = Whole(folder, starter, "out.params", argv, b"older")
+    if "fetch" in args.what:
+        argv = [sys.executable, "-c", FETCH, git_blob_id(weights), "{}"]
+        victims["fetch"] = Whole(folder, starter, "vgg19.params", argv)
+    return victims, starter
 
 
 def main():
@@ -210,26 +251,27 @@ def main():
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--long-edge", type=int, default=96)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--forked", action="store_true", help="start programs as forks, so that more happens in them")
     parser.add_argument("--recipe", choices=list(OPTIMISING), help="default: another one in every run")
     args = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGHUP):  # which whoever runs this in the background has ignored
+        signal.signal(number, signal.default_int_handler)
     rng, deaths = random.Random(args.seed), Counter()
     with tempfile.TemporaryDirectory() as folder:
-        victims, env = make_victims(args, Path(folder))
+        victims, starter = make_victims(args, Path(folder))
         for number in range(args.runs):
             kind = list(victims)[number % len(victims)]
             place, victim, died = Path(folder) / str(number), victims[kind], []
             place.mkdir()
             name, killed = victim.prepare(number // len(victims), place), set()
-            for _ in range(rng.randint(1, 3)):
-                died.append(kill(victim.command(), rng, victim.seconds, env))
+            for _ in range(rng.randint(1, 6)):
+                died.append(kill(starter, victim.command(), rng, victim.seconds))
                 look_at(place)
                 if died[-1] == "SIGKILL":
                     killed |= left_behind(place)  # the next program that writes there removes it
                 if left_behind(place) - killed:
                     raise SystemExit(f"run {number}, {kind}, {died}: leaves {left_behind(place)}")
-            done = subprocess.run(victim.command(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
-            if done.returncode:
-                raise SystemExit(f"run {number}, {kind}, killed by {died}: {done.stderr.decode().splitlines()[-1]}")
+            run(starter, victim.command())
             if victim.result.read_bytes() != victim.expected or left_behind(place):
                 raise SystemExit(f"run {number}, {kind}, killed by {died}: another result, or {left_behind(place)}")
             deaths.update((kind, one) for one in died if one)

@@ -1,14 +1,16 @@
 """Files: open only regular ones, write them whole or not at all, check that beforehand, compute their digests."""
 
+import atexit
 import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import socket
 import stat
 import time
 import uuid
-from typing import Any, BinaryIO, Callable, Iterable, List, NamedTuple
+from typing import Any, BinaryIO, Callable, Iterable, Iterator, List, NamedTuple, Set
 
 from .errors import OutputError
 
@@ -25,6 +27,8 @@ _ADVICE = {
 _PREFIX, _PART = ".neural-style-", ".part"
 # Older ones are left behind, too, also those of another machine, for whose processes nobody can ask.
 _PART_SECONDS = 24 * 3600
+# Those that this process has not removed yet.
+_temporary: Set[str] = set()
 
 # Every format that is written here can be told by its first bytes.
 HEAD_BYTES = 4096
@@ -262,22 +266,55 @@ def _existing_mode(path):
 
 
 @contextlib.contextmanager
-def _temporary_beside(path):
-    """Yield an unused name in the folder of `path`; a file of that name is removed at the end.
+def temporary_folder(folder: str) -> Iterator[str]:
+    """Yield the name of a new, empty folder in `folder`, which is removed at the end with all that is in it.
 
-    `tempfile` is not used, because its files are readable only by their owner, whatever the umask says.
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    with _temporary_beside(os.path.join(folder, "any")) as temporary:
+        os.mkdir(temporary, 0o700)
+        yield temporary
+
+
+@contextlib.contextmanager
+def _temporary_beside(path):
+    """Yield an unused name in the folder of `path`; a file or folder of that name is removed at the end.
+
+    `tempfile` is not used, because its files are readable only by their owner, whatever the umask says, and because a
+    signal between making a file and noting that it is to be removed would leave it behind.
     """
     folder = os.path.dirname(path)
     sweep(folder)
-    temporary = os.path.join(folder, f"{_PREFIX}{mark()}{uuid.uuid4().hex}{_PART}")
+    temporary = os.path.abspath(os.path.join(folder, f"{_PREFIX}{_mark()}{uuid.uuid4().hex}{_PART}"))
+    _temporary.add(temporary)
     try:
         yield temporary
     finally:  # after success it has been moved away
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
+        _remove(temporary)
+        _temporary.discard(temporary)
 
 
-def mark() -> str:
+@atexit.register
+def _remove_the_rest():
+    """Remove what is left where a second Ctrl-C has come while the first one's was being removed."""
+    for path in list(_temporary):
+        if _mark() in os.path.basename(path):  # not those of the process that this one is a fork of
+            with contextlib.suppress(OSError):
+                _remove(path)
+
+
+def _remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+
+
+def _mark():
     """Return what says, in the name of a temporary file, which process is responsible for it."""
     return f"{_machine()}-{os.getpid()}-"
 
@@ -290,19 +327,19 @@ def sweep(folder: str) -> None:
         return
     for path in left:
         with contextlib.suppress(OSError):
-            if path.endswith(_PART) and is_abandoned(path, _PREFIX):
-                os.remove(path)
+            if path.endswith(_PART) and _is_abandoned(path):
+                _remove(path)
 
 
-def is_abandoned(path: str, prefix: str) -> bool:
-    """Return whether nobody is responsible any more for a temporary file or folder, called `prefix` + `mark`.
+def _is_abandoned(path):
+    """Return whether nobody is responsible any more for a temporary file or folder.
 
     Raises
     ------
     OSError
         If it is gone.
     """
-    machine, process = (os.path.basename(path)[len(prefix) :].split("-") + ["", ""])[:2]
+    machine, process = (os.path.basename(path)[len(_PREFIX) :].split("-") + ["", ""])[:2]
     age = time.time() - os.stat(path).st_mtime
     return age > _PART_SECONDS or (machine == _machine() and process.isdecimal() and not is_running(int(process)))
 

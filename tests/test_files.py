@@ -104,3 +104,52 @@ def test_a_disk_that_is_really_full(tmp_path):
         assert (disk / "file").read_bytes() == b"x" * 1000 and os.listdir(str(disk)) == ["file"]
     finally:
         subprocess.check_call(["umount", str(disk)])
+
+
+def run(code, path):
+    return subprocess.run([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_second_interrupt_in_the_middle_of_removing_leaves_nothing(tmp_path):
+    """The first ends the block, the second comes before the temporary file of the first is removed."""
+    code = """
+import sys
+from neural_style import files
+remove, calls = files._remove, []
+def interrupted(path):
+    calls.append(path)
+    if len(calls) == 1:
+        raise KeyboardInterrupt
+    remove(path)
+files._remove = interrupted
+with files.replacing(sys.argv[1]) as temporary:
+    open(temporary, "wb").close()
+    raise KeyboardInterrupt
+"""
+    assert b"KeyboardInterrupt" in run(code, tmp_path / "file").stderr
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_that_ends_leaves_the_temporary_files_of_its_parent(tmp_path):
+    code = """
+import atexit, os, sys
+from neural_style import files
+with files.replacing(sys.argv[1]) as temporary:
+    open(temporary, "wb").close()
+    child = os.fork()
+    if child == 0:
+        atexit._run_exitfuncs()
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    assert run(code, tmp_path / "file").returncode == 0
+    assert os.listdir(str(tmp_path)) == ["file"]
+
+
+def test_a_temporary_folder(tmp_path):
+    with pytest.raises(ValueError):
+        with files.temporary_folder(str(tmp_path)) as folder:
+            (tmp_path / os.path.basename(folder) / "inside").write_bytes(b"x")
+            raise ValueError
+    assert os.listdir(str(tmp_path)) == []

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "neural_style"
 # From the ground up. A package, or a module beside the packages, imports lower lines and itself, never its own line.
 LAYERS = (
     {"__init__", "errors", "limits", "_shim"},
-    {"_mxnet", "files"},
+    {"_mxnet", "files", "silence"},
     {"recipes", "images", "executors", "networks", "archives", "workers"},
     {"optimizers", "weights", "objective", "reports"},
     {"transfer", "metrics"},

@@ -133,13 +133,22 @@ def finishing_on_signals(interrupt, message="finishing the step and saving; pres
             saying_so.join()
 
 
+@contextlib.contextmanager
 def ending_on_signals():
     """Let SIGTERM and a hang-up end the program as Ctrl-C does, so that it leaves nothing half-written behind."""
+    came = []
 
     def end(number, frame):
+        came.append(number)
         raise KeyboardInterrupt
 
-    return _handling_signals(end)
+    try:
+        with _handling_signals(end):
+            yield
+    except Exception as error:
+        if came:  # a library made another error of it, as NumPy does while it is imported
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import DependencyError, ImageError, OutputError, first_line
-from ..files import check_writable, output_error, replacing
+from ..files import HEAD_BYTES, check_writable, open_regular, output_error, replacing
+from .reading import is_image
 
 # By suffix, FFmpeg's names of the containers that are written, all with H.264.
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -134,6 +135,22 @@ class Clip:
                 yield image, before
         if before is None:
             raise ImageError(f"{self.path}: has no frames; get the video again")
+
+    def first(self):
+        """Return the first frame, as `frames` yields it.
+
+        Raises
+        ------
+        ImageError
+            If the file is an image and not an animation, or as `frames`.
+        """
+        frames = self.frames()
+        image, _ = next(frames)
+        with open_regular(self.path) as file:
+            still = is_image(file.read(HEAD_BYTES))
+        if still and next(frames, None) is None:
+            raise ImageError(f"{self.path}: is an image, not a video; repaint it with: neural-style stylize")
+        return image
 
     def count(self):
         """Return the number of frames, decoding them all, so that damage shows."""
@@ -367,7 +384,11 @@ def _to_image(frame, turns):
 
 def _quarter_turns(frame):
     """Return the quarter turns, counterclockwise, by which a frame is shown."""
-    for data in frame.side_data:
+    try:
+        found = list(frame.side_data)
+    except ValueError:  # with the frame comes something that FFmpeg knows and PyAV does not
+        return round(getattr(frame, "rotation", 0) / 90) % 4  # PyAV 14 and later
+    for data in found:
         if getattr(data.type, "name", "") == "DISPLAYMATRIX":
             # As FFmpeg's av_display_rotation_get; nine numbers of 32 bits, of which a camera sets four.
             numbers = np.frombuffer(bytes(data), "<i4")

@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import re
-import threading
 import warnings
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from ..errors import ImageError, first_line
 from ..files import NotRegular, open_regular
 from ..limits import max_pixels
+from ..silence import silent_stderr
 
 log = logging.getLogger(__name__)
 
@@ -197,28 +197,6 @@ def _open(path):
     return file
 
 
-# Held while the standard error is another, so that two threads do not each keep what the other has put there.
-_SILENCE = threading.Lock()
-
-
-@contextlib.contextmanager
-def _silent():
-    """Keep the C library that decodes TIFFs from writing to the standard error what its caller raises as well."""
-    with _SILENCE:
-        try:
-            before = os.dup(2)
-        except OSError:  # there is none
-            yield
-            return
-        try:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-
-
 def _decode(file):
     """Return the pixels as stored, uint8 (H, W, 3) or with alpha (H, W, 4), and the EXIF orientation, 1 to 8."""
     from PIL import UnidentifiedImageError
@@ -235,7 +213,7 @@ def _decode(file):
         # Pillow opens 16-bit planes, but reads every byte as a pixel.
         if tags.get(_PLANAR_CONFIGURATION) == _IN_PLANES and max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8:
             return _decode_tiff(file)
-        with _silent():
+        with silent_stderr():  # the C library says on it what is raised as well
             image.load()
     else:
         image.load()

@@ -45,8 +45,10 @@ def list_images(path: str) -> List[str]:
     Raises
     ------
     ImageError
-        If there are none.
+        If there are none, or there is neither file nor folder of this name.
     """
+    if not os.path.exists(path):
+        raise ImageError(f"{path}: there is no such file or folder; check its name")
     if not os.path.isdir(path):
         return [path]
     try:

@@ -223,8 +223,7 @@ def _check(video: VideoJob, clip: Clip) -> Tuple[int, int]:
             raise ImageError(f"{path}: there is no such file; check its name and folder")
         if os.path.realpath(path) == os.path.realpath(output):
             raise OutputError(f"{path}: this input would be overwritten by the result; choose another output")
-    first, _ = next(clip.frames())
-    size = image_size(first, job.recipe.size)
+    size = image_size(clip.first(), job.recipe.size)
     check_video(output, clip, size)
     check_writable(os.path.join(video.folder, _STATE))
     return size

@@ -14,7 +14,8 @@ from .._mxnet import mx
 from ..errors import SettingsError, first_line, last_line
 from ..files import open_regular
 from ..limits import MAX_SYMBOL_BYTES
-from .symbol_file import check_symbol
+from ..silence import silent_stderr
+from .symbol_file import check_symbol, written_by
 
 SYMBOL_SUFFIX = "-symbol.json"
 
@@ -51,6 +52,8 @@ class ExternalNetwork:
         The prefix.
     has_tiles : bool
         Whether it can be computed in tiles; it cannot.
+    later_version : str
+        Of the MXNet that wrote it, if that is later than this one; else empty.
 
     Raises
     ------
@@ -64,9 +67,11 @@ class ExternalNetwork:
         self.name = external_prefix(model)
         path = self.name + SYMBOL_SUFFIX
         try:
-            symbol = json.dumps(check_symbol(_read(path)))
-            # Read and written again, so that attributes of older versions get their present names.
-            graph = json.loads(mx.sym.load_json(symbol).tojson())
+            symbol = check_symbol(_read(path))
+            self.later_version = _later(written_by(symbol))
+            with silent_stderr():  # on which MXNet says which version wrote the file
+                # Read and written again, so that attributes of older versions get their present names.
+                graph = json.loads(mx.sym.load_json(json.dumps(symbol)).tojson())
             _freeze(graph)
             self._nodes = graph["nodes"]
             self._symbol = mx.sym.load_json(json.dumps(graph))
@@ -196,6 +201,13 @@ def _read(path):
     if len(data) > MAX_SYMBOL_BYTES:
         raise ValueError(f"it has more than {MAX_SYMBOL_BYTES} bytes")
     return data.decode("utf-8")
+
+
+def _later(version):
+    """Return a version, given as in a symbol, in words, if it is later than that of this MXNet."""
+    parts = version // 10000, version // 100 % 100, version % 100
+    own = tuple(int(part) for part in re.findall(r"\d+", mx.__version__)[:3])
+    return ".".join(map(str, parts)) if parts > own else ""
 
 
 def _reason(error):

@@ -80,7 +80,7 @@ def check_symbol(text):
     nodes = symbol.get("nodes") if isinstance(symbol, dict) else None
     if not isinstance(nodes, list) or not 1 <= len(nodes) <= MAX_SYMBOL_NODES:
         raise ValueError(f"it must have from 1 to {MAX_SYMBOL_NODES} nodes")
-    version = _version(symbol)
+    version = written_by(symbol)
     for number, node in enumerate(nodes):
         _check_node(node, number, nodes)
         _check_arity(node, version)
@@ -165,8 +165,14 @@ def _check_arity(node, version):
         raise ValueError(f"node {node['name']} has {len(node['inputs'])} inputs; {node['op']} has {expected}")
 
 
-def _version(symbol):
-    """Return the version of MXNet that wrote a symbol, 10901 for 1.9.1; 0 where it does not say."""
+def written_by(symbol):
+    """Return the version of MXNet that wrote a symbol, 10901 for 1.9.1; 0 where it does not say.
+
+    Raises
+    ------
+    ValueError
+        If what it says is no version.
+    """
     attributes = symbol.get("attrs", {})
     if not isinstance(attributes, dict) or set(attributes) - {"mxnet_version"}:
         raise ValueError("it has attributes of an unknown kind")

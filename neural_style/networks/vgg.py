@@ -46,9 +46,12 @@ class Architecture:
         is `fitted` to parameters.
     has_tiles : bool
         Whether it can be computed in tiles; it can.
+    later_version : str
+        Of the MXNet that wrote it, if that is later than this one; empty, for this program has written it.
     """
 
     has_tiles: ClassVar[bool] = True
+    later_version: ClassVar[str] = ""
 
     name: str
     blocks: Tuple[Tuple[int, int], ...]

@@ -1,5 +1,6 @@
 """A run that optimises the canvas, on one level of a pyramid after the other."""
 
+import functools
 import logging
 import re
 from typing import Any, Optional
@@ -9,6 +10,7 @@ import numpy as np
 from .._mxnet import mx
 from ..errors import CheckpointError, SettingsError, first_line, last_line
 from ..images import sizing, units
+from ..networks.graph import get_network
 from ..networks.vgg import ARCHITECTURES
 from ..objective.objective import Objective, euclidean_norm, required_side
 from ..objective.terms import check_losses
@@ -143,7 +145,7 @@ class OptimisationRun(Run):
 
     def _bind(self, recipe, inputs, temporal_weight=0.0):
         """Return the objective of the canvas."""
-        return Objective(
+        objective = Objective(
             recipe.losses,
             self._parameters[recipe.losses.model],
             inputs.content,
@@ -159,6 +161,8 @@ class OptimisationRun(Run):
             temporal_weight=temporal_weight,
             workers=self._workers,
         )
+        _warn_of_version(recipe.losses.model)  # now that there is no error to say instead
+        return objective
 
     def _load_optimizer(self, state, name):
         try:
@@ -308,6 +312,15 @@ def _refuse_input(error, model):
         ) from error
     if model not in ARCHITECTURES:
         raise SettingsError(f"{model} cannot be computed ({last_line(error)}); choose another `model`") from error
+
+
+@functools.lru_cache(maxsize=None)  # once, whatever number of sizes and frames there is
+def _warn_of_version(model):
+    later = get_network(model).later_version
+    if later:
+        log.warning(
+            "%s was written by MXNet %s, this is %s; it may mean something else here", model, later, mx.__version__
+        )
 
 
 def _levels(recipe, content, styles):

@@ -18,6 +18,9 @@ from ..files import feed, open_regular, sha256
 MIRROR_VARIABLE = "NEURAL_STYLE_MIRROR"
 GLUON_VARIABLE = "MXNET_GLUON_REPO"
 
+# At most: the parameters of VGG-16 and VGG-19 in float32, fully connected layers included, and 1 MiB for their names.
+_VGG16_BYTES, _VGG19_BYTES = 4 * 138357544 + 2**20, 4 * 143667240 + 2**20
+
 # The originals' data repository, and MXNet's own model store.
 _WEB_DATA = "https://raw.githubusercontent.com/dmlc/web-data/master/"
 _GLUON = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
@@ -37,6 +40,8 @@ class KnownFile:
         Its path relative to the base address.
     digest : str
         Git blob id (`git_blob_id`); for Gluon's files, from MXNet's model_store, SHA-1 of the ``.params`` in the zip.
+    most_bytes : int
+        It is not larger, before any import and unzipped.
     description : str
         One line.
     model : str or None
@@ -49,6 +54,7 @@ class KnownFile:
     filename: str
     path: str
     digest: str
+    most_bytes: int
     description: str
     model: Optional[str] = None
     gluon: bool = False
@@ -70,6 +76,7 @@ KNOWN_FILES = {
             "vgg19.params",
             "mxnet/neural-style/model/vgg19.params",
             "9dfbe2ed44e0e8914f9551888bf763e14c09c778",
+            _VGG19_BYTES,
             "VGG-19 of the original program (Simonyan & Zisserman)",
             "vgg19",
         ),
@@ -78,6 +85,7 @@ KNOWN_FILES = {
             "vgg16.params",
             "gluon/models/vgg16-e660d456.zip",
             "e660d4569ccb679ec68f1fd3cce07a387252a90a",
+            _VGG16_BYTES,
             "VGG-16 of Gluon's model zoo",
             "vgg16",
             gluon=True,
@@ -87,6 +95,7 @@ KNOWN_FILES = {
             "gluon-vgg19.params",
             "gluon/models/vgg19-ad2f660d.zip",
             "ad2f660d101905472b83590b59708b71ea22b2e5",
+            _VGG19_BYTES,
             "VGG-19 of Gluon's model zoo",
             "vgg19",
             gluon=True,
@@ -96,6 +105,7 @@ KNOWN_FILES = {
             "IMG_4343.jpg",
             "mxnet/neural-style/input/IMG_4343.jpg",
             "eeb9f8c4c55c3c2095397ff82417ad23f2201834",
+            230594,
             "the original program's content image",
         ),
         KnownFile(
@@ -103,6 +113,7 @@ KNOWN_FILES = {
             "starry_night.jpg",
             "mxnet/neural-style/input/starry_night.jpg",
             "d4db3c8e88f1bc85c7ca9c7f669da82ae51a402b",
+            315236,
             "the original program's style image",
         ),
         KnownFile(
@@ -110,6 +121,7 @@ KNOWN_FILES = {
             "4343_starry_night.jpg",
             "mxnet/neural-style/output/4343_starry_night.jpg",
             "0b7e435a07ab9cf7192a9d948e4caae36876fc7d",
+            104493,
             "the result that the original program's authors published",
         ),
     )

@@ -1,7 +1,8 @@
 """Fetch the known files of the `catalogue`.
 
-A file is downloaded into a scratch folder beside its target, compared with its known digest, and only then moved to its
-place, so a broken or wrong download is never used. `requests` respects the usual proxy variables.
+A file is downloaded into a temporary folder beside its target, compared with its known digest, and only then moved to
+its place, so a broken or wrong download is never used; one that is too long is broken off. `requests` respects the
+usual proxy variables.
 """
 
 import hashlib
@@ -9,14 +10,13 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..errors import DownloadError, first_line, unknown
-from ..files import feed, is_abandoned, mark
+from ..files import feed, temporary_folder
 from .catalogue import KNOWN_FILES, cache_folder, git_blob_id
 from .importers import import_weights
 from .lookup import is_complete
@@ -24,7 +24,25 @@ from .params_file import save_weights
 
 log = logging.getLogger(__name__)
 
-_SCRATCH_PREFIX = ".fetch-"
+
+class _TooLong(Exception):
+    """More arrives than the file has."""
+
+
+class _Bounded:
+    """A file that takes so many bytes and no more."""
+
+    def __init__(self, file, most_bytes):
+        self._file, self._left = file, most_bytes
+
+    def write(self, data):
+        self._left -= len(data)
+        if self._left < 0:
+            raise _TooLong("the download is longer than the known file")
+        self._file.write(data)
+
+    def flush(self):
+        self._file.flush()
 
 
 def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=False):
@@ -71,8 +89,7 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
     log.info("fetching %s from %s", name, known.url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH_PREFIX}{mark()}", dir=str(folder)) as scratch:
+        with temporary_folder(str(folder)) as scratch:
             came = _download(known, Path(scratch), timeout, retries, progress, target)
             if known.gluon:
                 _import_gluon(known, came, target)
@@ -96,7 +113,8 @@ def _download(known, scratch, timeout, retries, progress, target):
     http = pooch.HTTPDownloader(progressbar=progress, chunk_size=1 << 18, timeout=timeout)
 
     def get(url, output_file, _):
-        http(url, output_file, None)
+        with open(output_file, "wb") as file:
+            http(url, _Bounded(file, known.most_bytes), None)
         # Checked here because pooch knows neither git's blobs nor the contents of a zip. It retries on a ValueError.
         found = _digest_of_download(known, output_file)
         if found != known.digest:
@@ -109,7 +127,7 @@ def _download(known, scratch, timeout, retries, progress, target):
     try:
         with _silent(pooch.get_logger()):
             return Path(store.fetch(filename, downloader=get))
-    except (requests.exceptions.RequestException, ValueError) as error:
+    except (requests.exceptions.RequestException, ValueError, _TooLong) as error:
         # Other kinds of OSError must not be caught here: a full disk is not a bad connection.
         raise DownloadError(
             f"{known.name} could not be fetched from {url}: {_reason(error, timeout)}. "
@@ -138,8 +156,12 @@ def _digest_of_download(known, path):
         return git_blob_id(path)
     sha = hashlib.sha1()
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(PurePosixPath(known.path).stem + ".params") as file:
-            feed(sha, file)
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.getinfo(PurePosixPath(known.path).stem + ".params")
+            if inside.file_size > known.most_bytes:
+                return "none: what is in it is longer than the known file"
+            with archive.open(inside) as file:
+                feed(sha, file)
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
         return f"none: {error}"
     return sha.hexdigest()
@@ -174,12 +196,6 @@ def _share(path):
     plain = path.with_name("plain")
     plain.touch()
     shutil.copymode(str(plain), str(path))
-
-
-def _sweep(folder):
-    for left in folder.glob(_SCRATCH_PREFIX + "*"):
-        if is_abandoned(str(left), _SCRATCH_PREFIX):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -125,6 +125,7 @@ def test_a_list_of_jobs(folder, jobs):
         (["batch", "jobs.json", "--max-long-edge", "64"], "--max-long-edge cannot be given with a list of jobs"),
         (["batch", "jobs.json", "--vary", "seed=1"], "--vary cannot be given with a list of jobs"),
         ([*PRODUCT, "--workers", "0"], "--workers is 0"),
+        (["batch", "--content", "fotos", "--style", "wave.png"], "fotos: there is no such file or folder"),
         ([*PRODUCT, "--vary", "sparkle=1"], "--vary sparkle=1 names no setting"),
         ([*PRODUCT, "--vary", "style_weight"], "write it like style_weight=0.5,1,2"),
         ([*PRODUCT, "--vary", "style_weight=1,x"], "'x' is no value of style_weight"),

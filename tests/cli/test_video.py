@@ -81,7 +81,8 @@ def test_it_says_what_is_wrong(clip, capsys):
     for words, message in [
         (["video", "gone.mp4", "style.png"], "gone.mp4: there is no such file; check its name and folder"),
         (["video", "text.mp4", "style.png"], "text.mp4: is no video that can be read"),
-        (["video", "style.png", "style.png", "-o", "clip.webm"], "clip.webm: has the unknown suffix '.webm'"),
+        (["video", "clip.mp4", "style.png", "-o", "clip.webm"], "clip.webm: has the unknown suffix '.webm'"),
+        (["video", "style.png", "style.png"], "style.png: is an image, not a video"),
         (["video", "clip.mp4", "gone.png"], "gone.png: there is no such file"),
         (["video", "clip.mp4", "style.png", "--frame-steps", "0"], "--frame-steps is 0; it must be 1 or more"),
         (["video", "clip.mp4", "style.png", "--temporal-weight=-1"], "--temporal-weight is -1.0; it must be 0 or more"),

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neural_style.errors import DependencyError, ImageError, OutputError
 from neural_style.images import frames
@@ -227,6 +228,29 @@ def test_what_is_no_video(tmp_path, kind, message):
     with pytest.raises(ImageError, match=message) as caught:
         Clip(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".bmp", ".gif", ".tif"])
+def test_a_single_image_is_no_video(tmp_path, suffix):
+    path = tmp_path / f"still{suffix}"
+    Image.fromarray(image()).save(str(path))
+    with pytest.raises(ImageError, match="is an image, not a video"):
+        Clip(path).first()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_an_animation_is_a_video(tmp_path, suffix):
+    path = tmp_path / f"moving{suffix}"
+    first, *others = (Image.fromarray(image(number)) for number in range(3))
+    first.save(str(path), save_all=True, append_images=others, duration=100)
+    clip = Clip(path)
+    assert clip.count() == 3
+    np.testing.assert_allclose(clip.first(), image(0), atol=2)
+
+
+def test_a_video_of_one_frame_is_one(tmp_path):
+    clip = Clip(make_clip(str(tmp_path / "short.mp4"), times=(0,)))
+    assert clip.first().shape == (48, 64, 3) and clip.count() == 1
 
 
 def test_damage_in_the_middle(tmp_path):

@@ -312,7 +312,10 @@ def test_folders_are_listed_by_name(tmp_path):
     for name in ("b.JPG", "a.png", "notes.txt", ".hidden.png"):
         (tmp_path / name).touch()
     assert sweep.list_images(str(tmp_path)) == [str(tmp_path / name) for name in ("a.png", "b.JPG")]
-    assert sweep.list_images("one.webp") == ["one.webp"]
+    (tmp_path / "one.webp").touch()
+    assert sweep.list_images(str(tmp_path / "one.webp")) == [str(tmp_path / "one.webp")]
+    with pytest.raises(ImageError, match="none: there is no such file or folder"):
+        sweep.list_images(str(tmp_path / "none"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="no images in it"):
         sweep.list_images(str(tmp_path / "empty"))

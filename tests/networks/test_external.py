@@ -1,6 +1,7 @@
 """A small network that is no VGG, from files that MXNet wrote."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -178,3 +179,39 @@ def test_damaged_and_missing_files_are_named(prefix, tmp_path, capsys):
     (tmp_path / "broken-symbol.json").write_text(json.dumps(json.loads(inception().tojson())))
     with pytest.raises(WeightsError, match="put broken-0000.params there"):
         find_external_weights(str(broken))
+
+
+@pytest.fixture
+def written_by(prefix, tmp_path):
+    """Return what makes the network one of another version of MXNet, and gives its prefix."""
+
+    def write(version):
+        with open(f"{prefix}-symbol.json") as file:
+            graph = json.load(file)
+        graph["attrs"]["mxnet_version"] = ["int", version]
+        (tmp_path / "other-symbol.json").write_text(json.dumps(graph))
+        shutil.copy(f"{prefix}-0007.params", str(tmp_path / "other-0000.params"))
+        return str(tmp_path / "other")
+
+    return write
+
+
+@pytest.mark.parametrize("version, later", [(20003, "2.0.3"), (905, ""), (10500, "")])
+def test_the_version_that_wrote_it_is_known_and_mxnet_does_not_speak_of_it(written_by, capfd, version, later):
+    assert ExternalNetwork(written_by(version)).later_version == later
+    assert capfd.readouterr().err == ""
+
+
+def test_a_later_version_is_one_warning_and_an_error_remains_one_line(written_by, pictures, tmp_path, capfd):
+    argv = [str(pictures / "content.png"), str(pictures / "style.png"), "--model", written_by(20003), "--quiet"]
+    argv += ["--gpu", "-1", "--max-num-epochs", "1"]
+    argv += ["--content-layers", "mixed", "--style-layers", "stem_relu", "--style-layer-weights", "1"]
+    argv += ["--max-long-edge", "48", "--pyramid", "1", "--output", str(tmp_path / "o.png")]
+    assert main([*argv, "--strength", "0"]) == 1
+    assert capfd.readouterr().err.count("\n") == 1
+    assert main([*argv, "--max-long-edge", "2"]) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "too small" in line
+    assert main(argv) == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("neural-style: warning: ") and "was written by MXNet 2.0.3" in line

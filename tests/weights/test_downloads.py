@@ -1,5 +1,6 @@
 """Fetching, against a server on this machine that serves well, cuts, corrupts, refuses and stalls."""
 
+import contextlib
 import dataclasses
 import hashlib
 import http.server
@@ -62,9 +63,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             middle = len(content) // 2
             content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
         self.send_response(200)
-        if conduct != "cut unannounced":
+        if conduct not in ("cut unannounced", "endless"):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if conduct == "endless":
+            with contextlib.suppress(OSError):  # until the other end has enough
+                while True:
+                    self.wfile.write(content)
         half = content[: len(content) // 2]
         self.wfile.write(half)
         if conduct == "stall in the middle":
@@ -171,6 +176,27 @@ def test_failures_leave_nothing_and_say_what_to_do(server, tmp_path, conduct, wo
     assert fetch("vgg19", tmp_path).read_bytes() == CONTENT  # a clean restart
 
 
+def test_more_than_the_known_file_is_not_taken(server, tmp_path, monkeypatch):
+    known = dataclasses.replace(KNOWN_FILES["vgg19"], most_bytes=10 * len(CONTENT))
+    monkeypatch.setitem(KNOWN_FILES, "vgg19", known)
+    server.plan = ["endless"]
+    with pytest.raises(DownloadError, match="the download is longer than the known file") as raised:
+        fetch("vgg19", tmp_path)
+    message(raised)
+    assert len(server.requests) == 1 and os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", ["vgg16", "vgg19"])
+def test_the_known_sizes_are_those_of_all_parameters(name):
+    """Of a network with its fully connected layers: 4096, 4096 and 1000 outputs, the first from 512 x 7 x 7."""
+    convolutions = ARCHITECTURES[name].parameter_shapes(["relu5_4" if name == "vgg19" else "relu5_3"])
+    count = sum(int(np.prod(shape)) for shape in convolutions.values())
+    count += sum(inputs * outputs + outputs for inputs, outputs in ((25088, 4096), (4096, 4096), (4096, 1000)))
+    for known in KNOWN_FILES.values():
+        if known.model == name:
+            assert 4 * count < known.most_bytes < 4 * count + 2**21
+
+
 def test_connection_refused(server, tmp_path, monkeypatch):
     server.shutdown()
     server.server_close()
@@ -201,7 +227,7 @@ def test_killed_in_the_middle(server, tmp_path):
         process.kill()
         process.wait()
     (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".fetch-")
+    assert left.name.startswith(".neural-style-")
     os.utime(str(left), (0, 0))
     assert fetch("vgg19", tmp_path).read_bytes() == CONTENT
     assert os.listdir(str(tmp_path)) == ["vgg19.params"]  # and what was left of the first is swept away
@@ -272,6 +298,18 @@ def test_gluon(server, tmp_path, monkeypatch, name):
     assert np.allclose(weight * 255 * np.reshape([0.229, 0.224, 0.225], (1, 3, 1, 1)), source, rtol=1e-5)
     assert find_weights(known.model, name if name.startswith("gluon") else None, folder) == path
     assert fetch(name, folder) == path and len(server.requests) == 1
+
+
+def test_a_zip_of_more_than_the_known_file_is_not_unpacked(server, tmp_path, monkeypatch):
+    known = KNOWN_FILES["vgg16"]
+    content, sha1 = gluon_zip(tmp_path, ARCHITECTURES["vgg16"], "relu1_2", known)
+    most = os.path.getsize(str(tmp_path / (os.path.basename(known.path)[:-4] + ".params"))) - 1
+    assert len(content) <= most + 1000  # the zip is not packed, so let it be what is in it that counts
+    monkeypatch.setattr("neural_style.weights.downloads._Bounded", lambda file, most_bytes: file)
+    monkeypatch.setitem(KNOWN_FILES, "vgg16", dataclasses.replace(known, digest=sha1, most_bytes=most))
+    server.files["/some/place/" + known.path] = content
+    with pytest.raises(DownloadError, match="what is in it is longer than the known file"):
+        fetch("vgg16", tmp_path / "models", retries=0)
 
 
 @pytest.mark.parametrize("conduct", ["cut", "corrupt", "other"])
