@@ -1,6 +1,7 @@
 """A canvas on workers: blocks by brute force, and losses and gradients against tiles in this process."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,6 +162,11 @@ def test_what_workers_hold_can_be_freed():
     for function in workers.closing:
         function()
     assert remote._held == (None, None)
+
+
+def test_motifs_are_refused():
+    with pytest.raises(SettingsError, match="motifs cannot be compared on the workers of a `scheduler`"):
+        make_objective(replace(PAINT, motif_weight=1.0, motif_layers=("relu2_1",)), workers=Here(1))
 
 
 def test_tiles_are_needed():
