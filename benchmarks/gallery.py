@@ -1,10 +1,10 @@
-"""Make the twelve images that show an artist's controls, in docs/controls.md and the README, and a sheet of them.
+"""Make the images that show an artist's controls, in docs/controls.md and the README, and a sheet of them.
 
-    python benchmarks/gallery.py [--output docs/controls] [--sheet gallery.png] [--long-edge 192] [NAME ...]
+    python benchmarks/gallery.py [--output docs/controls] [--sheet gallery.png] [--long-edge 384] [NAME ...]
 
 The photographs are scikit-image's; the styles are the demo's sea and a mosaic that this program draws, like the masks.
-Every image is the result of a command line, which is printed, with the recipe `paint`. Without names all are made, in
-some ten minutes on two cores.
+Every image is the result of a command line, which is printed, with the recipe `paint` unless it names another. Without
+names all are made, in some fifteen minutes on two cores.
 """
 
 import argparse
@@ -37,8 +37,10 @@ GALLERY = {
     "colors-match": "{cat} {mosaic} --colors match-covariance",
     "palette": "{cat} {sea} --palette {coffee} --colors match-histogram",
     "transparent": "{cup} {mosaic}",
+    "motifs": "{cat} {mosaic} --recipe motifs",
+    "no-motifs": "{cat} {mosaic}",
 }
-WIDTH, QUALITY = 192, 90  # of an image on the page, in pixels, and of its JPEG
+WIDTH, QUALITY = 384, 85  # of an image on the page, in pixels, and of its JPEG
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -112,7 +114,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GALLERY))
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "controls", metavar="DIR")
     parser.add_argument("--sheet", metavar="FILE", help="image with all of them side by side")
-    parser.add_argument("--long-edge", type=int, default=192, metavar="N")
+    parser.add_argument("--long-edge", type=int, default=384, metavar="N")
     parser.add_argument("--model", default="vgg16-lowrank")
     args = parser.parse_args()
     if not set(args.names) <= set(GALLERY):

@@ -164,6 +164,10 @@ FURTHER_FLAGS = {
     "--style-layer-weights": Flag(
         "style_layer_weights", numbers, "one weight per style layer, or one for all; '' splits 1 equally"
     ),
+    "--motif-weight": Flag(
+        "motif_weight", float, "weight of motifs: each place like some place of the style; 0 for none"
+    ),
+    "--motif-layers": Flag("motif_layers", _names, "activations in which motifs are compared; they share the weight"),
     "--adaptive": Flag("adaptive", _yes_or_no, "divide content, style and total variation by their current values"),
     "--tv-kind": Flag("tv_kind", str, "kind of total variation", tuple(TV_KINDS)),
     "--unit": Flag("unit", str, "unit of the optimised values, of learning rates and of noise", tuple(UNITS)),

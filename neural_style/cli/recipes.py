@@ -52,7 +52,10 @@ def _style(recipe):
     elif not shares:
         layers += ", their mean"
     compared = _MOMENTS if losses.style_statistic == "moments" else _STYLE[losses.style_norm]
-    return f"{write_value(losses.style_weight)} × {compared} at {layers}"
+    style = f"{write_value(losses.style_weight)} × {compared} at {layers}"
+    if losses.motif_weight > 0:
+        style += f"; {write_value(losses.motif_weight)} × mean (1 − max cos) at {_layers(losses.motif_layers)}"
+    return style
 
 
 def _variation(recipe):

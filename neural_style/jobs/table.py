@@ -21,7 +21,7 @@ from .job import Job
 
 log = logging.getLogger(__name__)
 
-_KINDS = {"style": "style_loss", "content": "content_loss", "total": "variation"}
+_KINDS = {"style": "style_loss", "motif": "motif_loss", "content": "content_loss", "total": "variation"}
 _BEFORE = ("image", "state", "content", "styles", "recipe")
 _AFTER = ("seed", "width", "height", "steps", "stop", "loss", *_KINDS.values(), "style_distance", "content_distance")
 _LAST = ("seconds", "error")

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._mxnet import mx
 from ..errors import SettingsError
+from .motifs import KEPT
 from .tiling import Span, Tile, cut, loss_parts
 
 _FLOAT = 4  # bytes
@@ -132,8 +133,11 @@ def planned_bytes(graph, terms, parameters, tile):
             begin = span.own_begin - span.begin
             spans.append(Span(0, begin + side + span.end - span.own_end, begin, begin + side))
         trial = Tile(*spans)
-        guides = {term.guide: trial.shape(1, graph.network.stride(term.layer)) for term in terms if term.guide}
-        plans.append(_read_plan(loss_parts(graph, terms, trial), spans, parameters, guides))
+        known = {term.guide: trial.shape(1, graph.network.stride(term.layer)) for term in terms if term.guide}
+        for term in terms:
+            if term.kind == "motif":
+                known[term.target] = term.representation.target_shape(graph.network.channels(term.layer))
+        plans.append(_read_plan(loss_parts(graph, terms, trial), spans, parameters, known))
     r, twice_q, p = np.polyfit(sides, plans, 2)
     height, width = tile.shape(1, 1)[2:]
     return p + twice_q / 2 * (height + width) + r * height * width
@@ -143,8 +147,8 @@ def upper_bound(graph, terms, parameters, size, arrays=0):
     """Return an upper bound, in bytes, for an image computed whole, from shapes only.
 
     It consists of every activation up to the deepest layer, including those between the parts of convolutions of low
-    rank and those that a guide has multiplied, with its gradient, which is the most that MXNet's plan can contain, and
-    of what `estimate` adds to the plan.
+    rank, those that a guide has multiplied and what motifs take, with its gradient, which is the most that MXNet's plan
+    can contain, and of what `estimate` adds to the plan.
     `estimate` is closer, but binds executors, which takes a second.
 
     Parameters
@@ -158,6 +162,7 @@ def upper_bound(graph, terms, parameters, size, arrays=0):
     """
     activations = _reached_bytes(graph.network, terms, size) + _narrow_bytes(graph.network, terms, size)
     activations += [_activation_bytes(graph.network, term.layer, size) for term in terms if term.guide]
+    activations += [_motif_bytes(graph.network, term.layer, size) for term in terms if term.kind == "motif"]
     return 2 * sum(activations) + _beside_the_plan(graph.network, terms, parameters, size, size, arrays)
 
 
@@ -217,7 +222,7 @@ def _beside_the_plan(architecture, terms, parameters, size, window, arrays):
 
 def _sliced_bytes(architecture, terms, size):
     """Return the bytes of what has a value at every position: content targets and guides."""
-    contents = [term.layer for term in terms if not term.representation.additive]
+    contents = [term.layer for term in terms if term.representation.pointwise]
     return sum(_activation_bytes(architecture, layer, size) for layer in contents) + sum(
         _position_bytes(architecture, term.layer, size) for term in terms if term.guide
     )
@@ -236,6 +241,11 @@ def _narrow_bytes(architecture, terms, size):
     return [sum(rank) * _position_bytes(architecture, layer, size) for layer, rank in ranks.items() if rank]
 
 
+def _motif_bytes(architecture, layer, size):
+    """Return the bytes of the likenesses of positions to those of the style, and of copies of the activation."""
+    return (KEPT + 3 * architecture.channels(layer)) * _position_bytes(architecture, layer, size)
+
+
 def _activation_bytes(architecture, layer, size):
     return architecture.channels(layer) * _position_bytes(architecture, layer, size)
 
@@ -250,9 +260,9 @@ def _area(size):
     return size[0] * size[1]
 
 
-def _read_plan(symbol, spans, parameters, guides):
+def _read_plan(symbol, spans, parameters, further):
     names = symbol.list_arguments()
-    known = {**{name: parameters[name].shape for name in names if name in parameters}, **guides}
+    known = {**{name: parameters[name].shape for name in names if name in parameters}, **further}
     shapes, _, _ = symbol.infer_shape(data=(1, 3) + tuple(span.end for span in spans), **known)
     # On the CPU, the memory of an empty array, and of an executor, is not occupied until it is written.
     arguments = {name: mx.nd.empty(shape, ctx=mx.cpu()) for name, shape in zip(names, shapes)}

@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..networks.graph import get_network
 from .regions import Guides, Region
 from .remote import RemoteComputation
-from .targets import blend, make_computation
+from .targets import make_computation
 from .temporal import TemporalExecutor
 from .terms import ADAPTIVE_GUARD, AdaptiveWeighting, FixedWeighting, find_relative, loss_factors, make_terms
 from .variation import TVGradientExecutor
@@ -172,24 +172,24 @@ class Objective:
         self.clip_norm = float(canvas.size) if losses.clip_gradient else float("inf")
         self._longest = mx.nd.array([canvas.size], ctx=self._ctx)
 
-    def _of_kind(self, kind):
-        return [term for term in self._terms if term.kind == kind]
-
     def _read_styles(self, styles, sources, tile_size, room):
-        if not self._of_kind("style"):
+        of_styles = [term for term in self._terms if term.kind != "content"]
+        if not of_styles:
             return {}
         targets = {}
         for region in self._regions or [Region("", None, tuple(range(len(styles))))]:
-            terms = [term for term in self._of_kind("style") if term.region == region.name]
+            terms = [term for term in of_styles if term.region == region.name]
             read = []
             for i in region.styles:
                 source = sources[i] if i < len(sources) else None
                 read.append(self._read_style(terms, styles[i][0], source, tile_size, room))
-            targets.update(blend(read, [styles[i][1] for i in region.styles]))
+            weights = [styles[i][1] for i in region.styles]
+            for term in terms:
+                targets[term.target] = term.representation.prepare([one[term.target] for one in read], weights)
         return targets
 
     def _read_style(self, terms, style, source, tile_size, room):
-        """Return the targets of a region's terms, from all of a style or, if there is a source, from a part of it."""
+        """Return what a region's terms compare of a style or, if there is a source, of a part of it."""
         # A style of its own size may need tiles where the canvas does not.
         same = style.shape == self._canvas.shape
         reading = [replace(term, region="" if source is None else _SOURCE) for term in terms]
@@ -200,13 +200,13 @@ class Objective:
         for term, reads in zip(terms, reading):
             targets[term.target] = read[reads.target]
             positions, read_from = self._guides.positions(term, self._shapes), guides.positions(reads, there)
-            if positions != read_from:
+            if term.representation.additive and positions != read_from:
                 # As if the style had as many positions as the canvas, or the region.
                 targets[term.target] *= float(positions) / float(read_from)
         return targets
 
     def _read_content(self, content):
-        terms = self._of_kind("content")
+        terms = [term for term in self._terms if term.kind == "content"]
         return self._computation.read(terms, content, self._tile) if terms else {}
 
     def _weigh(self):
@@ -215,19 +215,25 @@ class Objective:
         shares = losses.style_layer_weights or (1 / max(len(losses.style_layers), 1),)
         shares = shares if len(shares) > 1 else shares * len(losses.style_layers)
         style_weights = [losses.style_weight * share for share in shares]
+        if losses.motif_weight > 0:
+            style_weights += [losses.motif_weight / len(losses.motif_layers)] * len(losses.motif_layers)
         if self._regions:
             style_weights = [weight * region.factor for region in self._regions for weight in style_weights]
         norms = losses.content_norm, losses.style_norm
         energies = self._computation.energies(self._targets, find_relative(terms, *norms), self._tile)
-        for term in self._of_kind("content"):
+        for term in terms:
             # Of a batch, the mean of its images.
-            if term.target in energies:
+            if term.kind == "content" and term.target in energies:
                 energies[term.target] /= self._canvas.shape[0]
         factors = loss_factors(
             terms, self._shapes, losses.content_weight, style_weights, *norms, energies, self._guides.shares
         )
         if losses.adaptive:
-            kinds = {"style": losses.style_weight, "content": losses.content_weight}
+            kinds = {
+                "style": losses.style_weight,
+                "motif": losses.motif_weight,
+                "content": losses.content_weight,
+            }
             self._weighting: Any = AdaptiveWeighting(terms, factors, kinds, self._ctx)
         else:
             self._weighting = FixedWeighting(factors, self._ctx)

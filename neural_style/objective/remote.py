@@ -300,6 +300,8 @@ class RemoteComputation:
     """
 
     def __init__(self, computation, losses, parameters, precision, workers):
+        if any(term.kind == "motif" for term in computation.terms):
+            raise SettingsError("motifs cannot be compared on the workers of a `scheduler`; set `motif_weight` to 0")
         self._computation, self._workers = computation, workers
         self._known = losses, {name: array.asnumpy() for name, array in parameters.items()}, precision
         self._dealt = self._energies = None

@@ -55,11 +55,13 @@ class Activation:
     additive : bool
         Whether the representation of an image is the sum of those of its tiles; if not, those of its tiles lie side by
         side.
+    pointwise : bool
+        Whether the target has a value for every position of the canvas.
     normalised : bool
         Whether the loss is already relative to the size of the target.
     """
 
-    additive, normalised = False, False
+    additive, pointwise, normalised = False, True, False
 
     def shape(self, channels, height, width):
         """Return the shape of the representation of an activation (1, C, H, W)."""
@@ -72,6 +74,10 @@ class Activation:
         """
         return activation
 
+    def prepare(self, reads, weights):
+        """Return the target, an array on the same device, of the representations of images and their weights."""
+        return _blend(reads, weights)
+
     def loss(self, target, found, batch=1):
         """Build the loss (1,) of a representation with respect to its target, summed over a batch."""
         return _sum_of_squares(target - found)
@@ -80,7 +86,7 @@ class Activation:
 class Gram:
     """The Gram matrix of an activation, not normalised: Gatys, Ecker & Bethge (2015), equation 3."""
 
-    additive, normalised = True, False
+    additive, pointwise, normalised = True, False, False
 
     def shape(self, channels, height, width):
         """Return (C, C)."""
@@ -89,6 +95,13 @@ class Gram:
     def symbol(self, activation, channels, batch=1, guide=None):
         """Build the Gram matrix; see `gram_symbol`."""
         return gram_symbol(activation, channels, batch, guide)
+
+    def prepare(self, reads, weights):
+        """Return the weighted mean.
+
+        The gradient of Σ wᵢ ‖G − Gᵢ‖² is that of ‖G − Σ wᵢ Gᵢ‖², if Σ wᵢ = 1.
+        """
+        return _blend(reads, weights)
 
     def loss(self, target, found, batch=1):
         """Build the sum of squared differences, (1,)."""
@@ -112,7 +125,7 @@ class Moments:
     w, the sums are Σ w f fᵀ, Σ w f and Σ w: a guide, which holds the roots, stands in place of the ones.
     """
 
-    additive, normalised = True, True
+    additive, pointwise, normalised = True, False, True
 
     def shape(self, channels, height, width):
         """Return (C, C + 2)."""
@@ -155,6 +168,10 @@ class Moments:
         # (N, 1, H*W), (N, 1, H*W) -> (N, 1, 1) -> (N, C, 1)
         count = mx.sym.broadcast_axis(mx.sym.batch_dot(ones, ones, transpose_b=True), axis=1, size=channels)
         return mx.sym.Concat(gram_symbol(activation, channels, batch), sums, count, dim=2)
+
+    def prepare(self, reads, weights):
+        """Return the weighted mean of the sums: those of a mixture of the styles' activations."""
+        return _blend(reads, weights)
 
     def loss(self, target, found, batch=1):
         """Build the sum of the two halves, (1,)."""
@@ -222,6 +239,13 @@ def loss_symbol(terms, representations, batch=1):
             for term, representation in zip(terms, representations)
         ]
     )
+
+
+def _blend(arrays, weights):
+    if len(arrays) == 1:
+        return arrays[0]
+    total = sum(weights)
+    return mx.nd.add_n(*(array * (weight / total) for array, weight in zip(arrays, weights)))
 
 
 def _less(target, found, batch):

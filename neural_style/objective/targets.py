@@ -132,25 +132,3 @@ def _energy(target, dtype):
         return mx.nd.dot(flat, flat)
     parts = (flat[i : i + _COPIED].astype(dtype) for i in range(0, flat.size, _COPIED))
     return mx.nd.add_n(*(mx.nd.dot(part, part) for part in parts))
-
-
-def blend(targets, weights):
-    """Blend the targets of several styles, for the gradient of a weighted sum of losses is that of the blend's loss.
-
-    The gradient of Σ wᵢ ‖G − Gᵢ‖² is that of ‖G − Σ wᵢ Gᵢ‖², if Σ wᵢ = 1. Of moments, the blend is that of a mixture of
-    the styles' activations.
-
-    Parameters
-    ----------
-    targets : list of dict of str to mxnet.nd.NDArray
-        One dict for each style, by name of the target; the arrays of a name have one shape.
-    weights : list of float
-
-    Returns
-    -------
-    dict of str to mxnet.nd.NDArray
-    """
-    if len(targets) == 1:
-        return targets[0]
-    total = sum(weights)
-    return {name: mx.nd.add_n(*(t[name] * (w / total) for t, w in zip(targets, weights))) for name in targets[0]}

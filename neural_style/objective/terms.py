@@ -12,6 +12,7 @@ from .._mxnet import mx
 from ..errors import SettingsError, unknown
 from ..images.units import get_unit
 from ..networks.graph import POOLINGS, get_network
+from .motifs import MOTIFS
 from .representations import ACTIVATION, RELATIVE_GUARD, STYLE_STATISTICS
 from .variation import TV_KINDS
 
@@ -49,8 +50,9 @@ class Term:
 
     Attributes
     ----------
-    kind : {"style", "content"}
-        Whether a statistic of the layer or the activation itself is compared with its target.
+    kind : {"style", "motif", "content"}
+        What of the layer is compared with its target: a statistic, each position with the most similar one of the
+        style, or each with the same one of the content.
     layer : str
         The usual name of the activation, such as ``relu4_2``.
     statistic : str
@@ -66,8 +68,10 @@ class Term:
 
     @property
     def representation(self):
-        """What is compared: an entry of `representations.STYLE_STATISTICS` for style, `ACTIVATION` for content."""
-        return STYLE_STATISTICS[self.statistic] if self.kind == "style" else ACTIVATION
+        """What is compared: for style an entry of `representations.STYLE_STATISTICS`."""
+        if self.kind == "style":
+            return STYLE_STATISTICS[self.statistic]
+        return MOTIFS if self.kind == "motif" else ACTIVATION
 
     @property
     def name(self):
@@ -86,13 +90,13 @@ class Term:
 
 
 def make_terms(losses, regions=("",)):
-    """Return the terms of some losses, those of style first, with the layers as the network names them.
+    """Return the terms of some losses, those of content last, with the layers as the network names them.
 
     Parameters
     ----------
     losses : recipes.parts.Losses
     regions : sequence of str
-        Names of the regions, each of which has all the terms of style.
+        Names of the regions, each of which has all the terms of style and motifs.
 
     Raises
     ------
@@ -108,9 +112,12 @@ def make_terms(losses, regions=("",)):
         )
     resolve = get_network(losses.model).resolve
     layers = resolve(losses.style_layers)
-    return [Term("style", layer, statistic, region) for region in regions for layer in layers] + [
-        Term("content", layer) for layer in resolve(losses.content_layers)
-    ]
+    motifs = resolve(losses.motif_layers) if losses.motif_weight > 0 else []
+    terms = []
+    for region in regions:
+        terms += [Term("style", layer, statistic, region) for layer in layers]
+        terms += [Term("motif", layer, region=region) for layer in motifs]
+    return terms + [Term("content", layer) for layer in resolve(losses.content_layers)]
 
 
 def check_losses(losses):
@@ -160,7 +167,7 @@ def loss_factors(
         Layer name to the shape (N, C, H, W) of its activation.
     content_weight : float
     style_weights : sequence of float
-        One for each style term, in their order.
+        One for each term that is not of content, in their order.
     content_norm, style_norm : str
         Names of `CONTENT_NORMS` and `STYLE_NORMS`. The defaults are those of MXNet's example.
     energies : mapping of str to float, optional
@@ -184,8 +191,12 @@ def loss_factors(
     factors = []
     for term in terms:
         _, channels, height, width = shapes[term.layer]
-        style = term.kind == "style"
+        style = term.kind != "content"
         weight, norm = (next(style_weights), style_norm) if style else (content_weight, content_norm)
+        if term.kind == "motif":
+            # A mean over the positions that count, of which a region has its share.
+            factors.append(float(weight) / (height * width))
+            continue
         if term.guide:
             share = shares[term.guide]
             weight = weight * share if norm == RELATIVE else weight / share
@@ -200,7 +211,7 @@ def loss_factors(
 def find_relative(terms, content_norm, style_norm):
     """Return the terms whose norm is the sum of squares of their target, which `loss_factors` has to know."""
     norms = {"style": style_norm, "content": content_norm}
-    return [term for term in terms if norms[term.kind] == RELATIVE and not term.representation.normalised]
+    return [term for term in terms if norms.get(term.kind) == RELATIVE and not term.representation.normalised]
 
 
 class FixedWeighting:

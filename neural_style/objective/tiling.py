@@ -228,7 +228,7 @@ def represent_own(graph, terms, tile):
 
 
 def loss_parts(graph, terms, tile):
-    """Build what one tile contributes: per style term a sum over its own positions, per content term a loss over them.
+    """Build what one tile contributes: per style term a sum over its own positions, per other term a loss over them.
 
     The parameters are those of `represent_own`.
 
@@ -265,8 +265,8 @@ def read_tiled(graph, terms, parameters, image, ctx, tile_size, guides=MappingPr
     Returns
     -------
     list of mxnet.nd.NDArray
-        Per term, float32 on `ctx`: (C, C) for style, the whole activation (1, C, h, w) for content. They differ from
-        what a FeatureExecutor reads only by float32 rounding.
+        Per term, on `ctx`, of its representation's shape. They differ from what a FeatureExecutor reads only by float32
+        rounding.
     """
     tiling = cut(graph.network, [term.layer for term in terms], image.shape[2:], tile_size)
     read = read_tiles(graph, terms, parameters, image, ctx, tiling, guides)
@@ -335,8 +335,8 @@ class TilePasses:
     parameters : mapping of str to mxnet.nd.NDArray
         The arguments of the network besides ``data``, on `ctx`. Extra entries are ignored.
     targets : mapping of str to mxnet.nd.NDArray
-        Those of content, by `Term.target`: the whole activation (1, C, h, w) of the image; by `Term.guide`,
-        (1, 1, h, w). Extra entries are ignored.
+        By `Term.target`, those of content, the whole activation (1, C, h, w) of the image, and of motifs; by
+        `Term.guide`, (1, 1, h, w). Extra entries are ignored.
     image : mxnet.nd.NDArray
         Float32 (1, 3, H, W) on `ctx`.
     ctx : mxnet.Context
@@ -345,8 +345,7 @@ class TilePasses:
     Attributes
     ----------
     totals : list of mxnet.nd.NDArray
-        Per term, float64, of its representation's shape or a content loss (1,): the sums over all tiles after the last
-        `sum`.
+        Per term, float64, of its representation's shape or a loss (1,): the sums over all tiles after the last `sum`.
     gradient : mxnet.nd.NDArray
         Of the image's shape, after the last `pull`.
     """
@@ -358,10 +357,12 @@ class TilePasses:
         self._data, self._data_gradient = mx.nd.zeros(window, ctx=ctx), mx.nd.zeros(window, ctx=ctx)
 
         groups = _by_crops(tiling.tiles)
-        sliced = guides_of(terms, targets)
+        sliced, others = guides_of(terms, targets), dict(parameters)
         for term in terms:
-            if not term.representation.additive:
+            if term.representation.pointwise:
                 sliced[term.target] = term.layer, graph.network.channels(term.layer), targets[term.target]
+            elif not term.representation.additive:
+                others[term.target] = targets[term.target]
         self._parts = Parts(graph.network, sliced, [tiles[0] for _, tiles in groups], ctx)
         self._windows, first = [], None
         for _, tiles in groups:
@@ -369,7 +370,7 @@ class TilePasses:
             inputs = dict(self._parts.views(tiles[0]), data=self._data)
             # All share the pool of the first, not each that of the one before: whatever an executor needs in addition
             # goes into the pool that it was given, and its own contains no more than it uses.
-            executor = bind(symbol, inputs, parameters, ctx, {"data": self._data_gradient}, first)
+            executor = bind(symbol, inputs, others, ctx, {"data": self._data_gradient}, first)
             first = first or executor
             self._windows += [(tile, executor) for tile in tiles]
         self.totals = [mx.nd.zeros(output.shape, ctx=ctx, dtype="float64") for output in first.outputs]

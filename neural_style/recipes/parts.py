@@ -36,6 +36,10 @@ class Losses:
     style_layer_weights : tuple of float
         Further factor of each style layer's loss; a single number is for each of them, and none makes the layers share
         a weight of 1.
+    motif_weight : float
+        Factor of how far each position is from the most similar one of the style; 0 leaves it out.
+    motif_layers : tuple of str
+        Activations that are compared so, which share the weight.
     tv_kind : str
         A name of `objective.variation.TV_KINDS`.
     adaptive : bool
@@ -55,6 +59,8 @@ class Losses:
     style_norm: str = "mean-per-position"
     style_statistic: str = "gram"
     style_layer_weights: Tuple[float, ...] = (1.0,)
+    motif_weight: float = 0.0
+    motif_layers: Tuple[str, ...] = ("relu3_1", "relu4_1")
     tv_weight: float = 0.0
     tv_kind: str = "quadratic"
     adaptive: bool = False
@@ -69,6 +75,10 @@ class Losses:
                 f"`style_layer_weights` has {len(self.style_layer_weights)} numbers for {len(self.style_layers)} style "
                 "layers; give one for each, or a single one"
             )
+        if self.motif_weight > 0:
+            if not self.motif_layers:
+                raise SettingsError("`motif_layers` is empty; name at least one, or set `motif_weight` to 0")
+            return
         if not self.content_layers and not self.style_layers:
             raise SettingsError("`content_layers` and `style_layers` are both empty; name at least one")
         if self.content_weight == 0 and self.style_weight == 0:
@@ -410,6 +420,7 @@ CHOICES = {
 _REQUIREMENTS = {
     "content_weight": (lambda v: v >= 0, "0 or more"),
     "style_weight": (lambda v: v >= 0, "0 or more"),
+    "motif_weight": (lambda v: v >= 0, "0 or more"),
     "tv_weight": (lambda v: True, "a finite number"),
     "learning_rate": (lambda v: v > 0, "more than 0"),
     "momentum": (lambda v: 0 <= v < 1, "at least 0 and less than 1"),

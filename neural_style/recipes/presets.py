@@ -241,6 +241,12 @@ _PAINT = dict(
     initial=("recoloured", "that of fast"),
 )
 
+_MOTIFS = dict(
+    _PAINT,
+    motif_weight=(1.0, "this project's: looked at with several pairs at 192 pixels; as much as the style's statistic"),
+    motif_layers=(("relu3_1", "relu4_1"), "arXiv:1601.04589"),
+)
+
 _ONE_PASS = dict(
     generator=("any-style", "this project's: the network for any style that comes with it"),
     strength=(1.0, "the style as the network has learnt it"),
@@ -264,6 +270,7 @@ RECIPES = {
         _cited(
             "paint", "this project's own: means and covariances apart, relative losses, small sizes first", **_PAINT
         ),
+        _cited("motifs", "paint, and every place like some place of the painting: its motifs come back", **_MOTIFS),
         _cited("one-pass", "a generator in place of an optimisation: any style in a few seconds", **_ONE_PASS),
     )
 }

@@ -43,7 +43,7 @@ def draw_plots(trace):
     for step in steps:
         for name in step["losses"]:
             losses.setdefault(name, [one["losses"].get(name) for one in steps])
-    style = [name for name in losses if name.startswith("style")]
+    style = [name for name in losses if name.startswith(("style", "motif"))]
     lines = [_Line("total", column("loss"), _INK, width=2.4)]
     for name, values in losses.items():
         if name in style:

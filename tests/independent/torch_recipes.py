@@ -242,6 +242,35 @@ class Paint(Autodiff):
         return known["style_weight"] * style, known["content_weight"] * content, known["tv_weight"] * variation
 
 
+class Motifs(Paint):
+    """The same with, at each position, 1 less the cosine with the most similar position of the style."""
+
+    layers = ("relu3_1", "relu4_1")
+
+    def targets(self, network, content, style):
+        super().targets(network, content, style)
+        with torch.no_grad():
+            activations = network(style)
+            self.places = {layer: self.kept(activations[layer]) for layer in self.layers}
+
+    @staticmethod
+    def kept(features):
+        return features.reshape(features.shape[1], -1)
+
+    @staticmethod
+    def mean(values):
+        return values.mean()
+
+    def parts(self, x):
+        style, *others = super().parts(x)
+        relus = self.network(x)
+        for layer in self.layers:
+            places = F.normalize(self.places[layer], dim=0)
+            cosines = torch.einsum("ck,cyx->kyx", places, F.normalize(relus[layer][0], dim=0))
+            style = style + 0.5 * self.mean(1 - cosines.max(dim=0).values)
+        return style, *others
+
+
 SOURCES = {
     "mxnet-0.7": lambda: Mxnet(nesterov=False),
     "mxnet-1.9": lambda: Mxnet(nesterov=True),
@@ -251,6 +280,7 @@ SOURCES = {
     "tf-vgg16-adaptive": Adaptive,
     "fast": Fast,
     "paint": Paint,
+    "motifs": Motifs,
 }
 
 

@@ -175,6 +175,11 @@ def test_what_workers_hold_can_be_freed():
     assert remote._held == (None, None)
 
 
+def test_motifs_are_refused():
+    with pytest.raises(SettingsError, match="motifs cannot be compared on the workers of a `scheduler`"):
+        make_objective(replace(PAINT, motif_weight=1.0, motif_layers=("relu2_1",)), workers=Here(1))
+
+
 def test_tiles_are_needed():
     with pytest.raises(SettingsError, match="`tile_size` is 0, but a `scheduler` hands out tiles"):
         canvas, _ = make_objective(GRAM)

@@ -136,6 +136,7 @@ ORIGINALS["paint"] = dict(
     remove_noise=0,
     save_every=0,
 )
+ORIGINALS["motifs"] = dict(ORIGINALS["paint"], motif_layers=("relu3_1", "relu4_1"))
 ORIGINALS["mxnet-1.9"] = dict(
     ORIGINALS["mxnet-0.7"],
     optimizer="nag",
@@ -151,6 +152,8 @@ NEUTRAL = dict(
     content_norm="sum",
     style_statistic="gram",
     style_layer_weights=(1.0,),
+    motif_weight=0.0,
+    motif_layers=("relu3_1", "relu4_1"),
     tv_weight=0.0,
     tv_kind="quadratic",
     adaptive=False,
@@ -233,12 +236,17 @@ def test_the_default_is_the_early_program():
 
 
 def test_present_recipes_compare_gram_matrices_of_the_style_as_it_is():
-    others = [recipe for recipe in OPTIMISING.values() if recipe.name != RECOMMENDED_RECIPE]
+    others = [recipe for recipe in OPTIMISING.values() if recipe.name not in (RECOMMENDED_RECIPE, "motifs")]
     assert {(recipe.losses.style_statistic, recipe.size.style_scale) for recipe in others} == {("gram", 1)}
 
 
 def test_the_layers_of_paint_share_the_weight_of_the_style():
     assert sum(get_recipe("paint").losses.style_layer_weights) == pytest.approx(1)
+
+
+def test_motifs_are_what_its_recipe_adds_to_paint():
+    added, paint = get_recipe("motifs").settings(), get_recipe("paint").settings()
+    assert {name for name in added if added[name] != paint[name]} == {"motif_weight"}
 
 
 def test_fast_owes_to_the_objective_of_the_early_program_what_belongs_to_an_objective():

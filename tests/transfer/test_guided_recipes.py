@@ -21,7 +21,7 @@ ARCHITECTURES = {
 # Of whole positions at every layer, so that a region's share is the same at all of them; three tiles wide.
 HEIGHT, WIDTH, TILE = 32, 304, 64
 # Where the losses hold differences of rounded numbers.
-TOLERANCE = {"paint": 2e-5, "keras-vgg19": 5e-6}
+TOLERANCE = {"paint": 2e-5, "motifs": 2e-5, "keras-vgg19": 5e-6}
 
 
 class Weighted:
@@ -44,6 +44,13 @@ class Weighted:
     def measure(self, features):
         flat, counts = features.reshape(features.shape[1], -1), self.counts(features)
         return (flat * counts).sum(1) / counts.sum(), torch.cov(flat, correction=0, aweights=counts)
+
+    def kept(self, features):
+        return features.reshape(features.shape[1], -1)[:, self.counts(features) > 0]
+
+    def mean(self, values):
+        counts = self.counts(values[None, None])
+        return (values.reshape(-1) * counts).sum() / counts.sum()
 
 
 class Regions:
@@ -83,6 +90,8 @@ def case(request, monkeypatch):
     weighted = Weighted()
     monkeypatch.setattr(torch_recipes, "gram", weighted.gram)
     monkeypatch.setattr(torch_recipes.Paint, "measure", staticmethod(weighted.measure))
+    monkeypatch.setattr(torch_recipes.Motifs, "kept", staticmethod(weighted.kept))
+    monkeypatch.setattr(torch_recipes.Motifs, "mean", staticmethod(weighted.mean))
     return Case(request.param, recipe, architecture, weighted)
 
 
@@ -133,7 +142,7 @@ def test_objective_and_gradient(case):
     x = torch.tensor(case.image.astype(float), requires_grad=True)
     parts = [float(part.detach()) for part in getattr(case.source, "plain", case.source.parts)(x)]
     values = evaluation.values.asnumpy()[:-1] * objective.factors
-    kinds = [name.split("_")[0] for name in objective.names]
+    kinds = [name.split("_")[0].replace("motif", "style") for name in objective.names]
     found = [sum(v for v, k in zip(values, kinds) if k == kind) for kind in ("style", "content", "total")]
     if case.recipe.losses.adaptive:
         parts = [w * part for w, part in zip((10.0, 1.5, 0.3), parts)]

@@ -23,7 +23,7 @@ ARCHITECTURES = {
 }
 STEPS = 10
 # L-BFGS begins slowly where total variation outweighs all else, as it does on this noise with `paint`.
-STEPS_OF_LBFGS = {"paint": 60}
+STEPS_OF_LBFGS = {"paint": 60, "motifs": 60}
 # Where a step compares gradients or divides by small numbers, rounding grows from step to step.
 TOLERANCE = {"tf-vgg16-adaptive": 2e-3}
 
@@ -88,7 +88,7 @@ def test_objective_and_gradient(case):
         x = torch.tensor(image.astype(float), requires_grad=True)
         parts = [float(part.detach()) for part in getattr(case.source, "plain", case.source.parts)(x)]
         values = evaluation.values.asnumpy()[:-1] * objective.factors
-        kinds = [name.split("_")[0] for name in objective.names]
+        kinds = [name.split("_")[0].replace("motif", "style") for name in objective.names]
         found = [sum(v for v, k in zip(values, kinds) if k == kind) for kind in ("style", "content", "total")]
         if case.recipe.losses.adaptive:
             parts = [w * part for w, part in zip((10.0, 1.5, 0.3), parts)]
