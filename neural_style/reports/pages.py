@@ -207,7 +207,8 @@ def _facts(trace):
     if seconds:
         rows.append(("time per step", f"{seconds[len(seconds) // 2]:.3g} s (median)"))
     rows.append(("seed", "none" if trace["seed"] is None else trace["seed"]))
-    for kind, file in [*list_inputs(trace), ("weights", trace["weights"])]:
+    weights = [("weights", trace["weights"]), ("generator of the start", trace["generator"])]
+    for kind, file in [*list_inputs(trace), *((kind, file) for kind, file in weights if file)]:
         rows.append((kind, file["file"]))
         rows.append((f"{kind}, SHA-256", file["sha256"]))
     rows.append(("neural-style", trace["program"]))
