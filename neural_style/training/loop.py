@@ -54,6 +54,10 @@ class Task:
         """Return the loss on held-out data, a float, and one line that describes it."""
         raise NotImplementedError
 
+    def pictures(self):
+        """Return what it now makes of a few held-out images, a list of uint8 (H, W, 3)."""
+        return []
+
     def state(self):
         """Return what the task needs to resume besides its parameters, a mapping of str to numpy.ndarray."""
         return {}
@@ -114,7 +118,7 @@ class Trained:
     complete: bool
 
 
-def train(task, schedule, state_file, settings, resume=None, interrupt=None):
+def train(task, schedule, state_file, settings, resume=None, interrupt=None, journal=None):
     """Train until the schedule ends or `interrupt` is set.
 
     Parameters
@@ -129,6 +133,8 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
         The result of `read_state`, to continue from it.
     interrupt : threading.Event, optional
         Set it to finish the batch, save the state and return.
+    journal : journal.Journal, optional
+        Gets every evaluation.
 
     Returns
     -------
@@ -141,13 +147,13 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     SettingsError
         If a loss is not finite.
     OutputError
-        If the state cannot be written.
+        If the state or the page of the journal cannot be written.
     """
     moments = {name: (mx.nd.zeros_like(a), mx.nd.zeros_like(a)) for name, a in task.parameters.items()}
     if resume is None:
-        number, best = 0, _evaluate(task, 0, None)
+        number, best = 0, _evaluate(task, 0, None, journal)
     else:
-        number, best = _restore(task, moments, resume, state_file)
+        number, best = _restore(task, moments, resume, state_file, journal)
     begun, first = time.time(), number
     while number < schedule.batches and not (interrupt is not None and interrupt.is_set()):
         loss, gradients = task.gradients(number)
@@ -171,11 +177,11 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
             pace = (time.time() - begun) / (number - first)
             log.info("batch %d of %d, loss %.4g, %.2f s per batch", number, schedule.batches, loss, pace)
         if number % schedule.evaluate_every == 0 or number == schedule.batches:
-            best = _evaluate(task, number, best)
-            _write_state(state_file, task, moments, number, best, settings)
+            best = _evaluate(task, number, best, journal)
+            _write_state(state_file, task, moments, number, best, settings, journal)
     complete = number >= schedule.batches
     if not complete:
-        _write_state(state_file, task, moments, number, best, settings)
+        _write_state(state_file, task, moments, number, best, settings, journal)
     return Trained(best["loss"], best["batch"], best["parameters"], complete)
 
 
@@ -230,18 +236,20 @@ def own_state(arrays):
     return _part(arrays, "task")
 
 
-def _evaluate(task, number, best):
+def _evaluate(task, number, best, journal):
     loss, line = task.evaluate()
     log.info("after %d batches, held out: %s", number, line)
     if not math.isfinite(loss):
         raise SettingsError(f"the held-out loss after {number} batches is not finite; use a lower learning rate")
+    if journal is not None:
+        journal.add(number, loss, task.pictures())
     if best is not None and best["loss"] <= loss:
         return best
     parameters = {name: array.asnumpy() for name, array in task.parameters.items()}
     return {"loss": loss, "batch": number, "parameters": parameters}
 
 
-def _write_state(path, task, moments, number, best, settings):
+def _write_state(path, task, moments, number, best, settings, journal):
     arrays = {"settings": np.array(json.dumps(settings, sort_keys=True)), "number": np.array(number)}
     for name, array in task.parameters.items():
         mean, square = moments[name]
@@ -250,6 +258,8 @@ def _write_state(path, task, moments, number, best, settings):
     arrays.update({"best_loss": np.array(best["loss"]), "best_batch": np.array(best["batch"])})
     arrays.update((f"best:{name}", value) for name, value in best["parameters"].items())
     arrays.update((f"task:{name}", value) for name, value in task.state().items())
+    if journal is not None:
+        arrays.update((f"journal:{name}", value) for name, value in journal.state().items())
     try:
         with replacing(path) as beside, open(beside, "wb") as file:
             np.savez(file, **arrays)
@@ -257,8 +267,10 @@ def _write_state(path, task, moments, number, best, settings):
         raise output_error(path, error) from error
 
 
-def _restore(task, moments, arrays, path):
+def _restore(task, moments, arrays, path, journal):
     try:
+        if journal is not None:
+            journal.restore(_part(arrays, "journal"))
         for name, array in task.parameters.items():
             for kept, place in zip(("now", "mean", "square"), (array, *moments[name])):
                 place[:] = mx.nd.array(_sound(arrays[f"{kept}:{name}"], array.shape))

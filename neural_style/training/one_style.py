@@ -28,11 +28,13 @@ from ..objective.terms import check_losses
 from ..recipes.parts import Losses
 from ..recipes.presets import get_recipe
 from ..transfer.compute import choose_device
+from ..transfer.feed_forward import Painter, to_image
 from ..transfer.inputs import load_parameters
 from ..weights.generators import read_generator
 from ..weights.lookup import find_network
 from ..weights.params_file import save_weights
 from .crops import Crops, read_images
+from .journal import Journal, check_report
 from .loop import Schedule, Task, read_state, train
 from .settings import TrainingSettings
 
@@ -91,10 +93,12 @@ class OneStyleTraining:
     resume : bool
         Whether to continue from the state, bit for bit.
     gpu : int, optional
+    report : str, optional
+        HTML file to write after every evaluation, with pictures on the way.
 
     Raises
     ------
-    ImageError, WeightsError, CheckpointError, OutputError, SettingsError, DeviceError
+    ImageError, WeightsError, CheckpointError, OutputError, SettingsError, DeviceError, DependencyError
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class OneStyleTraining:
         state_file: Optional[str] = None,
         resume: bool = False,
         gpu: Optional[int] = None,
+        report: Optional[str] = None,
     ) -> None:
         if losses not in LOSSES:
             raise SettingsError(f"`losses` is {losses}; it must be one of {', '.join(LOSSES)}")
@@ -124,16 +129,25 @@ class OneStyleTraining:
         self._saved = read_state(self._state_file, self._settings) if resume else None
         for path in (*self.files, self._state_file):
             check_writable(path)
+        check_report(report, (style, start))
         parameters = new_parameters(width, settings.seed) if start is None else _read_start(start)
         training, held_out = read_images([photos], 2 * settings.crop)
         image = read_image(style)
         self._task = StyleTask(
             parameters, image, Crops(training), Crops(held_out), LOSSES[losses], settings, choose_device(gpu)
         )
+        self._journal = report and Journal(
+            report,
+            f"Learning the style of {self._settings['style']}",
+            [("Style", [image]), ("Photographs", self._task.examples)],
+            self._settings,
+        )
 
     def run(self, interrupt: Any = None) -> Dict[str, Any]:
         """Train until the schedule ends or an event is set, and write the best generator of all evaluations."""
-        trained = train(self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt)
+        trained = train(
+            self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt, self._journal
+        )
         symbol, params = self.files
         save_weights(params, trained.parameters)
         with replacing(symbol) as part, open(part, "w", encoding="utf-8") as file:
@@ -188,7 +202,8 @@ class StyleTask(Task):
     """
 
     def __init__(self, parameters, style, training, held_out, losses, settings, ctx):
-        self._settings, self._sources = settings, (training, held_out)
+        self._settings, self._sources, self._ctx = settings, (training, held_out), ctx
+        self.examples = held_out.examples()
         self.parameters = {name: mx.nd.array(value, ctx=ctx) for name, value in parameters.items()}
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self.scales = {name: _scale(name, value) for name, value in parameters.items()}
@@ -229,6 +244,12 @@ class StyleTask(Task):
         """See `loop.Task`."""
         losses = [self._evaluate(self._crops(1, _APART + number), train=False) for number in range(_HELD_OUT)]
         return float(np.mean(losses)), f"objective {np.mean(losses):.4f}"
+
+    def pictures(self):
+        """See `loop.Task`."""
+        kind = GENERATORS[KIND]
+        painter, unit = Painter(kind, self.parameters, self._ctx), units.get_unit(kind.unit)
+        return [to_image(painter.paint(units.to_network(one, 255, unit), None), unit) for one in self.examples]
 
 
 def _scale(name, value):
