@@ -8,7 +8,10 @@ import numpy as np
 
 from ..files import Output, check_outputs
 from ..images.contact_sheet import make_contact_sheet
+from ..images.units import get_unit, to_network
+from ..networks.generators import Generator
 from ..reports.pages import MOST_ITERATES, encode_picture, is_page, require_packages, write_training_report
+from ..transfer.feed_forward import Painter, to_image
 
 # Of pictures that are shown side by side, in pixels.
 _HEIGHT = 240
@@ -104,6 +107,15 @@ def check_report(path: Optional[str], inputs: Sequence[Optional[str]]) -> None:
     if path is not None:
         require_packages()
         check_outputs([Output(path, "report", is_page)], inputs)
+
+
+def repaint(
+    kind: Generator, parameters: Mapping[str, Any], ctx: Any, photographs: Sequence[np.ndarray]
+) -> List[np.ndarray]:
+    """Return photographs, uint8 (H, W, 3), as a generator with a style of its own repaints them."""
+    painter, unit = Painter(kind, parameters, ctx), get_unit(kind.unit)
+    pictures = [painter.paint(to_network(one, 255, unit), None) for one in photographs]
+    return [to_image(picture, get_unit(kind.picture_unit)) for picture in pictures]
 
 
 def side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:

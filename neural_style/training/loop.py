@@ -1,4 +1,4 @@
-"""The loop of every training: one schedule, one optimizer, evaluations on held-out data, and a state to resume from.
+"""The loop of every training: one schedule, one rule, evaluations on held-out data, and a state to resume from.
 
 What is trained is a task, which knows its parameters and computes their gradients for the batch of a given number; the
 loop knows nothing about networks. A training that is interrupted and resumed takes the same steps as an uninterrupted
@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import Dict, Mapping
+from typing import Any, Dict, Mapping
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from .._mxnet import mx
 from ..archives import is_archive, read_arrays
 from ..errors import CheckpointError, SettingsError
 from ..files import output_error, replacing
+from .rules import Adam
 
 log = logging.getLogger(__name__)
 
-# Adam, Kingma & Ba, ICLR 2015, with the published decay rates. Epsilon, which prevents division by zero, is smaller
-# than the published one, because gradients may have any scale.
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
 # Number of batches between two log lines.
 _LOG_EVERY = 20
 
@@ -34,11 +32,16 @@ class Task:
     Attributes
     ----------
     parameters : mapping of str to mxnet.nd.NDArray
-        What is trained; the loop changes the arrays in place.
+        What is trained; the loop changes the arrays in place. What has no gradient, such as the moving means of batch
+        normalisation, the task changes itself.
     scales : mapping of str to float
-        By parameter, the factor of the learning rate: the typical size of its values, so that a rate means the same
-        relative change of every parameter. A task that resumes must have the same scales as before.
+        By parameter with a gradient, the factor of the learning rate: the typical size of its values, so that a rate
+        means the same relative change of every parameter. A task that resumes must have the same scales as before.
+    rule : rules.Adam or rules.Sgd
+        How the loop changes them.
     """
+
+    rule: Any = Adam()
 
     def gradients(self, number):
         """Compute the loss of batch `number` and the gradients of the parameters.
@@ -149,7 +152,7 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None, jou
     OutputError
         If the state or the page of the journal cannot be written.
     """
-    moments = {name: (mx.nd.zeros_like(a), mx.nd.zeros_like(a)) for name, a in task.parameters.items()}
+    moments = {name: [mx.nd.zeros_like(a) for _ in task.rule.state] for name, a in task.parameters.items()}
     if resume is None:
         number, best = 0, _evaluate(task, 0, None, journal)
     else:
@@ -159,20 +162,9 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None, jou
         loss, gradients = task.gradients(number)
         if not math.isfinite(loss):
             raise SettingsError(f"the loss of batch {number + 1} is not finite; use a lower learning rate")
-        # The rate includes Kingma & Ba's corrections for the first steps.
-        rate = schedule.at(number) * math.sqrt(1 - _BETA2 ** (number + 1)) / (1 - _BETA1 ** (number + 1))
+        for name, gradient in gradients.items():
+            task.rule.step(task.parameters[name], gradient, moments[name], schedule, number, task.scales[name])
         number += 1
-        for name, array in task.parameters.items():
-            mx.nd.adam_update(
-                array,
-                gradients[name],
-                *moments[name],
-                lr=rate * task.scales[name],
-                beta1=_BETA1,
-                beta2=_BETA2,
-                epsilon=_EPSILON,
-                out=array,
-            )
         if number % _LOG_EVERY == 0:
             pace = (time.time() - begun) / (number - first)
             log.info("batch %d of %d, loss %.4g, %.2f s per batch", number, schedule.batches, loss, pace)
@@ -252,8 +244,8 @@ def _evaluate(task, number, best, journal):
 def _write_state(path, task, moments, number, best, settings, journal):
     arrays = {"settings": np.array(json.dumps(settings, sort_keys=True)), "number": np.array(number)}
     for name, array in task.parameters.items():
-        mean, square = moments[name]
-        arrays.update({f"now:{name}": array, f"mean:{name}": mean, f"square:{name}": square})
+        arrays[f"now:{name}"] = array
+        arrays.update((f"{kept}:{name}", moment) for kept, moment in zip(task.rule.state, moments[name]))
     arrays = {name: value if isinstance(value, np.ndarray) else value.asnumpy() for name, value in arrays.items()}
     arrays.update({"best_loss": np.array(best["loss"]), "best_batch": np.array(best["batch"])})
     arrays.update((f"best:{name}", value) for name, value in best["parameters"].items())
@@ -272,7 +264,7 @@ def _restore(task, moments, arrays, path, journal):
         if journal is not None:
             journal.restore(_part(arrays, "journal"))
         for name, array in task.parameters.items():
-            for kept, place in zip(("now", "mean", "square"), (array, *moments[name])):
+            for kept, place in zip(("now", *task.rule.state), (array, *moments[name])):
                 place[:] = mx.nd.array(_sound(arrays[f"{kept}:{name}"], array.shape))
         best = {"loss": float(_sound(arrays["best_loss"], ())), "batch": int(_sound(arrays["best_batch"], ()))}
         parameters = ((name, _sound(arrays[f"best:{name}"], array.shape)) for name, array in task.parameters.items())
