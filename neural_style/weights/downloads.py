@@ -196,14 +196,12 @@ def _reason(error, timeout):
 def _by_hand(known, url, target):
     if not known.layout:
         return f"download that address on another machine and put the file at {target}"
-    zipped = url.endswith(".zip")
-    what = "FILE" if known.kind != BLOB else "FOLDER"
-    network = f" --model {known.model}" if known.model else ""
-    return (
-        f"download that address on another machine, {'unzip it, ' if zipped else ''}and run: neural-style weights "
-        f"import {what}{'.params' if zipped and what == 'FILE' else ''} --layout {known.layout}{network} "
-        f"--output {target}"
-    )
+    got = f"download that address on another machine{', unzip it,' if url.endswith('.zip') else ''} and run: "
+    if known.model:
+        return got + (
+            f"neural-style weights import FILE.params --layout {known.layout} --model {known.model} --output {target}"
+        )
+    return got + f"neural-style weights import FILE --layout {known.layout} --output {target}"
 
 
 def _share(path):
