@@ -14,9 +14,6 @@ from . import blocks
 # Names and strides of the layers before the residual blocks, and of those that enlarge after them.
 DOWN, UP, LAST = (("conv1", 1), ("conv2", 2), ("conv3", 2)), ("up1", "up2"), "output"
 
-# MXNet's kernels take longer for 3 channels than for 16.
-_FILL = 16
-
 
 @dataclass(frozen=True)
 class Form:
@@ -86,7 +83,7 @@ def build(layers, form, modulate):
             x = blocks.relu(modulate(_enlarge(layers, x, name), name, form.epsilon))
         else:
             x = unit(blocks.enlarge_nearest(x), name)
-    x = layers.convolution(x, LAST, 1, form.padding, fill=_FILL)
+    x = layers.few_channels(x, LAST, form.padding)
     return form.finish(modulate(x, LAST, form.epsilon))
 
 

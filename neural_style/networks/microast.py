@@ -19,8 +19,6 @@ CODE_PARTS = 8
 CELL, ENCODING_HALO, DECODING_HALO = 4, 8, 4
 
 _EPSILON = 1e-5
-# The last convolution has 3 channels, for which MXNet's kernels take twice the time of 16.
-_FILL = 16
 
 
 def encode(layers):
@@ -71,12 +69,13 @@ def repaint(layers, features, code):
 
 def decode(layers, x):
     """Build the picture from repainted features, of which a pixel depends only on those near it."""
-    for wide, narrow in ((5, 4), (3, 2)):
-        channels = layers.channels("decoder_residual1_conv2" if wide == 5 else "decoder_conv4")
+    for wide, inputs in ((5, "decoder_residual1_conv2"), (3, "decoder_conv4")):
+        channels = layers.channels(inputs)
         x = blocks.enlarge_bilinear(x, channels)
         x = blocks.relu(layers.convolution(x, f"decoder_conv{wide}", inputs=channels))
-        x = blocks.relu(layers.convolution(x, f"decoder_conv{narrow}"))
-    return layers.convolution(x, "decoder_conv1", fill=_FILL)
+        if wide == 5:
+            x = blocks.relu(layers.convolution(x, "decoder_conv4"))
+    return layers.few_channels(x, "decoder_conv1", before="decoder_conv2")
 
 
 def _encode_locally(layers, x, which):

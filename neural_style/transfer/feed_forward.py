@@ -25,7 +25,7 @@ from .run import Result, Run, RunState, Step, StopReason
 
 log = logging.getLogger(__name__)
 
-# Side, in pixels, above which what is local is computed in tiles of this side, whose arrays fit into a cache.
+# Side, in pixels, above which what is local is computed in tiles of about this side, whose arrays fit into a cache.
 _TILE = 512
 
 
@@ -197,7 +197,7 @@ class Painter:
     def _in_tiles(self, symbol: Any, array: np.ndarray, tile: int, halo: int, times: int, over: int) -> np.ndarray:
         """Compute a symbol of an array window by window; its output has `times` / `over` of the positions per axis."""
         height, width = array.shape[2:]
-        rows, columns = (cut_windows(side, tile, halo) for side in (height, width))
+        rows, columns = (cut_windows(side, tile, halo, over) for side in (height, width))
         # Windows of an axis are of one length.
         window = mx.nd.empty((1, array.shape[1], rows[0][1], columns[0][1]), ctx=self._ctx)
         executor = bind(symbol, {"data": window}, self._parameters, self._ctx)
@@ -232,8 +232,14 @@ class Painter:
         return bind(symbol, arrays, self._parameters, self._ctx).forward(is_train=False)[0].asnumpy()
 
 
-def cut_windows(side: int, tile: int, halo: int) -> List[Tuple[int, int, int, int]]:
-    """Cut a side into windows of one length that overlap.
+def cut_windows(side: int, tile: int, halo: int, cell: int = 1) -> List[Tuple[int, int, int, int]]:
+    """Cut a side into windows of one length, near a tile's, that overlap as little as they must.
+
+    Parameters
+    ----------
+    side, tile, halo : int
+    cell : int
+        Windows begin and end at multiples of this, of which side and halo are multiples.
 
     Returns
     -------
@@ -241,13 +247,13 @@ def cut_windows(side: int, tile: int, halo: int) -> List[Tuple[int, int, int, in
         Begin and length of a window, and the first position and the one after the last that are taken from it: those
         at least `halo` from where it was cut.
     """
-    if side <= tile:
-        return [(0, side, 0, side)]
+    count = max(1, round(side / tile))
+    length = -(-(side + 2 * halo * (count - 1)) // (count * cell)) * cell
     windows, done = [], 0
-    while done < side:
-        begin = min(max(done - halo, 0), side - tile)
-        until = side if begin + tile == side else begin + tile - halo
-        windows.append((begin, tile, done, until))
+    for number in range(count):
+        begin = min(number * (length - 2 * halo), side - length)
+        until = side if number == count - 1 else begin + length - halo
+        windows.append((begin, length, done, until))
         done = until
     return windows
 
