@@ -1,5 +1,7 @@
 """Files of generators as other programs write them."""
 
+import json
+
 import numpy as np
 import onnx_writer
 
@@ -54,3 +56,46 @@ def end_to_end(path, layers, first):
         counts["batchnorm"] += 1
     path.parent.mkdir(parents=True, exist_ok=True)
     plain(path, stored)
+
+
+def ml5(folder, variables):
+    """Write a folder of raw arrays with a manifest, as ml5 has them."""
+    shapes = {}
+    for number, value in enumerate(variables):
+        name = f"Variable_{number}" if number else "Variable"
+        shapes[name] = {"filename": name, "shape": list(value.shape)}
+        (folder / name).write_bytes(value.astype("<f4").tobytes())
+    (folder / "manifest.json").write_text(json.dumps(shapes))
+
+
+def pastiche(path, state, raw=True):
+    """Write the arrays of the 26 styles' network."""
+    path.write_bytes(onnx_writer.model([], [onnx_writer.tensor(name, value, raw) for name, value in state.items()]))
+
+
+def magenta(folder, state):
+    """Write transformer and predictor with weights in 8 bits, as the TFLite files have them; return their values."""
+    values = {}
+    for file, own in (("transform", lambda name: "transformer/" in name), ("predict", lambda name: "obilenet" in name)):
+        nodes, stored = [], []
+        for name, weight in state.items():
+            if not own(name) or not name.endswith("weights"):
+                continue
+            scale = (np.abs(weight).max(axis=(1, 2, 3)) / 127).astype("float32")
+            eighth = np.rint(weight / scale.reshape(-1, 1, 1, 1)).astype("int8")
+            values[name] = eighth * scale.reshape(-1, 1, 1, 1)
+            stored += [onnx_writer.tensor(name, eighth), onnx_writer.tensor(f"{name}/scale", scale)]
+            stored.append(onnx_writer.tensor(f"{name}/zero", np.zeros_like(scale, "int8")))
+            nodes.append(onnx_writer.node("DequantizeLinear", [name, f"{name}/scale", f"{name}/zero"], [f"{name}/dq"]))
+            bias = name.rsplit("/", 1)[0] + "/biases"
+            inputs = ["x", f"{name}/dq"]
+            if bias in state:
+                values[bias], small = state[bias], np.float32(2**-10)
+                values[bias] = (np.rint(state[bias] / small) * small).astype("float32")
+                stored.append(onnx_writer.tensor(bias, np.rint(state[bias] / small).astype("int32"), raw=False))
+                stored.append(onnx_writer.tensor(f"{bias}/scale", np.array(small)))
+                nodes.append(onnx_writer.node("DequantizeLinear", [bias, f"{bias}/scale"], [f"{bias}/dq"]))
+                inputs.append(f"{bias}/dq")
+            nodes.append(onnx_writer.node("Conv", inputs, ["x"]))
+        (folder / f"arbitrary_{file}.onnx").write_bytes(onnx_writer.model(nodes, stored))
+    return values

@@ -1,10 +1,7 @@
 """Other programs' generators, on files that the tests write as those programs do."""
 
-import json
-
 import generator_files
 import numpy as np
-import onnx_writer
 import pytest
 import random_generators
 
@@ -169,12 +166,7 @@ def test_ml5(tmp_path):
     import torch_generators
 
     variables = random_generators.ml5_variables()
-    shapes = {}
-    for number, value in enumerate(variables):
-        name = f"Variable_{number}" if number else "Variable"
-        shapes[name] = {"filename": name, "shape": list(value.shape)}
-        (tmp_path / name).write_bytes(value.astype("<f4").tobytes())
-    (tmp_path / "manifest.json").write_text(json.dumps(shapes))
+    generator_files.ml5(tmp_path, variables)
     assert detect_generator_layout(tmp_path) == detect_generator_layout(tmp_path / "manifest.json") == "ml5"
     found = painter(import_generator(tmp_path))
     # The margin that is reflected, and cut off, is 16 pixels.
@@ -193,7 +185,7 @@ def test_pastiche(tmp_path, raw):
     import torch_generators
 
     state, path = random_generators.pastiche_state(), tmp_path / "styles.onnx"
-    path.write_bytes(onnx_writer.model([], [onnx_writer.tensor(name, value, raw) for name, value in state.items()]))
+    generator_files.pastiche(path, state, raw)
     assert detect_generator_layout(path) == "pastiche"
     found, content = painter(import_generator(path)), image(1, 24, 20, 1)
     for numbers, shares in (((2,), [0, 1, 0]), ((1, 3), [0.5, 0, 0.5])):
@@ -244,39 +236,11 @@ def test_other_layers_than_the_examples_are_refused(tmp_path):
         import_generator(tmp_path / "x" / "a.params")
 
 
-def magenta_files(folder, state):
-    """Write transformer and predictor with weights in 8 bits, as the TFLite files have them; return their values."""
-    values = {}
-    for file, own in (("transform", lambda name: "transformer/" in name), ("predict", lambda name: "obilenet" in name)):
-        nodes, stored = [], []
-        for name, weight in state.items():
-            if not own(name) or not name.endswith("weights"):
-                continue
-            scale = (np.abs(weight).max(axis=(1, 2, 3)) / 127).astype("float32")
-            eighth = np.rint(weight / scale.reshape(-1, 1, 1, 1)).astype("int8")
-            values[name] = eighth * scale.reshape(-1, 1, 1, 1)
-            stored += [onnx_writer.tensor(name, eighth), onnx_writer.tensor(f"{name}/scale", scale)]
-            stored.append(onnx_writer.tensor(f"{name}/zero", np.zeros_like(scale, "int8")))
-            nodes.append(onnx_writer.node("DequantizeLinear", [name, f"{name}/scale", f"{name}/zero"], [f"{name}/dq"]))
-            bias = name.rsplit("/", 1)[0] + "/biases"
-            inputs = ["x", f"{name}/dq"]
-            if bias in state:
-                values[bias], small = state[bias], np.float32(2**-10)
-                values[bias] = (np.rint(state[bias] / small) * small).astype("float32")
-                stored.append(onnx_writer.tensor(bias, np.rint(state[bias] / small).astype("int32"), raw=False))
-                stored.append(onnx_writer.tensor(f"{bias}/scale", np.array(small)))
-                nodes.append(onnx_writer.node("DequantizeLinear", [bias, f"{bias}/scale"], [f"{bias}/dq"]))
-                inputs.append(f"{bias}/dq")
-            nodes.append(onnx_writer.node("Conv", inputs, ["x"]))
-        (folder / f"arbitrary_{file}.onnx").write_bytes(onnx_writer.model(nodes, stored))
-    return values
-
-
 def test_magenta(tmp_path):
     torch = pytest.importorskip("torch")
     import torch_generators
 
-    values = tensors(magenta_files(tmp_path, random_generators.magenta_state()))
+    values = tensors(generator_files.magenta(tmp_path, random_generators.magenta_state()))
     assert (
         detect_generator_layout(tmp_path) == detect_generator_layout(tmp_path / "arbitrary_predict.onnx") == "magenta"
     )
