@@ -179,7 +179,7 @@ class _Task(Task):
     def pictures(self):
         """See `loop.Task`."""
         painter, unit = Painter(self._kind, self.parameters, self._ctx), get_unit(self._kind.unit)
-        pairs = [[to_network(image, 255, unit) for image in pair] for pair in zip(*self.examples)]
+        pairs = [[to_network(image / 255, 255, unit) for image in pair] for pair in zip(*self.examples)]
         made = [painter.paint(photo, painter.encode(painting)) for photo, painting in pairs]
         return [to_image(picture, get_unit(self._kind.picture_unit)) for picture in made]
 

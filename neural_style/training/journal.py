@@ -114,7 +114,7 @@ def repaint(
 ) -> List[np.ndarray]:
     """Return photographs, uint8 (H, W, 3), as a generator with a style of its own repaints them."""
     painter, unit = Painter(kind, parameters, ctx), get_unit(kind.unit)
-    pictures = [painter.paint(to_network(one, 255, unit), None) for one in photographs]
+    pictures = [painter.paint(to_network(one / 255, 255, unit), None) for one in photographs]
     return [to_image(picture, get_unit(kind.picture_unit)) for picture in pictures]
 
 

@@ -18,10 +18,13 @@ from neural_style.images.units import get_unit, to_network
 from neural_style.networks.generators import GENERATORS
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.objective import Objective
+from neural_style.recipes.presets import get_recipe
 from neural_style.training import any_style, crops, one_style
 from neural_style.training.any_style import AnyStyleTraining, densify
 from neural_style.training.one_style import OneStyleTraining, new_parameters
 from neural_style.training.settings import TrainingSettings
+from neural_style.transfer.compute import Compute
+from neural_style.transfer.stylize import stylize
 from neural_style.weights.generators import read_generator
 from neural_style.weights.params_file import save_weights
 
@@ -222,6 +225,22 @@ def test_the_report_has_pictures_on_the_way_and_changes_nothing(start, kind, suf
     ]
     page, again = (open(f"{name}.html", "rb").read() for name in ("whole", "parts"))
     assert page == again and b"after 2 batches" in page
+
+
+def test_pictures_on_the_way_are_what_the_generator_makes(start):
+    settings, more = TrainingSettings(**SMALL), dict(gpu=-1)
+    trainings = (
+        OneStyleTraining("paintings/0.png", "photos", "a", settings, width=2, **more),
+        AnyStyleTraining("start.params", "photos", "paintings", "b", settings, **more),
+    )
+    for training in trainings:
+        task = training._task
+        (made,) = task.pictures()
+        photo, *painting = [one[0] for one in task.examples] if len(task.examples) > 1 else task.examples
+        size = {"max_long_edge": max(photo.shape), "style_edge": max(photo.shape)}
+        recipe, compute = get_recipe("one-pass").override(**size), Compute(gpu=-1)
+        expected = stylize(photo, painting or None, recipe, weights=task.parameters, compute=compute).image
+        assert made.dtype == np.uint8 and np.abs(made.astype(int) - expected).max() <= 1
 
 
 def test_the_command(start, capsys):
