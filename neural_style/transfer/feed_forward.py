@@ -211,7 +211,7 @@ class Painter:
         halo: int,
         scale: Tuple[int, int],
     ) -> np.ndarray:
-        """Compute a symbol of ``data`` window by window, whose output has a fraction `scale` of the positions per axis."""
+        """Compute a symbol of ``data`` in windows; its output has a fraction `scale` of the positions per axis."""
         times, over = scale
         height, width = array.shape[2:]
         rows, columns = (cut_windows(side, tile, halo, over) for side in (height, width))
