@@ -112,7 +112,8 @@ class AnyStyleTraining:
         self._journal = report and Journal(
             report,
             f"Learning to take any style of {folders[1]}",
-            [("Photographs", self._task.examples[0]), ("Their styles", self._task.examples[1])],
+            self._task.examples[1],
+            self._task.examples[0],
             self._settings,
         )
 

@@ -27,18 +27,25 @@ class Journal:
     path : str
         The HTML file, written anew after every evaluation.
     title : str
-    shown : sequence of (str, sequence of numpy.ndarray)
-        What it learns from, and what its pictures are made of: captions, and images, uint8 (H, W, 3), side by side.
+    styles, photographs : sequence of numpy.ndarray
+        What its pictures are made of, uint8 (H, W, 3), shown side by side.
     facts : mapping of str to object
         Settings, for a table.
 
     """
 
     def __init__(
-        self, path: str, title: str, shown: Sequence[Tuple[str, Sequence[np.ndarray]]], facts: Mapping[str, Any]
+        self,
+        path: str,
+        title: str,
+        styles: Sequence[np.ndarray],
+        photographs: Sequence[np.ndarray],
+        facts: Mapping[str, Any],
     ) -> None:
-        self._path, self._title, self._facts = path, title, dict(facts)
-        self._shown = [(caption, side_by_side(images)) for caption, images in shown]
+        self._path, self._title = path, title
+        self._facts = [(name.replace("_", " "), "none" if value is None else value) for name, value in facts.items()]
+        self._shown = [("Style" if len(styles) == 1 else "Styles", side_by_side(styles))]
+        self._photographs = encode_picture(side_by_side(photographs))
         self._losses: List[Tuple[int, float]] = []
         self._pictures: Dict[int, bytes] = {}
 
@@ -64,9 +71,10 @@ class Journal:
             self._title,
             [f"{number} batches", f"loss {loss:.4g}", f"smallest {best[1]:.4g}, after {best[0]}"],
             self._shown,
-            [(f"after {one} batches · loss {losses[one]:.4g}", picture) for one, picture in self._pictures.items()],
+            [("photographs", self._photographs)]
+            + [(f"after {one} batches · loss {losses[one]:.4g}", picture) for one, picture in self._pictures.items()],
             self._losses,
-            list(self._facts.items()),
+            self._facts,
         )
 
     def state(self) -> Dict[str, np.ndarray]:

@@ -121,7 +121,8 @@ class OneStyleTraining:
         self._journal = report and Journal(
             report,
             f"Learning the style of {self._settings['style']}",
-            [("Style", [image]), ("Photographs", self._task.examples)],
+            [image],
+            self._task.examples,
             self._settings,
         )
 

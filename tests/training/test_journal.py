@@ -21,7 +21,8 @@ def grey(level):
 
 
 def make(path):
-    return Journal(str(path), "Learning <this>", [("Style", grey(10)[:1]), ("Photographs", grey(20))], {"rate": 0.5})
+    facts = {"rate": 0.5, "batch_size": 2, "start": None}
+    return Journal(str(path), "Learning <this>", grey(10)[:1], grey(20), facts)
 
 
 def images_in(page):
@@ -34,11 +35,16 @@ def test_the_page_has_what_it_learns_from_and_pictures_on_the_way(tmp_path):
     for number, loss in ((0, 4.0), (50, 1.0), (100, 2.0)):
         journal.add(number, loss, grey(100 + number))
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Learning &lt;this&gt;" in page and "smallest 1, after 50" in page and ">0.5<" in page
+    assert (
+        "Learning &lt;this&gt;" in page
+        and "smallest 1, after 50" in page
+        and ">0.5<" in page
+        and ">batch size<" in page
+    )
     assert "after 100 batches" in page and "<svg" in page and "batches" in page
-    # What is learnt from, the picture that is shown first, and all three for the slider.
+    # The style, the picture that is shown first, and for the slider the photographs and all three pictures.
     levels = [int(one[one.shape[0] // 2, one.shape[1] // 4].mean()) for one in images_in(page)]
-    np.testing.assert_allclose(levels, [10, 20, 200, 100, 150, 200], atol=3)
+    np.testing.assert_allclose(levels, [10, 200, 20, 100, 150, 200], atol=3)
 
 
 def test_it_continues_where_it_was(tmp_path):
