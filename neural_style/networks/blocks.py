@@ -120,7 +120,7 @@ def _surround(x, padding, kernel, stride, side):
     if padding == SAME:
         total = max(kernel - stride, 0)
         return pad(x, (total // 2, total - total // 2), ZERO)
-    return pad(x, side)
+    return pad(x, side, padding)
 
 
 def _by_phase(weight):
@@ -231,7 +231,7 @@ class Layers:
         x : mxnet.symbol.Symbol
         name : str
             As for `convolution`.
-        padding : {"reflect", "same"}
+        padding : {"reflect", "zero", "same"}
         before : str, optional
             Of a convolution 1x1 with bias, followed by a ReLU, through which `x` goes first; only with reflection.
         """

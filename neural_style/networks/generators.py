@@ -172,6 +172,14 @@ GENERATORS = {
             ),
         ),
         Generator("transformer_net", "Johnson's, by PyTorch's example: one style", johnson.transform_transformer_net),
+        Generator(
+            "fast_neural_style",
+            "Johnson's, by his own program in Torch: one style",
+            johnson.transform_torch,
+            unit="centred",
+            picture_unit="centred",
+            least=64,
+        ),
         Generator("ml5", "Johnson's, by L. Engstrom and ml5: one style", johnson.transform_ml5, margin=16),
         Generator(
             "pastiche",

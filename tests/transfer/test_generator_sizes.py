@@ -4,6 +4,7 @@ import generator_files
 import numpy as np
 import pytest
 import random_generators
+import torch7_writer
 
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
@@ -25,6 +26,7 @@ WRITERS = {
     "transformer_net": lambda folder: generator_files.transformer_net_onnx(
         folder / "a.onnx", random_generators.transformer_net_state()
     ),
+    "fast_neural_style": lambda folder: torch7_writer.johnson(folder / "a.t7"),
     "ml5": lambda folder: generator_files.ml5(folder, random_generators.ml5_variables()),
     "pastiche": lambda folder: generator_files.pastiche(folder / "a.onnx", random_generators.pastiche_state()),
     "magenta": lambda folder: generator_files.magenta(folder, random_generators.magenta_state()),
@@ -40,7 +42,7 @@ def made(tmp_path_factory):
     for name, write in WRITERS.items():
         folder = tmp_path_factory.mktemp(name)
         write(folder)
-        files = [path for path in (folder / "a.onnx", folder / "a.params") if path.exists()]
+        files = [path for path in (folder / "a.onnx", folder / "a.params", folder / "a.t7") if path.exists()]
         parameters[name] = import_generator(files[0] if files else folder)
     assert set(parameters) == set(GENERATORS)
     return {name: {one: mx.nd.array(value) for one, value in own.items()} for name, own in parameters.items()}
