@@ -54,9 +54,9 @@ def read_johnson(source: Path) -> Dict[str, np.ndarray]:
     for place, name in zip(places, ours):
         following = layers[place + 1] if place + 1 < len(layers) else None
         norm = following if following is not None and _short(following) in _NORMS else None
-        parameters.update(
-            (f"{_PREFIX}_{name}_{part}", value) for part, value in _read_unit(source, layers[place], norm).items()
-        )
+        with np.errstate(all="ignore"):  # what is not finite is found later, by name
+            unit = _read_unit(source, layers[place], norm)
+        parameters.update((f"{_PREFIX}_{name}_{part}", value) for part, value in unit.items())
     # The program's images are BGR.
     parameters[f"{_PREFIX}_conv1_weight"] = parameters[f"{_PREFIX}_conv1_weight"][:, ::-1].copy()
     for part in ("weight", "bias"):
