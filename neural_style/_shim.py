@@ -3,7 +3,7 @@
 The last MXNet is older than NumPy 2 and Python 3.12, but its compiled library depends on neither: its Python modules
 call it through ctypes. So it runs where those modules find a few old names. None of MXNet's files is changed:
 
-- `old_names` puts names into NumPy, and a module into Python, for as long as MXNet is being imported;
+- `old_names` puts names into NumPy, and modules into Python, for as long as MXNet is being imported;
 - `mend` replaces names in two pairs of MXNet's modules, once they are imported, that fail later, in use.
 
 Parts of MXNet that this package does not use are not mended. With NumPy 2, ``mx.nd.moveaxis`` uses what NumPy has
@@ -12,6 +12,7 @@ several labels fail.
 """
 
 import contextlib
+import importlib
 import re
 import sys
 import types
@@ -60,12 +61,28 @@ def _distutils():
     return {"distutils": package, "distutils.version": version}
 
 
+class _Later(types.ModuleType):
+    """In place of a module that MXNet imports for a function that hardly anybody calls: imported when it is used."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):  # asked by whoever looks at all modules
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+# A third of the time of importing MXNet, which wants it for the calibration of quantised networks.
+_LATER = ("scipy.stats",)
+
+
 @contextlib.contextmanager
 def old_names():
     """Provide what MXNet's modules look for while they are imported; afterwards everything is as it was before."""
     names = {**_VALUES, **{name: _stand_in(name) for name in _FUNCTIONS}}
     names = {name: value for name, value in names.items() if name not in vars(np)}
-    modules = {name: module for name, module in _distutils().items() if name not in sys.modules}
+    modules = {**_distutils(), **{name: _Later(name) for name in _LATER}}
+    modules = {name: module for name, module in modules.items() if name not in sys.modules}
     vars(np).update(names)
     sys.modules.update(modules)
     try:
@@ -73,8 +90,9 @@ def old_names():
     finally:
         for name in names:
             delattr(np, name)
-        for name in modules:
-            del sys.modules[name]
+        for name, module in modules.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
 
 
 def _text(value):

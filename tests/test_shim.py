@@ -68,6 +68,28 @@ def test_distutils_is_there_for_the_import_only():
     assert run(*lines) == ["2.0", "False", "False", "True", "False"]
 
 
+def test_what_mxnet_hardly_uses_is_imported_when_it_is_used():
+    lines = (
+        "import sys",
+        "from neural_style._mxnet import mx",
+        "print(mx.nd.ones((2,)).asnumpy().sum(), 'scipy.stats' in sys.modules)",
+        "from mxnet.contrib import quantization",
+        "print('scipy.stats' in sys.modules, round(float(quantization.stats.entropy([0.5, 0.5])), 3))",
+        "import scipy.stats",
+        "print(sys.modules['scipy.stats'] is scipy.stats, hasattr(scipy.stats, 'norm'))",
+    )
+    assert run(*lines) == ["2.0", "False", "False", "0.693", "True", "True"]
+
+
+def test_it_is_imported_at_once_where_it_is_used_meanwhile(monkeypatch):
+    monkeypatch.delitem(sys.modules, "scipy.stats", raising=False)
+    with _shim.old_names():
+        later = sys.modules["scipy.stats"]
+        assert later.norm and sys.modules["scipy.stats"] is not later
+        real = sys.modules["scipy.stats"]
+    assert sys.modules["scipy.stats"] is real
+
+
 def test_an_array_can_be_made_where_scipy_has_no_module_csr():
     lines = (
         "import numpy as np, scipy.sparse",

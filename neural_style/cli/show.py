@@ -4,7 +4,9 @@ import dataclasses
 import json
 import os
 import shlex
+from pathlib import Path
 
+from ..errors import WeightsError
 from ..files import sha256
 from ..images.frames import CONTAINERS
 from ..jobs.job import read_recipe
@@ -14,6 +16,7 @@ from ..recipes.presets import DEFAULT_RECIPE, RECOMMENDED_RECIPE
 from ..recipes.video import Following
 from ..reports.inputs import list_inputs
 from ..transfer.compute import Compute
+from ..weights.generators import find_generator
 from .console import say
 from .controls import write_controls
 from .flags import flags_of_settings, write_flag, write_flags
@@ -121,6 +124,8 @@ def _describe(record, recipe, left_out):
         yield f"{kind} {entry['file']}: {_compare(entry)}"
     model, weights = recipe.network, record["weights"]
     yield f"weights of {model}: {weights['file']}, SHA-256 {weights['sha256']}"
+    if record["generator"]:
+        yield f"generator of the start {record['generator']['file']}: {_compare(record['generator'])}"
     # In a pyramid the steps are those of all its pictures, and the limit is that of the last.
     if record.get("stop", "") in (None, "INTERRUPTED") and not recipe.feed_forward and not recipe.size.pyramid:
         yield f"--max-num-epochs {record['steps']} ends the run where this image was saved"
@@ -134,7 +139,8 @@ def _describe(record, recipe, left_out):
 
 def _compare(entry):
     try:
-        same = sha256(entry["file"]) == entry["sha256"]
-    except OSError:
+        file = find_generator(Path(entry["file"]).stem) if entry.get("found") else entry["file"]
+        same = sha256(file) == entry["sha256"]
+    except (OSError, WeightsError):
         return f"not found here, SHA-256 {entry['sha256']}"
     return "unchanged" if same else f"has changed, it was SHA-256 {entry['sha256']}"

@@ -36,19 +36,22 @@ def add_arguments(parser):
     parser.add_argument("--start", metavar="FILE", help="generator to train further; needed for any style")
     parser.add_argument(
         "--losses",
-        choices=("paint", "johnson"),
+        choices=("paint", "johnson", "end-to-end"),
         default="paint",
-        help="of one style: those of recipe paint, or of Johnson et al. 2016 (default: %(default)s)",
+        help="of one style: those of recipe paint, of Johnson et al. 2016, or the rule of MXNet's end_to_end example, "
+        "which trains a chain of four; its author took --rate 0.0001 --batch-size 1 --crop 384 (default: %(default)s)",
     )
     parser.add_argument(
         "--width", type=int, default=16, metavar="N", help="of one style: channels of the first layer (default: 16)"
     )
+    parser.add_argument("--report", metavar="FILE", help="write a page about the training, with pictures on the way")
     add_training_flags(parser, TrainingSettings, _HELP)
 
 
 def _run(args):
     settings = training_settings(args, TrainingSettings)
-    shared = dict(settings=settings, state_file=args.state_file, resume=args.resume, gpu=args.gpu)
+    shared = {name: getattr(args, name) for name in ("state_file", "resume", "gpu", "report")}
+    shared.update(settings=settings)
     # Until the training begins there is nothing to save, and Ctrl-C ends the program at once.
     if args.styles is None:
         from ..training.one_style import OneStyleTraining  # imports NumPy, for which --help must not wait

@@ -158,7 +158,7 @@ def check_unchanged(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 f"the checkpoint is of another {what} than {after['file'] if after else 'none'}; the run began with "
                 f"SHA-256 {before['sha256'] if before else 'none'}"
             )
-    for what, remedy in (("weights", ", name the file with `weights`"), ("surrogate", "")):
+    for what, remedy in (("weights", ", name the file with `weights`"), ("surrogate", ""), ("generator", "")):
         before, after = then[what], now[what]
         if before and (after is None or before["sha256"] != after["sha256"]):
             raise CheckpointError(

@@ -14,6 +14,7 @@ compute        ``gpu``, ``precision``, ``memory`` and ``tile_size`` that were as
 weights        ``file``, ``sha256``, and ``found``: whether it is the one that is found without being named, then
                ``file`` is without folders
 surrogate      the same of its low-rank twin, if that took most steps, else null
+generator      the same of the generator whose picture the canvas started from, else null
 content        ``file``, as it was given, and ``sha256`` of the file
 styles         a list of the same, with ``weight`` and ``scale``; ``mask``: its mask, with ``color``, or null;
                ``source_mask``: what of it counts, or null
@@ -36,6 +37,8 @@ from ..files import sha256
 from ..images.saving import METADATA, read_metadata
 from ..transfer.inputs import find_twin
 from ..transfer.run import Step, StopReason
+from ..transfer.stylize import first_recipe
+from ..weights.generators import find_generator
 from ..weights.lookup import find_weights
 from .inputs import CONTROLS, FILE, MASK, STYLE
 from .job import RUN, Job, read_recipe
@@ -67,10 +70,12 @@ def describe_run(job: Job, weights: Any, digest: Callable[[Any], str] = sha256) 
     ImageError
         If a file cannot be read.
     WeightsError, SettingsError
-        If the network has no twin and needs one.
+        If the network has no twin and needs one, or there is no generator to start from.
     """
     told, model = job.to_json(), job.recipe.network
     twin = None if job.recipe.feed_forward or not job.recipe.stopping.surrogate else find_twin(model)
+    first = None if job.start else first_recipe(job.recipe)
+    generator = first and (first.network, find_generator(first.network))
     try:
         return {
             "schema": SCHEMA,
@@ -79,6 +84,7 @@ def describe_run(job: Job, weights: Any, digest: Callable[[Any], str] = sha256) 
             **{key: told[key] for key in RUN},
             "weights": _describe_weights(model, weights, digest),
             "surrogate": twin and _describe_weights(twin[0], twin[1], digest),
+            "generator": generator and _describe_weights(generator[0], generator[1], digest),
             "content": _with_digest(told["content"], digest),
             "styles": [
                 dict(
@@ -203,6 +209,7 @@ _RUN = {
     **RUN,
     "weights": {**FILE, **_DIGEST, "found": bool},
     "surrogate": optional({**FILE, **_DIGEST, "found": bool}),
+    "generator": optional({**FILE, **_DIGEST, "found": bool}),
     "content": {**FILE, **_DIGEST},
     "styles": [
         {**STYLE, **_DIGEST, "mask": optional({**MASK, **_DIGEST}), "source_mask": optional({**FILE, **_DIGEST})}

@@ -24,7 +24,7 @@ SCHEMA, VERSION = "neural-style/trace", 1
 # run.
 PAUSE_SECONDS, GREATEST_SHARE = 2.0, 0.01
 
-_OF_THE_RUN = ("seed", "compute", "weights", "surrogate", "content", "styles", "start", "controls")
+_OF_THE_RUN = ("seed", "compute", "weights", "surrogate", "generator", "content", "styles", "start", "controls")
 _PACKAGES = ("numpy", "scipy", "scikit-image", "pillow")
 
 

@@ -111,6 +111,34 @@ def relu(x):
     return mx.sym.Activation(x, act_type="relu")
 
 
+# Of 2 x 2 pixels, and channels for which kernels for the CPU take their least time.
+_PHASES, _FEWEST = 4, 16
+
+
+def _surround(x, padding, kernel, stride, side):
+    """Pad what a convolution eats, "same" as TensorFlow does for an even number of pixels."""
+    if padding == SAME:
+        total = max(kernel - stride, 0)
+        return pad(x, (total // 2, total - total // 2), ZERO)
+    return pad(x, side, padding)
+
+
+def _by_phase(weight):
+    """Build four of each weight (O, C, k, k), moved by 0 or 1 pixels down and across, (4 O, C, k + 1, k + 1)."""
+    widths = ((0, 0, 0, 0, down, 1 - down, across, 1 - across) for down in (0, 1) for across in (0, 1))
+    return mx.sym.concat(*(mx.sym.pad(weight, mode="constant", pad_width=width) for width in widths), dim=0)
+
+
+def _to_phases(x, weight, outputs, bias=None):
+    """Convolve by 1 x 1 and make channels of 2 x 2 pixels: (N, C, 2 H, 2 W) -> (N, 4 O, H, W)."""
+    arguments = [x, _by_phase(weight)]
+    if bias is not None:
+        arguments.append(mx.sym.tile(bias, reps=(_PHASES,)))
+    return mx.sym.Convolution(
+        *arguments, num_filter=_PHASES * outputs, kernel=(2, 2), stride=(2, 2), no_bias=bias is None
+    )
+
+
 class Layers:
     """Makes the layers of a network whose sizes are those of its parameters.
 
@@ -157,7 +185,7 @@ class Layers:
             raise WeightsError(f"parameter {self._prefix}_{name}_weight has shape {shape}, which is no convolution's")
         return shape
 
-    def convolution(self, x, name, stride=1, padding=REFLECT, side=None, inputs=None, fill=None):
+    def convolution(self, x, name, stride=1, padding=REFLECT, side=None, inputs=None):
         """Build a convolution, with a bias if there is one among the parameters.
 
         Parameters
@@ -173,38 +201,65 @@ class Layers:
             Pixels to pad on each side.
         inputs : int, optional
             Channels of `x`, where the convolution may be in groups.
-        fill : int, optional
-            Compute so many channels, of which those beyond the parameters' are zero and cut off: with few output
-            channels, kernels for the CPU take longer than with 16.
         """
         outputs, of_group, kernel, across = self._weight_shape(name)
-        computed = max(outputs, fill or 0)
-        weight = self.variable(f"{name}_weight", computed == outputs)
-        bias = self.variable(f"{name}_bias", computed == outputs) if self.has(f"{name}_bias") else None
-        if computed > outputs:
-            more = computed - outputs
-            weight = mx.sym.concat(weight, mx.sym.zeros((more, of_group, kernel, across)), dim=0)
-            bias = bias if bias is None else mx.sym.concat(bias, mx.sym.zeros((more,)), dim=0)
+        weight = self.variable(f"{name}_weight", inferred=True)
+        bias = self.variable(f"{name}_bias", inferred=True) if self.has(f"{name}_bias") else None
         side = kernel // 2 if side is None else side
-        own = 0
-        if padding == ZERO:
-            own = side
-        elif padding == SAME:
-            total = max(kernel - stride, 0)
-            x = pad(x, (total // 2, total - total // 2), ZERO)
-        else:
-            x = pad(x, side)
+        own = side if padding == ZERO else 0
+        if padding != ZERO:
+            x = _surround(x, padding, kernel, stride, side)
         arguments = [x, weight] if bias is None else [x, weight, bias]
-        y = mx.sym.Convolution(
+        return mx.sym.Convolution(
             *arguments,
-            num_filter=computed,
+            num_filter=outputs,
             kernel=(kernel, across),
             stride=(stride, stride),
             pad=(own, own),
             num_group=1 if inputs is None else max(1, inputs // of_group),
             no_bias=bias is None,
         )
-        return mx.sym.slice_axis(y, axis=1, begin=0, end=outputs) if computed > outputs else y
+
+    def few_channels(self, x, name, padding=REFLECT, before=None):
+        """Build a convolution to few channels, with an odd kernel and for even sides, four pixels at a time.
+
+        Kernels for the CPU take at least the time of 16 output channels. An image has 3, but 12 where 2 x 2 pixels are
+        one position with four times the channels; a kernel of 9 x 9 is then one of 5 x 5.
+
+        Parameters
+        ----------
+        x : mxnet.symbol.Symbol
+        name : str
+            As for `convolution`.
+        padding : {"reflect", "zero", "same"}
+        before : str, optional
+            Of a convolution 1x1 with bias, followed by a ReLU, through which `x` goes first; only with reflection.
+        """
+        outputs, inputs, kernel, _ = self._weight_shape(name)
+        x = _surround(x, padding, kernel, 1, kernel // 2)
+        if before is None:
+            x = _to_phases(x, mx.sym.reshape(mx.sym.eye(inputs), shape=(inputs, inputs, 1, 1)), inputs)
+        else:
+            weight, bias = (self.variable(f"{before}_{part}") for part in ("weight", "bias"))
+            x = relu(_to_phases(x, weight, inputs, bias))
+        # (4 O, C, k + 1, k + 1) -> (4 O, C, half, 2, half, 2) -> (4 O, 2, 2, C, half, half) -> (4 O, 4 C, half, half)
+        half, computed = (kernel + 1) // 2, max(_PHASES * outputs, _FEWEST)
+        weight = mx.sym.reshape(_by_phase(self.variable(f"{name}_weight")), shape=(0, 0, half, 2, half, 2))
+        weight = mx.sym.transpose(weight, axes=(0, 3, 5, 1, 2, 4))
+        weight = mx.sym.reshape(weight, shape=(-1, _PHASES * inputs, half, half))
+        more = computed - _PHASES * outputs
+        if more:
+            weight = mx.sym.concat(weight, mx.sym.zeros((more, _PHASES * inputs, half, half)), dim=0)
+        x = mx.sym.Convolution(x, weight, num_filter=computed, kernel=(half, half), no_bias=True)
+        # Back from channels to pixels: the transposed convolution by ones.
+        one = mx.sym.reshape(mx.sym.eye(outputs), shape=(outputs, outputs, 1, 1))
+        back = _by_phase(one)
+        if more:
+            back = mx.sym.concat(back, mx.sym.zeros((more, outputs, 2, 2)), dim=0)
+        arguments, biased = [x, back], self.has(f"{name}_bias")
+        if biased:
+            arguments.append(self.variable(f"{name}_bias"))
+        return mx.sym.Deconvolution(*arguments, num_filter=outputs, kernel=(2, 2), stride=(2, 2), no_bias=not biased)
 
     def instance_norm(self, x, name, epsilon=1e-5):
         """Build instance normalisation, with ``<name>_gamma`` and ``<name>_beta`` if there are such parameters."""

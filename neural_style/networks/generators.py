@@ -26,27 +26,38 @@ _SIDE = 64
 
 
 @dataclass(frozen=True)
-class Stages:
-    """A picture in three stages, of which the first and last are local, so that they can be computed in tiles.
+class Stage:
+    """A part of a generator whose output depends only on what is near in its input, so that it can be made in tiles.
 
     Attributes
     ----------
-    encode, decode : callable
-        Build features of a content and a picture of features, with `blocks.Layers` and a symbol.
-    repaint : callable
-        Builds features of features and a code.
-    cell : int
-        Pixels per feature along each axis.
-    encoding_halo, decoding_halo : int
-        How far beyond itself, in pixels, a feature depends on the content, and, in features, a pixel on features.
+    build : callable
+        Builds the output with `blocks.Layers`, of symbols of the input and the code.
+    halo : int
+        How far beyond itself, in positions of the input, an output depends on it.
     """
 
-    encode: Callable
-    repaint: Callable
-    decode: Callable
+    build: Callable
+    halo: int
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A generator as parts between which features of the whole image are normalised, each channel by itself.
+
+    Attributes
+    ----------
+    parts : tuple of Stage
+        The first gets the content and the last one makes the picture; all but the first get normalised features.
+    cell : int
+        Pixels per feature along each axis.
+    epsilon : float
+        Added to the variance, which is unbiased, before its root.
+    """
+
+    parts: Tuple[Stage, ...]
     cell: int
-    encoding_halo: int
-    decoding_halo: int
+    epsilon: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ class Generator:
     style_edge : int
         Long edge, in pixels, of the styles that it was trained with.
     stages : Stages, optional
-        The same picture in three stages, if it can be made so.
+        The same picture in parts that can be made in tiles, if there are such.
     """
 
     name: str
@@ -151,15 +162,24 @@ GENERATORS = {
             unit="fractions",
             picture_unit="fractions",
             stages=Stages(
-                microast.encode_content,
-                microast.repaint,
-                microast.decode,
+                (
+                    Stage(microast.encode_content, microast.ENCODING_HALO),
+                    Stage(microast.repaint, microast.REPAINTING_HALO),
+                    Stage(microast.paint, microast.PAINTING_HALO),
+                ),
                 microast.CELL,
-                microast.ENCODING_HALO,
-                microast.DECODING_HALO,
+                microast.EPSILON,
             ),
         ),
         Generator("transformer_net", "Johnson's, by PyTorch's example: one style", johnson.transform_transformer_net),
+        Generator(
+            "fast_neural_style",
+            "Johnson's, by his own program in Torch: one style",
+            johnson.transform_torch,
+            unit="centred",
+            picture_unit="centred",
+            least=64,
+        ),
         Generator("ml5", "Johnson's, by L. Engstrom and ml5: one style", johnson.transform_ml5, margin=16),
         Generator(
             "pastiche",

@@ -14,8 +14,10 @@ from . import blocks
 # Names and strides of the layers before the residual blocks, and of those that enlarge after them.
 DOWN, UP, LAST = (("conv1", 1), ("conv2", 2), ("conv3", 2)), ("up1", "up2"), "output"
 
-# MXNet's kernels take longer for 3 channels than for 16.
-_FILL = 16
+
+# What Johnson's own program multiplies a picture from -1 to 1 by, and how many pixels it reflects at the beginning for
+# each residual block, whose convolutions take as much away.
+TANH_LEVELS, TORCH_PAD_PER_BLOCK = 150, 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def sigmoid(x):
 
 def wide_tanh(x):
     """Build a picture from -22.5 to 277.5 grey levels."""
-    return mx.sym.Activation(x, act_type="tanh") * 150 + 127.5
+    return mx.sym.Activation(x, act_type="tanh") * TANH_LEVELS + 127.5
 
 
 TRANSFORMER_NET = Form(as_it_is)
@@ -77,17 +79,22 @@ def build(layers, form, modulate):
     x = mx.sym.Variable("data")
     for name, stride in DOWN:
         x = unit(x, name, stride)
-    number = 1
-    while layers.has(f"residual{number}_conv1_weight"):
+    for number in range(1, _count_blocks(layers) + 1):
         x = x + unit(unit(x, f"residual{number}_conv1"), f"residual{number}_conv2", active=False)
-        number += 1
     for name in UP:
         if form.transposed:
             x = blocks.relu(modulate(_enlarge(layers, x, name), name, form.epsilon))
         else:
             x = unit(blocks.enlarge_nearest(x), name)
-    x = layers.convolution(x, LAST, 1, form.padding, fill=_FILL)
+    x = layers.few_channels(x, LAST, form.padding)
     return form.finish(modulate(x, LAST, form.epsilon))
+
+
+def _count_blocks(layers):
+    number = 0
+    while layers.has(f"residual{number + 1}_conv1_weight"):
+        number += 1
+    return number
 
 
 def own_numbers(layers):
@@ -120,13 +127,44 @@ def count_styles(layers):
     return layers.shape("conv1_norm_gamma")[:1]
 
 
-def _enlarge(layers, x, name):
-    """Build TensorFlow's transposed convolution of stride 2 with padding "SAME", of weight (C_in, C_out, 3, 3)."""
-    weight = layers.variable(f"{name}_weight", inferred=True)
+def _enlarge(layers, x, name, begin=0):
+    """Build a transposed convolution of stride 2, of weight (C_in, C_out, 3, 3), that doubles the resolution.
+
+    Of its 2 n + 1 positions one belongs to the padding: the last one with TensorFlow's "SAME", the first with Torch's
+    padding and adjustment of 1.
+    """
+    parts = [f"{name}_{part}" for part in ("weight", "bias") if layers.has(f"{name}_{part}")]
+    arguments = [layers.variable(part, inferred=True) for part in parts]
     outputs = layers.shape(f"{name}_weight")[1]
-    x = mx.sym.Deconvolution(x, weight, num_filter=outputs, kernel=(3, 3), stride=(2, 2), no_bias=True)
-    # 2 n + 1 positions, of which the last belongs to the padding
-    return mx.sym.slice(x, begin=(None, None, None, None), end=(None, None, -1, -1))
+    x = mx.sym.Deconvolution(
+        x, *arguments, num_filter=outputs, kernel=(3, 3), stride=(2, 2), no_bias=len(arguments) == 1
+    )
+    end = begin - 1 or None
+    return mx.sym.slice(x, begin=(None, None, begin, begin), end=(None, None, end, end))
+
+
+def transform_torch(layers):
+    """Build the picture of Johnson's own program in Torch, RGB minus means, of the same.
+
+    It reflects the image once, at the beginning. The convolutions of residual blocks are not padded and the identity is
+    cut to their size, which takes that away again; all others are padded with zeros.
+    """
+    modulate, count = own_numbers(layers), _count_blocks(layers)
+
+    def unit(x, name, stride=1, side=None):
+        return modulate(layers.convolution(x, name, stride, blocks.ZERO, side), name, 1e-5)
+
+    x = blocks.pad(mx.sym.Variable("data"), TORCH_PAD_PER_BLOCK * count)
+    for name, stride in DOWN:
+        x = blocks.relu(unit(x, name, stride))
+    for number in range(1, count + 1):
+        y = blocks.relu(unit(x, f"residual{number}_conv1", side=0))
+        y = unit(y, f"residual{number}_conv2", side=0)
+        x = y + mx.sym.slice(x, begin=(None, None, 2, 2), end=(None, None, -2, -2))
+    for name in UP:
+        x = blocks.relu(modulate(_enlarge(layers, x, name, 1), name, 1e-5))
+    x = layers.few_channels(x, LAST, blocks.ZERO)
+    return mx.sym.Activation(x, act_type="tanh") * TANH_LEVELS
 
 
 def transform_transformer_net(layers):

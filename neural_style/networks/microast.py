@@ -15,12 +15,10 @@ from . import blocks
 CODE_PARTS = 8
 
 # Pixels per feature along each axis; and how far beyond itself, in pixels, a feature of `encode_content` depends on the
-# content, and, in features, a pixel of `decode` on features.
-CELL, ENCODING_HALO, DECODING_HALO = 4, 8, 4
+# content, and, in features, the outputs of `repaint` and `paint` on what they get.
+CELL, ENCODING_HALO, REPAINTING_HALO, PAINTING_HALO = 4, 24, 2, 6
 
-_EPSILON = 1e-5
-# The last convolution has 3 channels, for which MXNet's kernels take twice the time of 16.
-_FILL = 16
+EPSILON = 1e-5
 
 
 def encode(layers):
@@ -30,7 +28,7 @@ def encode(layers):
     deep = _residual(layers, shallow, "style_residual2")
     code = []
     for features in (deep, shallow):
-        center, _, deviation = blocks.statistics(features, _EPSILON, unbiased=True)
+        center, _, deviation = blocks.statistics(features, EPSILON, unbiased=True)
         code += [center, deviation]
     for features, depth in ((deep, 2), (shallow, 1)):
         channels = layers.channels("style_conv5")
@@ -47,36 +45,38 @@ def code_shape(layers):
 
 def transform(layers):
     """Build the picture: ``data`` (N, 3, H, W), sides multiples of 4, and ``code`` (N, 8 C, 1, 1)."""
-    return decode(layers, repaint(layers, encode_content(layers, mx.sym.Variable("data")), mx.sym.Variable("code")))
-
-
-def encode_content(layers, x):
-    """Build the content's features at a quarter of the resolution, which depend only on pixels near them."""
-    return _encode_locally(layers, x, "content")
-
-
-def repaint(layers, features, code):
-    """Build what is at a quarter of the resolution, where statistics are of the whole image."""
-    parts = mx.sym.split(code, num_outputs=CODE_PARTS, axis=1)
-    shallow = _residual(layers, features, "content_residual1")
-    x = _residual(layers, shallow, "content_residual2")
-    for name, (center, deviation), modulation in (
-        ("decoder_residual2", (parts[0], parts[1]), (parts[4], parts[5])),
-        ("decoder_residual1", (parts[2], parts[3]), (parts[6], parts[7])),
-    ):
-        x = blocks.scale_and_shift(blocks.normalise(x, _EPSILON, unbiased=True), deviation, center)
-        x = _residual(layers, x, name, modulation)
+    x, code = mx.sym.Variable("data"), mx.sym.Variable("code")
+    x = encode_content(layers, x, code)
+    for stage in (repaint, paint):
+        x = stage(layers, blocks.normalise(x, EPSILON, unbiased=True), code)
     return x
 
 
-def decode(layers, x):
-    """Build the picture from repainted features, of which a pixel depends only on those near it."""
-    for wide, narrow in ((5, 4), (3, 2)):
-        channels = layers.channels("decoder_residual1_conv2" if wide == 5 else "decoder_conv4")
+def encode_content(layers, x, code):
+    """Build the content's deep features, at a quarter of the resolution."""
+    x = _encode_locally(layers, x, "content")
+    return _residual(layers, _residual(layers, x, "content_residual1"), "content_residual2")
+
+
+def repaint(layers, x, code):
+    """Build features repainted by the style's deep ones, from normalised features."""
+    parts = mx.sym.split(code, num_outputs=CODE_PARTS, axis=1)
+    x = blocks.scale_and_shift(x, parts[1], parts[0])
+    return _residual(layers, x, "decoder_residual2", (parts[4], parts[5]))
+
+
+def paint(layers, x, code):
+    """Build the picture from features that `repaint` made and that were normalised again."""
+    parts = mx.sym.split(code, num_outputs=CODE_PARTS, axis=1)
+    x = blocks.scale_and_shift(x, parts[3], parts[2])
+    x = _residual(layers, x, "decoder_residual1", (parts[6], parts[7]))
+    for wide, inputs in ((5, "decoder_residual1_conv2"), (3, "decoder_conv4")):
+        channels = layers.channels(inputs)
         x = blocks.enlarge_bilinear(x, channels)
         x = blocks.relu(layers.convolution(x, f"decoder_conv{wide}", inputs=channels))
-        x = blocks.relu(layers.convolution(x, f"decoder_conv{narrow}"))
-    return layers.convolution(x, "decoder_conv1", fill=_FILL)
+        if wide == 5:
+            x = blocks.relu(layers.convolution(x, "decoder_conv4"))
+    return layers.few_channels(x, "decoder_conv1", before="decoder_conv2")
 
 
 def _encode_locally(layers, x, which):

@@ -9,7 +9,6 @@ from .._mxnet import mx
 from . import blocks
 
 _EPSILON = 1e-5
-_FILL = 16
 RESIDUAL_BLOCKS = 6
 
 
@@ -39,7 +38,7 @@ def transform(layers):
     for name in ("up1", "up2"):
         x = layers.convolution(blocks.enlarge_nearest(x), f"{name}_skip") + _branch(layers, x, name, up=True)
     x = blocks.relu(_norm(layers, x, "norm2"))
-    return layers.convolution(x, "output", fill=_FILL)
+    return layers.few_channels(x, "output")
 
 
 def _encode(layers, x):

@@ -1,4 +1,4 @@
-"""Pages that show a run, or two images side by side: one HTML file each, which needs no other file and no network.
+"""Pages that show a run, a training, or two images: one HTML file each, which needs no other file and no network.
 
 A page contains images as JPEG of bounded size, and plots as SVG. The templates are in templates/. matplotlib and Jinja2
 are imported when a page is made; the extra ``report`` installs them.
@@ -16,10 +16,10 @@ from ..errors import DependencyError, ImageError
 from ..files import output_error, write_whole
 from ..images.reading import read_image
 from .inputs import list_inputs
-from .plots import draw_plots, level_begins
+from .plots import draw_evaluations, draw_plots, level_begins
 
 # These keep a page below about 6 MB, however long the run and however large its images.
-_MOST_ITERATES = 24
+MOST_ITERATES = 24
 _ITERATE_EDGE, _INPUT_EDGE, _JPEG_QUALITY = 720, 480, 82
 
 
@@ -70,6 +70,47 @@ def write_run_report(path, trace):
         summary=_summary(trace),
         names=[_name(trace["content"]["file"]), " and ".join(map(_name, styles))],
     )
+
+
+def write_training_report(path, title, summary, shown, pictures, losses, facts):
+    """Write a page about a training.
+
+    Parameters
+    ----------
+    path : str or path-like
+    title : str
+    summary : sequence of str
+    shown : sequence of (str, numpy.ndarray)
+        What it learns from: captions, and images, uint8 (H, W, 3).
+    pictures : sequence of (str, bytes)
+        What it makes on the way, the last one last: captions, and JPEG files.
+    losses : sequence of (int, float)
+        Number of batches before each evaluation, and its loss.
+    facts : sequence of (str, object)
+
+    Raises
+    ------
+    OutputError
+        If the page cannot be written.
+    DependencyError
+        If a package is missing.
+    """
+    require_packages()
+    _write_page(
+        path,
+        "training.html",
+        title=title,
+        summary=summary,
+        shown=[(caption, _jpeg(image, _INPUT_EDGE)) for caption, image in shown],
+        iterates=[{"text": text, "image": _address("jpeg", encoded)} for text, encoded in pictures],
+        plots=[draw_evaluations(losses)],
+        facts=facts,
+    )
+
+
+def encode_picture(image):
+    """Return an image, uint8 (H, W, 3), as a JPEG file of the size in which pages show pictures on the way."""
+    return _encode(image, _ITERATE_EDGE)
 
 
 def write_comparison_report(path, record, first, second, comparison):
@@ -135,6 +176,10 @@ def _embed(file, edge):
 
 def _jpeg(image, edge):
     """Return an image, uint8 or float in [0, 1], as the address of an embedded JPEG with at most this long edge."""
+    return _address("jpeg", _encode(image, edge))
+
+
+def _encode(image, edge):
     from PIL import Image
 
     if image.dtype != np.uint8:
@@ -143,7 +188,11 @@ def _jpeg(image, edge):
     small.thumbnail((edge, edge), Image.LANCZOS)
     encoded = io.BytesIO()
     small.save(encoded, "JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+    return encoded.getvalue()
+
+
+def _address(kind, encoded):
+    return f"data:image/{kind};base64," + base64.b64encode(encoded).decode("ascii")
 
 
 def _colour_map(values, name, low, high):
@@ -156,7 +205,7 @@ def _colour_map(values, name, low, high):
     rgb.thumbnail((_ITERATE_EDGE, _ITERATE_EDGE), Image.LANCZOS)
     encoded = io.BytesIO()
     rgb.quantize(128).save(encoded, "PNG")
-    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+    return _address("png", encoded.getvalue())
 
 
 def _ramp(name):
@@ -168,11 +217,11 @@ def _ramp(name):
 
 
 def _iterates(trace):
-    """Return the saved images: at most `_MOST_ITERATES`, the result always among them."""
+    """Return the saved images: at most `MOST_ITERATES`, the result always among them."""
     saved = [(entry["step"], entry["file"]) for entry in trace["pictures"]]
     if trace["result"]:
         saved.append((len(trace["steps"]), trace["result"]))
-    chosen = np.unique(np.linspace(0, len(saved) - 1, min(len(saved), _MOST_ITERATES)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(saved) - 1, min(len(saved), MOST_ITERATES)).round().astype(int))
     steps = {step["number"]: step for step in trace["steps"]}
     iterates = []
     for step, file in (saved[i] for i in chosen):
@@ -207,7 +256,8 @@ def _facts(trace):
     if seconds:
         rows.append(("time per step", f"{seconds[len(seconds) // 2]:.3g} s (median)"))
     rows.append(("seed", "none" if trace["seed"] is None else trace["seed"]))
-    for kind, file in [*list_inputs(trace), ("weights", trace["weights"])]:
+    weights = [("weights", trace["weights"]), ("generator of the start", trace["generator"])]
+    for kind, file in [*list_inputs(trace), *((kind, file) for kind, file in weights if file)]:
         rows.append((kind, file["file"]))
         rows.append((f"{kind}, SHA-256", file["sha256"]))
     rows.append(("neural-style", trace["program"]))

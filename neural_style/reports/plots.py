@@ -71,6 +71,14 @@ def draw_plots(trace):
     ]
 
 
+def draw_evaluations(losses):
+    """Return the plot of the loss of each evaluation of a training: pairs of number of batches and loss."""
+    numbers, values = zip(*losses)
+    log = max(values) > 3 * min(values) > 0
+    line = _Line("on held-out images", values, _INK, width=2.4)
+    return _plot("losses", "Loss", numbers, [line], [], log=log, axis="batches")
+
+
 def level_begins(trace):
     """Return the numbers of the steps at which the pyramid continues with a larger image."""
     steps = trace["steps"]
@@ -92,7 +100,7 @@ class _Line:
         return known[0], known[-1]
 
 
-def _plot(key, title, numbers, lines, levels, log):
+def _plot(key, title, numbers, lines, levels, log, axis="step"):
     """Draw lines over the steps, and dotted verticals at `levels`; return what the template shows of a plot."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -122,7 +130,7 @@ def _plot(key, title, numbers, lines, levels, log):
             axes.axvline(number, color=_SOFT, linewidth=1, linestyle=(0, (1, 3)))
         if log:
             axes.set_yscale("log", nonpositive="mask")
-        axes.set_xlabel("step")
+        axes.set_xlabel(axis)
         axes.grid(color=_LINE, linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(which="both", length=3)
@@ -134,7 +142,7 @@ def _plot(key, title, numbers, lines, levels, log):
     alternative = f"{title}: nothing to draw"
     if drawn:
         (begin, first), (end, last) = drawn[0].ends(numbers)
-        alternative = f"{title}: {drawn[0].name} from {first:.3g} at step {begin} to {last:.3g} at step {end}"
+        alternative = f"{title}: {drawn[0].name} from {first:.3g} at {axis} {begin} to {last:.3g} at {axis} {end}"
     return {
         "title": title,
         "log": log,

@@ -21,15 +21,17 @@ from .._mxnet import mx
 from ..errors import ImageError, WeightsError
 from ..executors import FeatureExecutor, bind
 from ..files import check_writable
-from ..images.units import RGB_MEANS
+from ..images.units import RGB_MEANS, get_unit, to_network
 from ..networks.generators import FROM_IMAGE
 from ..networks.graph import build_symbol, get_network
 from ..transfer.compute import choose_device
+from ..transfer.feed_forward import Painter, to_image
 from ..transfer.inputs import load_parameters
 from ..weights.generators import read_generator
 from ..weights.lookup import find_weights
 from ..weights.params_file import save_weights
 from .crops import Crops, read_images
+from .journal import Journal, check_report
 from .loop import Schedule, Task, read_state, train
 from .settings import TrainingSettings
 
@@ -69,10 +71,12 @@ class AnyStyleTraining:
     resume : bool
         Whether to continue from the state, bit for bit.
     gpu : int, optional
+    report : str, optional
+        HTML file to write after every evaluation, with pictures on the way.
 
     Raises
     ------
-    WeightsError, ImageError, CheckpointError, OutputError, SettingsError, DeviceError
+    WeightsError, ImageError, CheckpointError, OutputError, SettingsError, DeviceError, DependencyError
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class AnyStyleTraining:
         state_file: Optional[str] = None,
         resume: bool = False,
         gpu: Optional[int] = None,
+        report: Optional[str] = None,
     ) -> None:
         self.files = (output if output.endswith(".params") else f"{output}.params",)
         self._state_file = state_file or os.path.splitext(self.files[0])[0] + ".state.npz"
@@ -95,6 +100,7 @@ class AnyStyleTraining:
         self._saved = read_state(self._state_file, self._settings) if resume else None
         for path in (*self.files, self._state_file):
             check_writable(path)
+        check_report(report, (start,))
         kind, parameters = read_generator(start)
         if kind.code != FROM_IMAGE:
             raise WeightsError(f"{start}: a {kind.name} has styles of its own and cannot learn to take any")
@@ -103,10 +109,19 @@ class AnyStyleTraining:
         if not all(training) or not all(held_out):
             raise ImageError("photographs and paintings must both have images to train on and held-out ones")
         self._task = _Task(kind, parameters, training, held_out, settings, choose_device(gpu))
+        self._journal = report and Journal(
+            report,
+            f"Learning to take any style of {folders[1]}",
+            self._task.examples[1],
+            self._task.examples[0],
+            self._settings,
+        )
 
     def run(self, interrupt: Any = None) -> Dict[str, Any]:
         """Train until the schedule ends or an event is set, and write the best generator of all evaluations."""
-        trained = train(self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt)
+        trained = train(
+            self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt, self._journal
+        )
         save_weights(self.files[0], trained.parameters, "float16")
         return {"batch": trained.batch, "loss": trained.loss, "complete": trained.complete}
 
@@ -135,10 +150,11 @@ def densify(parameters: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
 
 class _Task(Task):
     def __init__(self, kind, parameters, training, held_out, settings, ctx):
-        self._ctx, self._settings = ctx, settings
+        self._kind, self._ctx, self._settings = kind, ctx, settings
         self._training, self._held_out_images = (
             [Crops([group]) for group in groups] for groups in (training, held_out)
         )
+        self.examples = [crops.examples() for crops in self._held_out_images]
         self.parameters = {name: mx.nd.array(value, ctx=ctx) for name, value in parameters.items()}
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self.scales = {name: _scale(parameters, name) for name in parameters}
@@ -160,6 +176,13 @@ class _Task(Task):
         losses = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
         total = sum(losses.values())
         return total, f"loss {total:.4f}; " + ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+
+    def pictures(self):
+        """See `loop.Task`."""
+        painter, unit = Painter(self._kind, self.parameters, self._ctx), get_unit(self._kind.unit)
+        pairs = [[to_network(image / 255, 255, unit) for image in pair] for pair in zip(*self.examples)]
+        made = [painter.paint(photo, painter.encode(painting)) for photo, painting in pairs]
+        return [to_image(picture, get_unit(self._kind.picture_unit)) for picture in made]
 
     def _crops(self, sources, number):
         """Return contents, styles (both (N, 3, crop, crop) in [0, 1]) and which of them are one and the same."""

@@ -18,6 +18,8 @@ NOISY, NOISE = 0.1, 15.0
 HELD_OUT = 20
 # Correlation above which two images count as the same.
 ALIKE = 0.9
+# How many held-out images of a folder are shown in a report.
+EXAMPLES = 3
 _MEANS = np.array(RGB_MEANS, "float32")
 
 
@@ -121,6 +123,10 @@ class Crops:
         self.groups = [list(group.values()) for group in groups if group]
         weights = np.sqrt([len(group) for group in self.groups])
         self.weights = weights / weights.sum()
+
+    def examples(self, count=EXAMPLES):
+        """Return the first images of the first folder, uint8 (H, W, 3)."""
+        return self.groups[0][:count]
 
     def batch(self, seed, number, count, crop, noisy=NOISY):
         """Return `count` crops, float32 (count, 3, crop, crop), RGB minus the means."""

@@ -1,4 +1,4 @@
-"""The loop of every training: one schedule, one optimizer, evaluations on held-out data, and a state to resume from.
+"""The loop of every training: one schedule, one rule, evaluations on held-out data, and a state to resume from.
 
 What is trained is a task, which knows its parameters and computes their gradients for the batch of a given number; the
 loop knows nothing about networks. A training that is interrupted and resumed takes the same steps as an uninterrupted
@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import Dict, Mapping
+from typing import Any, Dict, Mapping
 
 import numpy as np
 
@@ -18,12 +18,10 @@ from .._mxnet import mx
 from ..archives import is_archive, read_arrays
 from ..errors import CheckpointError, SettingsError
 from ..files import output_error, replacing
+from .rules import Adam
 
 log = logging.getLogger(__name__)
 
-# Adam, Kingma & Ba, ICLR 2015, with the published decay rates. Epsilon, which prevents division by zero, is smaller
-# than the published one, because gradients may have any scale.
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-12
 # Number of batches between two log lines.
 _LOG_EVERY = 20
 
@@ -34,11 +32,16 @@ class Task:
     Attributes
     ----------
     parameters : mapping of str to mxnet.nd.NDArray
-        What is trained; the loop changes the arrays in place.
+        What is trained; the loop changes the arrays in place. What has no gradient, such as the moving means of batch
+        normalisation, the task changes itself.
     scales : mapping of str to float
-        By parameter, the factor of the learning rate: the typical size of its values, so that a rate means the same
-        relative change of every parameter. A task that resumes must have the same scales as before.
+        By parameter with a gradient, the factor of the learning rate: the typical size of its values, so that a rate
+        means the same relative change of every parameter. A task that resumes must have the same scales as before.
+    rule : rules.Adam or rules.Sgd
+        How the loop changes them.
     """
+
+    rule: Any = Adam()
 
     def gradients(self, number):
         """Compute the loss of batch `number` and the gradients of the parameters.
@@ -53,6 +56,10 @@ class Task:
     def evaluate(self):
         """Return the loss on held-out data, a float, and one line that describes it."""
         raise NotImplementedError
+
+    def pictures(self):
+        """Return what it now makes of a few held-out images, a list of uint8 (H, W, 3)."""
+        return []
 
     def state(self):
         """Return what the task needs to resume besides its parameters, a mapping of str to numpy.ndarray."""
@@ -114,7 +121,7 @@ class Trained:
     complete: bool
 
 
-def train(task, schedule, state_file, settings, resume=None, interrupt=None):
+def train(task, schedule, state_file, settings, resume=None, interrupt=None, journal=None):
     """Train until the schedule ends or `interrupt` is set.
 
     Parameters
@@ -129,6 +136,8 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
         The result of `read_state`, to continue from it.
     interrupt : threading.Event, optional
         Set it to finish the batch, save the state and return.
+    journal : journal.Journal, optional
+        Gets every evaluation.
 
     Returns
     -------
@@ -141,41 +150,30 @@ def train(task, schedule, state_file, settings, resume=None, interrupt=None):
     SettingsError
         If a loss is not finite.
     OutputError
-        If the state cannot be written.
+        If the state or the page of the journal cannot be written.
     """
-    moments = {name: (mx.nd.zeros_like(a), mx.nd.zeros_like(a)) for name, a in task.parameters.items()}
+    moments = {name: [mx.nd.zeros_like(a) for _ in task.rule.state] for name, a in task.parameters.items()}
     if resume is None:
-        number, best = 0, _evaluate(task, 0, None)
+        number, best = 0, _evaluate(task, 0, None, journal)
     else:
-        number, best = _restore(task, moments, resume, state_file)
+        number, best = _restore(task, moments, resume, state_file, journal)
     begun, first = time.time(), number
     while number < schedule.batches and not (interrupt is not None and interrupt.is_set()):
         loss, gradients = task.gradients(number)
         if not math.isfinite(loss):
             raise SettingsError(f"the loss of batch {number + 1} is not finite; use a lower learning rate")
-        # The rate includes Kingma & Ba's corrections for the first steps.
-        rate = schedule.at(number) * math.sqrt(1 - _BETA2 ** (number + 1)) / (1 - _BETA1 ** (number + 1))
+        for name, gradient in gradients.items():
+            task.rule.step(task.parameters[name], gradient, moments[name], schedule, number, task.scales[name])
         number += 1
-        for name, array in task.parameters.items():
-            mx.nd.adam_update(
-                array,
-                gradients[name],
-                *moments[name],
-                lr=rate * task.scales[name],
-                beta1=_BETA1,
-                beta2=_BETA2,
-                epsilon=_EPSILON,
-                out=array,
-            )
         if number % _LOG_EVERY == 0:
             pace = (time.time() - begun) / (number - first)
             log.info("batch %d of %d, loss %.4g, %.2f s per batch", number, schedule.batches, loss, pace)
         if number % schedule.evaluate_every == 0 or number == schedule.batches:
-            best = _evaluate(task, number, best)
-            _write_state(state_file, task, moments, number, best, settings)
+            best = _evaluate(task, number, best, journal)
+            _write_state(state_file, task, moments, number, best, settings, journal)
     complete = number >= schedule.batches
     if not complete:
-        _write_state(state_file, task, moments, number, best, settings)
+        _write_state(state_file, task, moments, number, best, settings, journal)
     return Trained(best["loss"], best["batch"], best["parameters"], complete)
 
 
@@ -230,26 +228,30 @@ def own_state(arrays):
     return _part(arrays, "task")
 
 
-def _evaluate(task, number, best):
+def _evaluate(task, number, best, journal):
     loss, line = task.evaluate()
     log.info("after %d batches, held out: %s", number, line)
     if not math.isfinite(loss):
         raise SettingsError(f"the held-out loss after {number} batches is not finite; use a lower learning rate")
+    if journal is not None:
+        journal.add(number, loss, task.pictures())
     if best is not None and best["loss"] <= loss:
         return best
     parameters = {name: array.asnumpy() for name, array in task.parameters.items()}
     return {"loss": loss, "batch": number, "parameters": parameters}
 
 
-def _write_state(path, task, moments, number, best, settings):
+def _write_state(path, task, moments, number, best, settings, journal):
     arrays = {"settings": np.array(json.dumps(settings, sort_keys=True)), "number": np.array(number)}
     for name, array in task.parameters.items():
-        mean, square = moments[name]
-        arrays.update({f"now:{name}": array, f"mean:{name}": mean, f"square:{name}": square})
+        arrays[f"now:{name}"] = array
+        arrays.update((f"{kept}:{name}", moment) for kept, moment in zip(task.rule.state, moments[name]))
     arrays = {name: value if isinstance(value, np.ndarray) else value.asnumpy() for name, value in arrays.items()}
     arrays.update({"best_loss": np.array(best["loss"]), "best_batch": np.array(best["batch"])})
     arrays.update((f"best:{name}", value) for name, value in best["parameters"].items())
     arrays.update((f"task:{name}", value) for name, value in task.state().items())
+    if journal is not None:
+        arrays.update((f"journal:{name}", value) for name, value in journal.state().items())
     try:
         with replacing(path) as beside, open(beside, "wb") as file:
             np.savez(file, **arrays)
@@ -257,10 +259,12 @@ def _write_state(path, task, moments, number, best, settings):
         raise output_error(path, error) from error
 
 
-def _restore(task, moments, arrays, path):
+def _restore(task, moments, arrays, path, journal):
     try:
+        if journal is not None:
+            journal.restore(_part(arrays, "journal"))
         for name, array in task.parameters.items():
-            for kept, place in zip(("now", "mean", "square"), (array, *moments[name])):
+            for kept, place in zip(("now", *task.rule.state), (array, *moments[name])):
                 place[:] = mx.nd.array(_sound(arrays[f"{kept}:{name}"], array.shape))
         best = {"loss": float(_sound(arrays["best_loss"], ())), "batch": int(_sound(arrays["best_batch"], ()))}
         parameters = ((name, _sound(arrays[f"best:{name}"], array.shape)) for name, array in task.parameters.items())

@@ -7,7 +7,6 @@ minimises, on photographs that are held out as well as on those that it learns f
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from dataclasses import asdict
@@ -24,39 +23,19 @@ from ..images.reading import read_image
 from ..networks.generators import GENERATORS
 from ..networks.johnson import LAST, UP
 from ..objective.objective import Objective
-from ..objective.terms import check_losses
-from ..recipes.parts import Losses
-from ..recipes.presets import get_recipe
 from ..transfer.compute import choose_device
-from ..transfer.inputs import load_parameters
 from ..weights.generators import read_generator
-from ..weights.lookup import find_network
 from ..weights.params_file import save_weights
+from .boosting import BoostedTask, new_chain
 from .crops import Crops, read_images
+from .journal import Journal, check_report, repaint
 from .loop import Schedule, Task, read_state, train
+from .losses import BOOSTED, LOSSES, load_losses, to_canvas
 from .settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 
 KIND = "transformer_net"
-# What pictures are compared by: that of the recipe for images, or the paper's, whose Gram matrices are divided by
-# channels and positions.
-LOSSES = {
-    "paint": get_recipe("paint").losses,
-    "johnson": Losses(
-        model="vgg16",
-        pooling="max",
-        unit="centred",
-        content_layers=("relu2_2",),
-        style_layers=("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
-        content_weight=1.0,
-        style_weight=5.0,
-        content_norm="mean",
-        style_norm="mean-of-means",
-        style_layer_weights=tuple(channels**-2.0 for channels in (64, 128, 256, 512)),
-        tv_weight=1e-6,
-    ),
-}
 _RESIDUAL_BLOCKS = 5
 # Pictures begin as grey with this deviation, in grey levels.
 _GREY, _DEVIATION = 120.0, 40.0
@@ -91,10 +70,12 @@ class OneStyleTraining:
     resume : bool
         Whether to continue from the state, bit for bit.
     gpu : int, optional
+    report : str, optional
+        HTML file to write after every evaluation, with pictures on the way.
 
     Raises
     ------
-    ImageError, WeightsError, CheckpointError, OutputError, SettingsError, DeviceError
+    ImageError, WeightsError, CheckpointError, OutputError, SettingsError, DeviceError, DependencyError
     """
 
     def __init__(
@@ -109,6 +90,7 @@ class OneStyleTraining:
         state_file: Optional[str] = None,
         resume: bool = False,
         gpu: Optional[int] = None,
+        report: Optional[str] = None,
     ) -> None:
         if losses not in LOSSES:
             raise SettingsError(f"`losses` is {losses}; it must be one of {', '.join(LOSSES)}")
@@ -124,20 +106,36 @@ class OneStyleTraining:
         self._saved = read_state(self._state_file, self._settings) if resume else None
         for path in (*self.files, self._state_file):
             check_writable(path)
-        parameters = new_parameters(width, settings.seed) if start is None else _read_start(start)
+        check_report(report, (style, start))
+        if losses == BOOSTED:
+            if start is not None:
+                raise SettingsError(f"`start` is of no use with `losses` {BOOSTED}, whose generators begin anew")
+            parameters = new_chain(settings.seed)
+        else:
+            parameters = new_parameters(width, settings.seed) if start is None else _read_start(start)
         training, held_out = read_images([photos], 2 * settings.crop)
         image = read_image(style)
-        self._task = StyleTask(
+        self._task = (BoostedTask if losses == BOOSTED else StyleTask)(
             parameters, image, Crops(training), Crops(held_out), LOSSES[losses], settings, choose_device(gpu)
+        )
+        self._journal = report and Journal(
+            report,
+            f"Learning the style of {self._settings['style']}",
+            [image],
+            self._task.examples,
+            self._settings,
         )
 
     def run(self, interrupt: Any = None) -> Dict[str, Any]:
         """Train until the schedule ends or an event is set, and write the best generator of all evaluations."""
-        trained = train(self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt)
+        trained = train(
+            self._task, self._schedule, self._state_file, self._settings, self._saved, interrupt, self._journal
+        )
         symbol, params = self.files
-        save_weights(params, trained.parameters)
+        parameters = self._task.export(trained.parameters)
+        save_weights(params, parameters)
         with replacing(symbol) as part, open(part, "w", encoding="utf-8") as file:
-            file.write(GENERATORS[KIND].build(trained.parameters).tojson())
+            file.write(GENERATORS[self._task.kind].build(parameters).tojson())
         return {"batch": trained.batch, "loss": trained.loss, "complete": trained.complete}
 
 
@@ -187,24 +185,23 @@ class StyleTask(Task):
     ctx : mxnet.Context
     """
 
+    kind = KIND
+
     def __init__(self, parameters, style, training, held_out, losses, settings, ctx):
-        self._settings, self._sources = settings, (training, held_out)
+        self._settings, self._sources, self._ctx = settings, (training, held_out), ctx
+        self.examples = held_out.examples()
         self.parameters = {name: mx.nd.array(value, ctx=ctx) for name, value in parameters.items()}
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self.scales = {name: _scale(name, value) for name, value in parameters.items()}
         self._data = mx.nd.zeros((settings.batch_size, 3, settings.crop, settings.crop), ctx=ctx)
         symbol = GENERATORS[KIND].build(parameters)
         self._executor = bind(symbol, {"data": self._data}, self.parameters, ctx, gradients=self._gradients)
-        model, weights = find_network(losses.model)
-        losses = dataclasses.replace(losses, model=model, unit="levels")
-        check_losses(losses)
-        network = load_parameters(losses, weights, ctx)
-        size = sizing.long_edge_size(style.shape, 2 * settings.crop)
-        canvas = units.to_network(sizing.resize(style, size), 255, units.get_unit("levels"))
+        losses, network = load_losses(losses, "levels", ctx)
+        style = to_canvas(style, sizing.long_edge_size(style.shape, 2 * settings.crop), losses)
         contents = self._crops(0, 0)
         self._data[:] = contents
         self._picture = self._executor.forward(is_train=True)[0]
-        self._objective = Objective(losses, network, contents, [(canvas, 1.0)], self._picture, tile_size=0, exact=False)
+        self._objective = Objective(losses, network, contents, [(style, 1.0)], self._picture, tile_size=0, exact=False)
 
     def _crops(self, source, number):
         """Return contents, mxnet.nd.NDArray (N, 3, crop, crop) in grey levels."""
@@ -229,6 +226,14 @@ class StyleTask(Task):
         """See `loop.Task`."""
         losses = [self._evaluate(self._crops(1, _APART + number), train=False) for number in range(_HELD_OUT)]
         return float(np.mean(losses)), f"objective {np.mean(losses):.4f}"
+
+    def export(self, parameters):
+        """Return the parameters of a generator for those that were trained, which are the same."""
+        return parameters
+
+    def pictures(self):
+        """See `loop.Task`."""
+        return repaint(GENERATORS[self.kind], self.parameters, self._ctx, self.examples)
 
 
 def _scale(name, value):

@@ -25,8 +25,8 @@ from .run import Result, Run, RunState, Step, StopReason
 
 log = logging.getLogger(__name__)
 
-# Side, in pixels, above which what is local is computed in tiles of this side, whose arrays fit into a cache.
-_TILE = 512
+# Side, in pixels, above which what is local is computed in tiles of about this side, whose arrays fit into a cache.
+_TILE = 384
 
 
 class FeedForwardRun(Run):
@@ -184,23 +184,41 @@ class Painter:
         return picture[:, :, before : before + height, before : before + width]
 
     def _paint_in_stages(self, content: np.ndarray, code: Optional[np.ndarray]) -> np.ndarray:
-        """Paint what is local in tiles, and only what depends on the whole image at once."""
-        kind, stages, layers = self._kind, self._kind.stages, Layers(self._kind.name, self._parameters)
+        """Paint in tiles, and between stages only measure what depends on the whole image: exactly, up to rounding."""
+        stages, layers = self._kind.stages, Layers(self._kind.name, self._parameters)
         assert stages is not None
         data, cell = mx.sym.Variable("data"), stages.cell
-        features = self._in_tiles(stages.encode(layers, data), content, _TILE, stages.encoding_halo, 1, cell)
-        log.debug("%s: %d x %d features of the whole image", kind.name, *features.shape[:1:-1])
-        repainted = stages.repaint(layers, data, mx.sym.Variable("code"))
-        features = self._forward(repainted, {"data": features, "code": code})
-        return self._in_tiles(stages.decode(layers, data), features, _TILE // cell, stages.decoding_halo, cell, 1)
+        others = {} if code is None else {"code": code}
+        first, *between, last = stages.parts
+        symbol = first.build(layers, data, mx.sym.Variable("code"))
+        array = self._in_tiles(symbol, content, others, _TILE, first.halo, (1, cell))
+        normalised = mx.sym.broadcast_div(
+            mx.sym.broadcast_sub(data, mx.sym.Variable("center")), mx.sym.Variable("deviation")
+        )
+        for stage in (*between, last):
+            log.debug("%s: %d x %d features of the whole image", self._kind.name, *array.shape[:1:-1])
+            others.update(zip(("center", "deviation"), measure_statistics(array, stages.epsilon)))
+            symbol, times = stage.build(layers, normalised, mx.sym.Variable("code")), cell if stage is last else 1
+            array = self._in_tiles(symbol, array, others, _TILE // cell, stage.halo, (times, 1))
+        return array
 
-    def _in_tiles(self, symbol: Any, array: np.ndarray, tile: int, halo: int, times: int, over: int) -> np.ndarray:
-        """Compute a symbol of an array window by window; its output has `times` / `over` of the positions per axis."""
+    def _in_tiles(
+        self,
+        symbol: Any,
+        array: np.ndarray,
+        others: Mapping[str, np.ndarray],
+        tile: int,
+        halo: int,
+        scale: Tuple[int, int],
+    ) -> np.ndarray:
+        """Compute a symbol of ``data`` in windows; its output has a fraction `scale` of the positions per axis."""
+        times, over = scale
         height, width = array.shape[2:]
-        rows, columns = (cut_windows(side, tile, halo) for side in (height, width))
+        rows, columns = (cut_windows(side, tile, halo, over) for side in (height, width))
         # Windows of an axis are of one length.
         window = mx.nd.empty((1, array.shape[1], rows[0][1], columns[0][1]), ctx=self._ctx)
-        executor = bind(symbol, {"data": window}, self._parameters, self._ctx)
+        inputs = {name: mx.nd.array(value, ctx=self._ctx) for name, value in others.items()}
+        executor = bind(symbol, {"data": window, **inputs}, self._parameters, self._ctx)
         whole: Any = None
         for top, tall, first_row, last_row in rows:
             for left, wide, first, last in columns:
@@ -232,8 +250,29 @@ class Painter:
         return bind(symbol, arrays, self._parameters, self._ctx).forward(is_train=False)[0].asnumpy()
 
 
-def cut_windows(side: int, tile: int, halo: int) -> List[Tuple[int, int, int, int]]:
-    """Cut a side into windows of one length that overlap.
+def measure_statistics(features: np.ndarray, epsilon: float) -> Tuple[np.ndarray, np.ndarray]:
+    """Return mean and unbiased deviation of every channel of features (1, C, H, W), float32 (1, C, 1, 1) each."""
+    channels = features.reshape(features.shape[1], -1)
+    center, deviation = np.empty((2, len(channels)))
+    for number, channel in enumerate(channels):
+        center[number] = channel.mean(dtype=np.float64)
+        centred = channel - np.float32(center[number])
+        deviation[number] = np.dot(centred, centred) / max(len(channel) - 1, 1)
+    shape = (1, -1, 1, 1)
+    return (
+        center.reshape(shape).astype(np.float32),
+        np.sqrt(deviation + epsilon).reshape(shape).astype(np.float32),
+    )
+
+
+def cut_windows(side: int, tile: int, halo: int, cell: int = 1) -> List[Tuple[int, int, int, int]]:
+    """Cut a side into windows of one length, near a tile's, that overlap as little as they must.
+
+    Parameters
+    ----------
+    side, tile, halo : int
+    cell : int
+        Windows begin and end at multiples of this, of which side and halo are multiples.
 
     Returns
     -------
@@ -241,13 +280,13 @@ def cut_windows(side: int, tile: int, halo: int) -> List[Tuple[int, int, int, in
         Begin and length of a window, and the first position and the one after the last that are taken from it: those
         at least `halo` from where it was cut.
     """
-    if side <= tile:
-        return [(0, side, 0, side)]
+    count = max(1, round(side / tile))
+    length = -(-(side + 2 * halo * (count - 1)) // (count * cell)) * cell
     windows, done = [], 0
-    while done < side:
-        begin = min(max(done - halo, 0), side - tile)
-        until = side if begin + tile == side else begin + tile - halo
-        windows.append((begin, tile, done, until))
+    for number in range(count):
+        begin = min(number * (length - 2 * halo), side - length)
+        until = side if number == count - 1 else begin + length - halo
+        windows.append((begin, length, done, until))
         done = until
     return windows
 

@@ -87,18 +87,20 @@ def begin(
         styles = as_styles(styles) if isinstance(styles, (np.ndarray, Style)) or styles else ()
         return FeedForwardRun(content, styles, recipe, start, seed, weights, compute, resume, controls)
     check_losses(recipe.losses)
-    if recipe.start.initial == OnePass.initial and start is None and resume is None:
-        start = _first_picture(content, styles, recipe, compute)
+    first = first_recipe(recipe)
+    if first is not None and start is None and resume is None:
+        start = stylize(content, styles, first, compute=Compute(compute.gpu)).image
     return OptimisationRun(content, as_styles(styles), recipe, start, seed, weights, compute, resume, controls)
 
 
-def _first_picture(content, styles, recipe, compute):
-    """Return the picture that recipe one-pass makes at a recipe's size."""
+def first_recipe(recipe: Recipe) -> Optional[Recipe]:
+    """Return the recipe that makes the picture from which another starts, in its size; None if it starts otherwise."""
+    if recipe.feed_forward or not isinstance(recipe.start, OnePass):
+        return None
     size = recipe.size
-    one_pass = get_recipe("one-pass").override(
+    return get_recipe("one-pass").override(
         max_long_edge=size.max_long_edge, shape=size.shape, style_scale=size.style_scale
     )
-    return stylize(content, styles, one_pass, compute=Compute(compute.gpu)).image
 
 
 def stylize(

@@ -15,12 +15,14 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ..errors import DownloadError, first_line, unknown
-from ..files import feed, temporary_folder
-from .catalogue import KNOWN_FILES, cache_folder, git_blob_id
+from ..errors import DownloadError, WeightsError, first_line, unknown
+from ..files import feed, sha256, temporary_folder
+from .catalogue import BLOB, KNOWN_FILES, SHA1_INSIDE, SHA256, cache_folder, git_blob_id
+from .generator_importers import import_generator
+from .generators import check_generator
 from .importers import import_weights
 from .lookup import is_complete
-from .params_file import save_weights
+from .params_file import read_index, save_weights
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +93,8 @@ def fetch(name, folder=None, timeout=30.0, retries=2, progress=None, replace=Fal
         folder.mkdir(parents=True, exist_ok=True)
         with temporary_folder(str(folder)) as scratch:
             came = _download(known, Path(scratch), timeout, retries, progress, target)
-            if known.gluon:
-                _import_gluon(known, came, target)
+            if known.layout:
+                save_weights(target, _import(known, came))
             else:
                 _share(came)
                 os.replace(came, target)
@@ -135,36 +137,66 @@ def _download(known, scratch, timeout, retries, progress, target):
         ) from error
 
 
-def _import_gluon(known, archive, target):
-    inside = archive.with_suffix(".params")
-    with zipfile.ZipFile(archive) as file, file.open(inside.name) as source, open(inside, "wb") as copy:
-        shutil.copyfileobj(source, copy, 1 << 20)
-    save_weights(target, import_weights(inside, model=known.model, layout="gluon"))
+def _import(known, came):
+    """Return the parameters of a download, by this project's names."""
+    source = came
+    if zipfile.is_zipfile(came):
+        source = came.parent / "inside"
+        with zipfile.ZipFile(came) as archive:
+            inside = _parameters_inside(known, archive)
+            for name, place in inside.items():
+                (source / place).parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(name) as file, open(source / place, "wb") as copy:
+                    shutil.copyfileobj(file, copy, 1 << 20)
+        if len(inside) == 1:
+            source = source / next(iter(inside.values()))
+    if known.is_generator:
+        return import_generator(source, known.layout)
+    return import_weights(source, model=known.model, layout=known.layout)
+
+
+def _parameters_inside(known, archive):
+    """Return where the files of parameters in an archive belong, by their names in it."""
+    if known.kind == SHA1_INSIDE:
+        name = PurePosixPath(known.path).stem + ".params"
+        return {name: name}
+    # A chain: folders 0, 1 and so on, of which only the last two parts of a name are used.
+    names = (PurePosixPath(name) for name in archive.namelist() if name.endswith(".params"))
+    return {str(name): str(PurePosixPath(*name.parts[-2:])) for name in names if name.parent.name.isdigit()}
 
 
 def _is_present(known, target):
     if not os.path.isfile(target):
         return False
-    if known.gluon:
+    if known.model and known.layout:
         # An imported file has no published digest.
         return is_complete(target, known.model)
+    if known.is_generator:
+        try:
+            check_generator(read_index(target), target)
+        except WeightsError:
+            return False
+        return True
     return git_blob_id(target) == known.digest
 
 
 def _digest_of_download(known, path):
-    if not known.gluon:
+    if known.kind == BLOB:
         return git_blob_id(path)
+    if known.kind == SHA256:
+        return sha256(path)
     sha = hashlib.sha1()
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = archive.getinfo(PurePosixPath(known.path).stem + ".params")
+            (name,) = _parameters_inside(known, archive)
+            inside = archive.getinfo(name)
             if inside.file_size > known.most_bytes:
                 return "none: what is in it is longer than the known file"
             with archive.open(inside) as file:
                 feed(sha, file)
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError) as error:
         return f"none: {error}"
-    return sha.hexdigest()
+    return sha.hexdigest()[: len(known.digest)]
 
 
 def _reason(error, timeout):
@@ -183,12 +215,14 @@ def _reason(error, timeout):
 
 
 def _by_hand(known, url, target):
-    if known.gluon:
-        return (
-            f"download that address on another machine, unzip it, and run: neural-style weights import FILE.params "
-            f"--layout gluon --model {known.model} --output {target}"
+    if not known.layout:
+        return f"download that address on another machine and put the file at {target}"
+    got = f"download that address on another machine{', unzip it,' if url.endswith('.zip') else ''} and run: "
+    if known.model:
+        return got + (
+            f"neural-style weights import FILE.params --layout {known.layout} --model {known.model} --output {target}"
         )
-    return f"download that address on another machine and put the file at {target}"
+    return got + f"neural-style weights import FILE --layout {known.layout} --output {target}"
 
 
 def _share(path):

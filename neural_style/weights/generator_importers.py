@@ -10,7 +10,7 @@ from typing import Callable, Dict, Optional, Union
 import numpy as np
 
 from ..errors import WeightsError, unknown
-from . import foreign_generators as foreign, mxnet_generators as mxnets
+from . import foreign_generators as foreign, mxnet_generators as mxnets, torch7_generators as torch7
 from .generators import check_imported
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,9 @@ GENERATOR_LAYOUTS = {
             "the same as .onnx, as ONNX's model zoo has it",
             foreign.fits_onnx("transformer_net"),
             foreign.read_transformer_net_onnx,
+        ),
+        GeneratorLayout(
+            "johnson", ".t7 of Johnson's fast-neural-style, of Torch", torch7.fits_johnson, torch7.read_johnson
         ),
         GeneratorLayout("ml5", "folder of ml5's fast style transfer", foreign.fits_ml5, foreign.read_ml5),
         GeneratorLayout(

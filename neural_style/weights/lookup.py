@@ -216,9 +216,9 @@ def list_weights(models_dir=None):
                 records.append(WeightsRecord(path.stem, path, note=str(error)))
     present = {record.name for record in records}
     for known in KNOWN_FILES.values():
-        if known.model and known.name not in present:
+        if (known.model or known.is_generator) and known.name not in present:
             note = f"{known.description}; not here: neural-style weights fetch {known.name}"
-            records.append(WeightsRecord(known.name, models=(known.model,), note=note))
+            records.append(WeightsRecord(known.name, models=tuple(filter(None, [known.model])), note=note))
     return records
 
 

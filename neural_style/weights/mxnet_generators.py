@@ -25,7 +25,6 @@ _MSG_NET = {
     **{str(1 + number): f"block{number}" for number in range(1, msg_net.RESIDUAL_BLOCKS + 1)},
     **{"10": "norm2", "12": "output"},
 }
-_EPSILON = 1e-3  # of MXNet's BatchNorm
 
 
 def fits_msg_net(source: Path) -> bool:
@@ -149,15 +148,14 @@ def _read_stage(path: Path) -> Arrays:
             weight = arrays[f"{theirs}_weight"].astype(np.float64)
         except KeyError as error:
             raise WeightsError(f"{path} has no parameter {error.args[0]}; get it again") from error
-        scale = gamma / np.sqrt(np.maximum(variance, 0) + _EPSILON)
-        axis = (1, -1, 1, 1) if theirs.startswith("de") else (-1, 1, 1, 1)
-        if weight.ndim != 4 or weight.shape[axis.index(-1)] != scale.size:
+        outputs = weight.shape[1 if ours.startswith("up") else 0] if weight.ndim == 4 else None
+        if gamma.shape != (outputs,):
             raise WeightsError(
-                f"{path}: {theirs}_weight {weight.shape} does not fit {norm} ({scale.size}); get it again"
+                f"{path}: {theirs}_weight {weight.shape} does not fit {norm} ({gamma.size}); get it again"
             )
-        bias = arrays.get(f"{theirs}_bias", np.zeros(scale.size))
-        parameters[f"{ours}_weight"] = weight * scale.reshape(axis)
-        parameters[f"{ours}_bias"] = beta + (bias - mean) * scale
+        bias = arrays.get(f"{theirs}_bias", np.zeros(gamma.size))
+        folded = end_to_end.fold(ours, weight, bias, gamma, beta, mean, variance)
+        parameters[f"{ours}_weight"], parameters[f"{ours}_bias"] = folded
     return parameters
 
 

@@ -5,8 +5,15 @@ import pytest
 import random_generators
 
 from neural_style.cli.main import main
+from neural_style.files import sha256
 from neural_style.images.reading import read_image
+from neural_style.jobs.job import Job
+from neural_style.jobs.observers import Observer
+from neural_style.jobs.outputs import Outputs
 from neural_style.jobs.provenance import read_record
+from neural_style.jobs.running import run_job
+from neural_style.recipes.presets import get_recipe
+from neural_style.transfer.compute import Compute
 from neural_style.weights.params_file import save_weights
 
 
@@ -84,3 +91,33 @@ def test_an_optimisation_can_start_from_the_picture(lowrank_alone, pictures, tmp
     assert read_record("start.png")["settings"]["initial"] == "one-pass"
     assert main([*inputs, *size, *steps, "1", "-o", "step.png"]) == 0
     assert np.abs(read_image("step.png").astype(int) - start).max() > 1
+
+
+def test_the_generator_of_a_start_is_told_and_may_not_change(lowrank_alone, pictures, tmp_path, monkeypatch, capfd):
+    generator = lowrank_alone / "any-style.params"
+    save_weights(generator, random_generators.random_microast())
+    monkeypatch.chdir(tmp_path)
+    recipe = get_recipe("paint").override(initial="one-pass", max_long_edge=40, pyramid=(), max_steps=3)
+    content, style = (str(pictures / name) for name in ("content.png", "style.png"))
+    job = Job(content, [style], Outputs.beside("step.png"), recipe, compute=Compute(-1), checkpoint="state.npz")
+
+    class Stop(Observer):
+        def step(self, step, run):
+            run.stop()
+
+    run_job(job, [Stop()])
+    told = read_record("step.png")["generator"]
+    assert told == {"file": "any-style.params", "sha256": sha256(generator), "found": True}
+    capfd.readouterr()
+    assert main(["show", "step.png"]) == 0
+    assert "# generator of the start any-style.params: unchanged" in capfd.readouterr().out
+    save_weights(generator, random_generators.random_microast(1))
+    assert main(["show", "step.png"]) == 0
+    assert f"# generator of the start any-style.params: has changed, it was SHA-256 {told['sha256']}" in (
+        capfd.readouterr().out
+    )
+    assert main(["--resume", "state.npz"]) == 1
+    assert "the checkpoint is of other weights than any-style.params" in capfd.readouterr().err
+    generator.unlink()
+    assert main(["show", "step.png"]) == 0
+    assert "# generator of the start any-style.params: not found here" in capfd.readouterr().out

@@ -77,6 +77,7 @@ def test_what_is_in_it(record, pictures, vgg19_file):
         "compute": {"gpu": -1, "precision": "float32", "memory": None, "tile_size": None},
         "weights": {"file": str(vgg19_file), "sha256": sha(vgg19_file), "found": False},
         "surrogate": None,
+        "generator": None,
         "content": {"file": str(pictures / "content.png"), "sha256": sha(pictures / "content.png")},
         "styles": [
             {
@@ -113,6 +114,18 @@ def test_the_twin_that_takes_most_steps_is_told(pictures, lowrank_alone, vgg16_f
     told = provenance.describe_run(job, vgg16_file)
     digest = hashlib.sha256((lowrank_alone / "vgg16-lowrank.params").read_bytes()).hexdigest()
     assert told["surrogate"] == {"file": "vgg16-lowrank.params", "sha256": digest, "found": True}
+
+
+def test_the_generator_of_the_start_is_told(pictures, vgg19_file, tmp_path, monkeypatch):
+    (tmp_path / "any-style.params").write_bytes(b"a generator")
+    monkeypatch.setenv("NEURAL_STYLE_MODELS", str(tmp_path))
+    recipe = get_recipe("mxnet-0.7").override(initial="one-pass")
+    job = make_job(pictures / "content.png", pictures / "style.png", recipe=recipe)
+    told = provenance.describe_run(job, vgg19_file)["generator"]
+    digest = hashlib.sha256(b"a generator").hexdigest()
+    assert told == {"file": "any-style.params", "sha256": digest, "found": True}
+    job = make_job(pictures / "content.png", pictures / "style.png", recipe=recipe, start=pictures / "style.png")
+    assert provenance.describe_run(job, vgg19_file)["generator"] is None
 
 
 def test_other_programs_find_it(tmp_path, record):

@@ -58,20 +58,51 @@ def test_enlargements_are_pytorchs():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("outputs, of_group, fill", [(4, 3, None), (6, 1, None), (2, 3, 16)])
+@pytest.mark.parametrize("outputs, of_group", [(4, 3), (6, 1)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_convolution_is_pytorchs(stride, outputs, of_group, fill, bias):
+def test_a_convolution_is_pytorchs(stride, outputs, of_group, bias):
     torch = pytest.importorskip("torch")
     random = np.random.RandomState(1)
     weight = random.standard_normal((outputs, of_group, 5, 5)).astype("float32")
     parameters = {"net_a_weight": weight}
     if bias:
         parameters["net_a_bias"] = random.standard_normal(outputs).astype("float32")
-    symbol = blocks.Layers("net", parameters).convolution(data(), "a", stride, inputs=3, fill=fill)
+    symbol = blocks.Layers("net", parameters).convolution(data(), "a", stride, inputs=3)
     padded = torch.nn.functional.pad(torch.tensor(X), [2] * 4, mode="reflect")
     terms = [torch.tensor(value) for value in parameters.values()]
     expected = torch.nn.functional.conv2d(padded, *terms, stride=stride, groups=3 // of_group).numpy()
     np.testing.assert_allclose(compute(symbol, parameters), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [3, 5])
+@pytest.mark.parametrize("padding", ["reflect", "same"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("before", ["b", None])
+def test_few_channels_are_a_plain_convolution_and_so_are_their_gradients(outputs, padding, bias, before):
+    if before and padding == "same":
+        pytest.skip("with zeros around, a 1x1 convolution with a bias does not commute")
+    random, inputs, kernel = np.random.RandomState(2), 6, 7
+    parameters = {"net_a_weight": random.standard_normal((outputs, inputs, kernel, kernel))}
+    if bias:
+        parameters["net_a_bias"] = random.standard_normal(outputs)
+    if before:
+        parameters.update(
+            net_b_weight=random.standard_normal((inputs, 4, 1, 1)), net_b_bias=random.standard_normal(inputs)
+        )
+    parameters = {name: value.astype("float32") for name, value in parameters.items()}
+    x = random.standard_normal((2, 4 if before else inputs, 10, 14)).astype("float32")
+    layers, found = blocks.Layers("net", parameters), []
+    plain = blocks.relu(layers.convolution(data(), "b")) if before else data()
+    head = mx.nd.array(random.standard_normal((2, outputs, 10, 14)))
+    for symbol in (layers.convolution(plain, "a", 1, padding), layers.few_channels(data(), "a", padding, before)):
+        arrays = {"data": mx.nd.array(x), **{name: mx.nd.array(value) for name, value in parameters.items()}}
+        gradients = {name: mx.nd.zeros_like(array) for name, array in arrays.items()}
+        executor = bind(symbol, arrays, {}, mx.cpu(), gradients=gradients)
+        output = executor.forward(is_train=True)[0].asnumpy()
+        executor.backward([head])
+        found.append({"output": output, **{name: array.asnumpy() for name, array in gradients.items()}})
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-4, atol=1e-3, err_msg=name)
 
 
 def test_a_parameter_that_is_missing_or_misshapen_is_named():

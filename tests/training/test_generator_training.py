@@ -18,10 +18,13 @@ from neural_style.images.units import get_unit, to_network
 from neural_style.networks.generators import GENERATORS
 from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.objective.objective import Objective
+from neural_style.recipes.presets import get_recipe
 from neural_style.training import any_style, crops, one_style
 from neural_style.training.any_style import AnyStyleTraining, densify
 from neural_style.training.one_style import OneStyleTraining, new_parameters
 from neural_style.training.settings import TrainingSettings
+from neural_style.transfer.compute import Compute
+from neural_style.transfer.stylize import stylize
 from neural_style.weights.generators import read_generator
 from neural_style.weights.params_file import save_weights
 
@@ -49,15 +52,15 @@ def folders(tmp_path, monkeypatch):
     return tmp_path
 
 
-def one(output, interrupt=None, resume=False, **changed):
-    settings = TrainingSettings(**{**SMALL, **changed})
-    training = OneStyleTraining("paintings/0.png", "photos", output, settings, width=2, resume=resume, gpu=-1)
+def one(output, interrupt=None, resume=False, report=None, **changed):
+    settings, more = TrainingSettings(**{**SMALL, **changed}), dict(resume=resume, gpu=-1, report=report)
+    training = OneStyleTraining("paintings/0.png", "photos", output, settings, width=2, **more)
     return training.run(interrupt)
 
 
-def any_(output, interrupt=None, resume=False, **changed):
-    settings = TrainingSettings(**{**SMALL, **changed})
-    training = AnyStyleTraining("start.params", "photos", "paintings", output, settings, resume=resume, gpu=-1)
+def any_(output, interrupt=None, resume=False, report=None, **changed):
+    settings, more = TrainingSettings(**{**SMALL, **changed}), dict(resume=resume, gpu=-1, report=report)
+    training = AnyStyleTraining("start.params", "photos", "paintings", output, settings, **more)
     return training.run(interrupt)
 
 
@@ -202,6 +205,42 @@ def test_the_grid_is_what_repeats_from_cell_to_cell():
     ]
     assert found[0] == pytest.approx((dots**2).mean(), rel=1e-4)
     assert found[1] < 0.05 * natural.var() and found[2] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind, suffix", [(one, "-0000.params"), (any_, ".params")])
+def test_the_report_has_pictures_on_the_way_and_changes_nothing(start, kind, suffix):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    kind("without")
+    kind("whole", report="whole.html")
+    kind("parts", After(3), report="parts.html")
+    kind("parts", resume=True, report="parts.html")
+    without, whole, parts = (np.load(name + ".state.npz") for name in ("without", "whole", "parts"))
+    for name in whole.files:
+        np.testing.assert_array_equal(whole[name], parts[name])
+        if not name.startswith("journal:"):
+            np.testing.assert_array_equal(whole[name], without[name])
+    assert [name for name in whole.files if name.startswith("journal:picture")] == [
+        f"journal:picture-{number}" for number in (0, 2, 4)
+    ]
+    page, again = (open(f"{name}.html", "rb").read() for name in ("whole", "parts"))
+    assert page == again and b"after 2 batches" in page
+
+
+def test_pictures_on_the_way_are_what_the_generator_makes(start):
+    settings, more = TrainingSettings(**SMALL), dict(gpu=-1)
+    trainings = (
+        OneStyleTraining("paintings/0.png", "photos", "a", settings, width=2, **more),
+        AnyStyleTraining("start.params", "photos", "paintings", "b", settings, **more),
+    )
+    for training in trainings:
+        task = training._task
+        (made,) = task.pictures()
+        photo, *painting = [one[0] for one in task.examples] if len(task.examples) > 1 else task.examples
+        size = {"max_long_edge": max(photo.shape), "style_edge": max(photo.shape)}
+        recipe, compute = get_recipe("one-pass").override(**size), Compute(gpu=-1)
+        expected = stylize(photo, painting or None, recipe, weights=task.parameters, compute=compute).image
+        assert made.dtype == np.uint8 and np.abs(made.astype(int) - expected).max() <= 1
 
 
 def test_the_command(start, capsys):

@@ -105,6 +105,32 @@ def test_the_best_of_all_evaluations_is_kept(tmp_path):
     assert (trained.loss, trained.batch) == (1.0, 0) and not trained.parameters["x"].any()
 
 
+class Killed(BaseException):
+    """Ends the process as far as the disk can tell: nothing is saved any more."""
+
+
+def test_killed_five_times_it_is_the_uninterrupted_training_bit_for_bit(tmp_path):
+    """Batches since the last evaluation are computed again."""
+    run(Quadratic(), tmp_path / "whole.npz", every=2)
+    for number, killed_at in enumerate((3, 6, 7, 12, 19)):
+        task = Quadratic()
+        gradients = task.gradients
+
+        def until(batch, gradients=gradients, killed_at=killed_at):
+            if batch == killed_at:
+                raise Killed
+            return gradients(batch)
+
+        task.gradients = until
+        with pytest.raises(Killed):
+            run(task, tmp_path / "s.npz", every=2, resume=number > 0)
+    assert run(Quadratic(), tmp_path / "s.npz", every=2, resume=True).complete
+    with np.load(str(tmp_path / "whole.npz")) as one, np.load(str(tmp_path / "s.npz")) as other:
+        assert one.files == other.files
+        for name in one.files:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
 @pytest.mark.parametrize("interrupt_at", [1, 5, 13, 19])
 def test_resumed_it_is_the_uninterrupted_training_bit_for_bit(tmp_path, interrupt_at):
     whole, half, rest = Quadratic(), Quadratic(interrupt_at=interrupt_at), Quadratic()

@@ -149,7 +149,8 @@ def test_in_tiles_the_picture_is_the_same(size, monkeypatch):
 
 @pytest.mark.parametrize("side", [4, 48, 52, 96, 100, 400])
 def test_windows_cover_a_side_once(side):
-    windows = feed_forward.cut_windows(side, 48, 8)
+    windows = feed_forward.cut_windows(side, 48, 8, 4)
+    assert sum(length for _, length, _, _ in windows) <= side + (len(windows) - 1) * 2 * 8 + len(windows) * 3
     assert [first for _, _, first, _ in windows] == [0] + [last for _, _, _, last in windows[:-1]]
     assert windows[-1][3] == side and len({length for _, length, _, _ in windows}) == 1
     for place, length, first, last in windows:

@@ -13,8 +13,10 @@ import time
 import zipfile
 from pathlib import Path
 
+import generator_files
 import numpy as np
 import pytest
+import random_generators
 
 from neural_style._mxnet import mx
 from neural_style.errors import DownloadError, SettingsError, WeightsError
@@ -22,7 +24,9 @@ from neural_style.networks.vgg import ARCHITECTURES
 from neural_style.weights import catalogue
 from neural_style.weights.catalogue import KNOWN_FILES, git_blob_id
 from neural_style.weights.downloads import fetch
-from neural_style.weights.lookup import find_weights, verify_weights
+from neural_style.weights.generator_importers import import_generator
+from neural_style.weights.generators import find_generator, read_generator
+from neural_style.weights.lookup import find_weights, list_weights, verify_weights
 from neural_style.weights.params_file import read_arrays, read_index, save_weights
 
 CONTENT = np.random.RandomState(0).bytes(300000)
@@ -332,3 +336,60 @@ def test_gluon_present_only_if_complete(server, tmp_path):
     save_weights(tmp_path / "vgg16.params", {"conv1_1_weight": np.ones((64, 3, 3, 3)), "conv1_1_bias": np.ones(64)})
     with pytest.raises(DownloadError, match="is already there and is not VGG-16 of Gluon"):
         fetch("vgg16", tmp_path)
+
+
+def generator_download(name, folder):
+    """Write a small generator as its authors publish it: return the bytes, their digest, and its parameters."""
+    if name == "mosaic":
+        source = folder / "mosaic-9.onnx"
+        generator_files.transformer_net_onnx(source, random_generators.transformer_net_state())
+        return source.read_bytes(), hashlib.sha256(source.read_bytes()).hexdigest(), import_generator(source)
+    archive = folder / "a.zip"
+    with zipfile.ZipFile(str(archive), "w") as file:
+        if name == "msg-net":
+            source = folder / "msgnet_21styles-2cb88353.params"
+            generator_files.msg_net(source, random_generators.msg_net_state())
+            file.write(str(source), source.name)
+            return archive, hashlib.sha1(source.read_bytes()).hexdigest()[:8], import_generator(source)
+        for number, kind in enumerate(("v4", "v4")):
+            source = folder / "model" / str(number) / "v3_0002-0026000.params"
+            generator_files.end_to_end(source, random_generators.end_to_end_stage(kind, number), 7 * number)
+            file.write(str(source), f"model/{number}/{source.name}")
+        file.writestr("model/readme.txt", "nothing")
+    return archive, None, import_generator(folder / "model")
+
+
+@pytest.mark.parametrize("name", ["mosaic", "msg-net", "end-to-end"])
+def test_generators_are_fetched_and_imported(server, tmp_path, monkeypatch, name):
+    known = KNOWN_FILES[name]
+    content, digest, expected = generator_download(name, tmp_path)
+    content = content if isinstance(content, bytes) else content.read_bytes()
+    digest = digest or hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    assert len(digest) == len(known.digest)
+    monkeypatch.setitem(KNOWN_FILES, name, dataclasses.replace(known, digest=digest))
+    server.files["/some/place/" + known.path] = content
+    folder = tmp_path / "models"
+    server.plan = ["corrupt"]
+    with pytest.raises(DownloadError, match="the download is not the known file") as raised:
+        fetch(name, folder, retries=0)
+    assert f"--layout {known.layout} --output {folder / known.filename}" in message(raised)
+    assert os.listdir(str(folder)) == []
+    path = fetch(name, folder)
+    assert os.listdir(str(folder)) == [f"{name}.params"] and find_generator(name, folder) == path
+    _, found = read_generator(path)
+    assert list(found) == list(expected)
+    for parameter, value in expected.items():
+        np.testing.assert_array_equal(found[parameter], value)
+    asked = len(server.requests)
+    assert fetch(name, folder) == path and len(server.requests) == asked
+    save_weights(path, {"conv1_1_weight": np.ones((64, 3, 3, 3))})
+    with pytest.raises(DownloadError, match="is already there and is not"):
+        fetch(name, folder)
+
+
+def test_generators_that_can_be_fetched_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr("neural_style.weights.lookup.search_folders", lambda models_dir=None: [tmp_path])
+    notes = {record.name: record.note for record in list_weights()}
+    assert "not here: neural-style weights fetch mosaic" in notes["mosaic"]
+    with pytest.raises(WeightsError, match="get them with 'neural-style weights fetch mosaic'"):
+        find_generator("mosaic")

@@ -1,9 +1,7 @@
 """Other programs' generators, on files that the tests write as those programs do."""
 
-import json
-
+import generator_files
 import numpy as np
-import onnx_writer
 import pytest
 import random_generators
 
@@ -151,18 +149,8 @@ def test_a_foreign_name_in_transformer_net_is_refused(tmp_path):
 @pytest.mark.parametrize("numbered", [False, True])
 def test_transformer_net_from_onnx(tmp_path, numbered):
     state = random_generators.transformer_net_state()
-    layers = ["conv1", "conv2", "conv3", *(f"res{n}.conv{m}" for n in range(1, 6) for m in (1, 2))]
-    layers += ["deconv1", "deconv2", "deconv3"]
-    norms = ["in1", "in2", "in3", *(f"res{n}.in{m}" for n in range(1, 6) for m in (1, 2)), "in4", "in5", None]
-    nodes, stored = [], []
-    for layer, norm in zip(layers, norms):
-        for operation, stem in (("Conv", f"{layer}.conv2d"), ("InstanceNormalization", norm)):
-            names = [f"{stem}.weight", f"{stem}.bias"] if stem else []
-            labels = [str(len(stored) + n) if numbered else name for n, name in enumerate(names)]
-            stored += [onnx_writer.tensor(label, state[name]) for label, name in zip(labels, names)]
-            nodes += [onnx_writer.node(operation, ["x", *labels], ["x"])] if stem else []
     path = tmp_path / "mosaic-9.onnx"
-    path.write_bytes(onnx_writer.model(nodes, stored))
+    generator_files.transformer_net_onnx(path, state, numbered)
     assert detect_generator_layout(path) == "transformer-net-onnx"
     found = import_generator(path)
     np.testing.assert_array_equal(found["transformer_net_residual5_conv2_norm_beta"], state["res5.in2.bias"])
@@ -178,12 +166,7 @@ def test_ml5(tmp_path):
     import torch_generators
 
     variables = random_generators.ml5_variables()
-    shapes = {}
-    for number, value in enumerate(variables):
-        name = f"Variable_{number}" if number else "Variable"
-        shapes[name] = {"filename": name, "shape": list(value.shape)}
-        (tmp_path / name).write_bytes(value.astype("<f4").tobytes())
-    (tmp_path / "manifest.json").write_text(json.dumps(shapes))
+    generator_files.ml5(tmp_path, variables)
     assert detect_generator_layout(tmp_path) == detect_generator_layout(tmp_path / "manifest.json") == "ml5"
     found = painter(import_generator(tmp_path))
     # The margin that is reflected, and cut off, is 16 pixels.
@@ -202,7 +185,7 @@ def test_pastiche(tmp_path, raw):
     import torch_generators
 
     state, path = random_generators.pastiche_state(), tmp_path / "styles.onnx"
-    path.write_bytes(onnx_writer.model([], [onnx_writer.tensor(name, value, raw) for name, value in state.items()]))
+    generator_files.pastiche(path, state, raw)
     assert detect_generator_layout(path) == "pastiche"
     found, content = painter(import_generator(path)), image(1, 24, 20, 1)
     for numbers, shares in (((2,), [0, 1, 0]), ((1, 3), [0.5, 0, 0.5])):
@@ -214,52 +197,18 @@ def test_pastiche(tmp_path, raw):
             found.shares(numbers)
 
 
-def msg_net_file(path, state, counted):
-    if not counted:
-        shared = {name.replace("model.0.", "model1.", 1): v for name, v in state.items() if name.startswith("model.0.")}
-        return write_plain(path, {**shared, "ins.weight": state["model.1.weight"], **state})
-    counts, renamed = {}, {"inspiration0_gram": np.zeros_like(state["model.1.weight"])}
-    for name, value in state.items():
-        stem, part = name.rsplit(".", 1)
-        kind = "instancenorm" if part in ("gamma", "beta") else "inspiration" if stem == "model.1" else "conv"
-        counts.setdefault(kind, {}).setdefault(stem, len(counts[kind]))
-        renamed[f"{kind}{counts[kind][stem]}_{part}"] = value
-    return write_plain(path, renamed)
-
-
-def write_plain(path, arrays):
-    """Write MXNet's format without ``arg:``, as Gluon does."""
-    mx.nd.save(str(path), {name: mx.nd.array(value) for name, value in arrays.items()})
-
-
 @pytest.mark.parametrize("counted", [False, True])
 def test_msg_net(tmp_path, counted):
     torch = pytest.importorskip("torch")
     import torch_generators
 
     state, path = random_generators.msg_net_state(), tmp_path / "21styles.params"
-    msg_net_file(path, state, counted)
+    generator_files.msg_net(path, state, counted)
     assert detect_generator_layout(path) == "msg-net"
     content, style = image(1, 24, 32), image(2, 28, 24)
     expected = torch_generators.MSGNet(tensors(state))(torch.tensor(content), torch.tensor(style)).numpy()
     found = painter(import_generator(path))
     np.testing.assert_allclose(found.paint(content, found.encode(style)), expected, atol=1e-3)
-
-
-def end_to_end_file(path, layers, first):
-    """Write a generator as the example does, its names counted on from what was built before."""
-    stored, counts = {}, dict(convolution=first, deconvolution=first // 3, batchnorm=first)
-    for kind, weight, bias, gamma, beta, mean, variance in layers:
-        name, norm = f"{kind}{counts[kind]}", f"batchnorm{counts['batchnorm']}"
-        stored[f"arg:{name}_weight"] = weight
-        if bias is not None:
-            stored[f"arg:{name}_bias"] = bias
-        stored.update({f"arg:{norm}_gamma": gamma, f"arg:{norm}_beta": beta})
-        stored.update({f"aux:{norm}_moving_mean": mean, f"aux:{norm}_moving_var": variance})
-        counts[kind] += 1
-        counts["batchnorm"] += 1
-    path.parent.mkdir(exist_ok=True)
-    write_plain(path, stored)
 
 
 def test_end_to_end_and_its_chain(tmp_path):
@@ -269,7 +218,7 @@ def test_end_to_end_and_its_chain(tmp_path):
     stages = [random_generators.end_to_end_stage(kind, seed) for seed, kind in enumerate(("v4", "v3"))]
     # Of ten layers and more, so that names are not in the order of the alphabet.
     for number, (stage, first) in enumerate(zip(stages, (0, 7))):
-        end_to_end_file(tmp_path / str(number) / "v3_0002-0026000.params", stage, first)
+        generator_files.end_to_end(tmp_path / str(number) / "v3_0002-0026000.params", stage, first)
     content = image(1, 16, 24) - 110
     padded = np.pad(content, ((0, 0), (0, 0), (16, 16), (16, 16)), "reflect")
     for source, chain in ((tmp_path, stages), (tmp_path / "1" / "v3_0002-0026000.params", stages[1:])):
@@ -282,44 +231,16 @@ def test_end_to_end_and_its_chain(tmp_path):
 
 
 def test_other_layers_than_the_examples_are_refused(tmp_path):
-    end_to_end_file(tmp_path / "x" / "a.params", random_generators.end_to_end_stage("v4")[:5], 0)
+    generator_files.end_to_end(tmp_path / "x" / "a.params", random_generators.end_to_end_stage("v4")[:5], 0)
     with pytest.raises(WeightsError, match="has 5 convolutions, 0 transposed ones and 5 batch normalisations"):
         import_generator(tmp_path / "x" / "a.params")
-
-
-def magenta_files(folder, state):
-    """Write transformer and predictor with weights in 8 bits, as the TFLite files have them; return their values."""
-    values = {}
-    for file, own in (("transform", lambda name: "transformer/" in name), ("predict", lambda name: "obilenet" in name)):
-        nodes, stored = [], []
-        for name, weight in state.items():
-            if not own(name) or not name.endswith("weights"):
-                continue
-            scale = (np.abs(weight).max(axis=(1, 2, 3)) / 127).astype("float32")
-            eighth = np.rint(weight / scale.reshape(-1, 1, 1, 1)).astype("int8")
-            values[name] = eighth * scale.reshape(-1, 1, 1, 1)
-            stored += [onnx_writer.tensor(name, eighth), onnx_writer.tensor(f"{name}/scale", scale)]
-            stored.append(onnx_writer.tensor(f"{name}/zero", np.zeros_like(scale, "int8")))
-            nodes.append(onnx_writer.node("DequantizeLinear", [name, f"{name}/scale", f"{name}/zero"], [f"{name}/dq"]))
-            bias = name.rsplit("/", 1)[0] + "/biases"
-            inputs = ["x", f"{name}/dq"]
-            if bias in state:
-                values[bias], small = state[bias], np.float32(2**-10)
-                values[bias] = (np.rint(state[bias] / small) * small).astype("float32")
-                stored.append(onnx_writer.tensor(bias, np.rint(state[bias] / small).astype("int32"), raw=False))
-                stored.append(onnx_writer.tensor(f"{bias}/scale", np.array(small)))
-                nodes.append(onnx_writer.node("DequantizeLinear", [bias, f"{bias}/scale"], [f"{bias}/dq"]))
-                inputs.append(f"{bias}/dq")
-            nodes.append(onnx_writer.node("Conv", inputs, ["x"]))
-        (folder / f"arbitrary_{file}.onnx").write_bytes(onnx_writer.model(nodes, stored))
-    return values
 
 
 def test_magenta(tmp_path):
     torch = pytest.importorskip("torch")
     import torch_generators
 
-    values = tensors(magenta_files(tmp_path, random_generators.magenta_state()))
+    values = tensors(generator_files.magenta(tmp_path, random_generators.magenta_state()))
     assert (
         detect_generator_layout(tmp_path) == detect_generator_layout(tmp_path / "arbitrary_predict.onnx") == "magenta"
     )
