@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import SettingsError
 from ..recipes.parts import CHOICES
 from ..recipes.presets import RECIPES
 from ..transfer.compute import PRECISIONS
@@ -104,6 +105,12 @@ def _add_files(groups):
         help="keep the state of the run, also on Ctrl-C; --checkpoint-every N: steps between (20)",
     )
     group.add_argument("--checkpoint-every", type=int, metavar="N", help=argparse.SUPPRESS)
+
+
+def check_paintings(recipe, paintings, photo):
+    """Refuse a recipe that needs a painting and has none; `photo` is what the first argument is called."""
+    if not (recipe.feed_forward or paintings):
+        raise SettingsError(f"recipe {recipe.name} takes the style from a PAINTING; name one after {photo}")
 
 
 def make_job(args, recipe, content, styles, outputs, **more):

@@ -13,7 +13,7 @@ from ..recipes.presets import RECOMMENDED_RECIPE
 from .console import run_visibly
 from .controls import make_controls, make_styles
 from .flags import override_recipe
-from .running import add_run_flags, make_groups, make_job
+from .running import add_run_flags, check_paintings, make_groups, make_job
 
 # Standard input or output in place of a file.
 _STANDARD = "-"
@@ -84,8 +84,7 @@ def _choose_recipe(args):
         recipe = recipe.override(colors="match-covariance")
     if recipe.feed_forward:
         return recipe.override(strength=strength)
-    if not args.paintings:
-        raise SettingsError(f"recipe {recipe.name} takes the style from a PAINTING; name one after PHOTO")
+    check_paintings(recipe, args.paintings, "PHOTO")
     if not (math.isfinite(strength) and strength > 0):
         raise SettingsError(f"`strength` is {strength:g}; it must be more than 0")
     # The other way round, the total variation would lose its weight beside the style.

@@ -9,7 +9,7 @@ from ..recipes.presets import RECOMMENDED_RECIPE
 from ..recipes.video import Following
 from .console import EXIT_INTERRUPTED, finishing_on_signals
 from .flags import override_recipe
-from .running import add_run_flags, make_groups, make_job
+from .running import add_run_flags, check_paintings, make_groups, make_job
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ def add_arguments(parser):
 
 def _run(args):
     recipe = override_recipe(args.recipe, args)
+    check_paintings(recipe, args.painting, "CLIP")
     following = Following(args.frame_steps, args.temporal_weight, args.blend)
 
     # The heavy imports come when the arguments are known to be good.

@@ -87,7 +87,7 @@ def test_it_says_what_is_wrong(clip, capsys):
         (["video", "clip.mp4", "style.png", "--frame-steps", "0"], "--frame-steps is 0; it must be 1 or more"),
         (["video", "clip.mp4", "style.png", "--temporal-weight=-1"], "--temporal-weight is -1.0; it must be 0 or more"),
         (["video", "clip.mp4", "style.png", "--blend", "1"], "--blend is 1.0; it must be at least 0 and less than 1"),
-        (["video", "clip.mp4"], "`styles` is empty; at least one style is needed"),
+        (["video", "clip.mp4"], "recipe paint takes the style from a PAINTING; name one after CLIP"),
         (["video", "clip.mp4", "style.png", "--recipe", "one-pass", "--init", "style.png"], "--init is of no use"),
         (["video", "clip.mp4", "style.png", "--max-long-edge", "8"], "the result would be 8 x 5 pixels, too small"),
         (["show", "clip.mp4"], "clip.mp4: carries no settings of neural-style"),
