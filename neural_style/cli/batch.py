@@ -93,7 +93,8 @@ def _run(args):
     save_sheet(sheet_path, jobs)
     log.info("saved %s and %s", table_path, sheet_path)
     described = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    log.log(logging.WARNING if counts["failed"] else logging.INFO, "%d job%s: %s", len(jobs), "s"[: len(jobs) != 1], described)
+    heading = f"{len(jobs)} job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+    log.log(logging.WARNING if counts["failed"] else logging.INFO, "%s: %s", heading, described)
     if counts["left"] and not batch.is_stopped:
         raise WorkerError("the scheduler is lost; what is finished stays, and another start makes what is left")
     if counts["left"]:
