@@ -6,7 +6,8 @@ Every number of workers gets a Dask cluster of its own, one thread each, and eva
 `local` is the same in this process, with one thread. On a machine that others use, seconds by the clock say little;
 seconds of the processors, of this process and of the busiest worker, add up to what an evaluation would take alone.
 Memory is the most that a process ever held (VmHWM), with what it held before the run in brackets. Gradients are
-compared with the first.
+compared with the first. `--own` measures instead what this process does itself at every step, whoever computes the
+network: total variation, L-BFGS, and cutting up and putting together what travels.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -23,6 +25,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from neural_style import get_recipe, read_image  # noqa: E402
 from neural_style._mxnet import mx  # noqa: E402
 from neural_style.objective.objective import Objective  # noqa: E402
+from neural_style.objective.variation import TVGradientExecutor  # noqa: E402
+from neural_style.optimizers import make_optimizer  # noqa: E402
 from neural_style.transfer.inputs import Inputs, Style, load_parameters, starting_canvas  # noqa: E402
 from neural_style.weights.lookup import find_weights  # noqa: E402
 from neural_style.workers.cluster import Cluster  # noqa: E402
@@ -73,10 +77,42 @@ def measure(args, count):
         workers.close()
 
 
+def measure_own(args, shape=(1, 3, 512, 2048), steps=12):
+    """Print the microseconds that this process takes for every pixel, in a run of the optimizer without the network."""
+    losses = get_recipe(args.recipe).losses
+    canvas = mx.nd.array(np.random.RandomState(0).uniform(-100, 100, shape))
+    bounds = tuple(mx.nd.full((1, 3, 1, 1), bound) for bound in (-128, 127))
+    optimizer = make_optimizer(get_recipe(args.recipe).optimizer, canvas, bounds)
+    variation = TVGradientExecutor(canvas, losses.tv_weight, mx.cpu(), losses.tv_kind)
+    curvature = mx.nd.array(np.linspace(0.1, 10, shape[3], dtype=np.float32).reshape((1, 1, 1, -1)))
+    gradient, spent = mx.nd.zeros(shape), {"others": 0.0}
+
+    def evaluate():
+        begun = time.process_time()
+        mx.nd.broadcast_mul(canvas, curvature, out=gradient)
+        loss = float((canvas * gradient).sum().asscalar()) / 2
+        spent["others"] += time.process_time() - begun
+        half = shape[3] // 2
+        for part in (slice(0, half), slice(half, None)):
+            there = np.ascontiguousarray(canvas.asnumpy()[..., part])
+            gradient[:, :, :, part] = gradient[:, :, :, part] + 0 * mx.nd.array(there)
+        variation.run()
+        gradient[:] = gradient + 0 * variation.gradient
+        return SimpleNamespace(gradient=gradient, loss=loss)
+
+    rows = []
+    for _ in range(steps):
+        begun, spent["others"] = time.process_time(), 0.0
+        optimizer.step(canvas, evaluate)
+        mx.nd.waitall()
+        rows.append((time.process_time() - begun - spent["others"]) / (shape[2] * shape[3]) * 1e6)
+    print(f"{np.median(rows[steps // 2 :]):.2f} microseconds a pixel")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("content")
-    parser.add_argument("style")
+    parser.add_argument("content", nargs="?")
+    parser.add_argument("style", nargs="?")
     parser.add_argument("--size", type=int, default=8192, help="long edge in pixels")
     parser.add_argument("--tile-size", type=int, default=512)
     parser.add_argument("--evaluations", type=int, default=1)
@@ -86,7 +122,11 @@ def main():
     parser.add_argument("--workers", default="local,1,2")
     parser.add_argument("--keep", default="gradient.npy", help="file for the last gradient")
     parser.add_argument("--one", action="store_true", help="measure in this process, without starting another")
+    parser.add_argument("--own", action="store_true", help="measure what a step costs this process")
     args = parser.parse_args()
+    if args.own:
+        measure_own(args)
+        return
     if args.one:
         measure(args, args.workers)
         return

@@ -186,8 +186,8 @@ def _workers(args, jobs):
 def _follow(batch, table, total, ending):
     """Run a batch to its end, or to a signal; return how many jobs came to which state.
 
-    What becomes of the jobs under way at a signal is `ending`: workers of a cluster, which cannot be told whether a job
-    has begun, end them after the step that they are at.
+    `ending` says what becomes of the jobs under way at a signal. A cluster does not tell which have begun, so that all
+    that are not finished are left.
     """
     from tqdm import tqdm
 

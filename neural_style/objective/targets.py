@@ -130,5 +130,6 @@ def _energy(target, dtype):
     flat = target.reshape((-1,))
     if dtype == "float32":
         return mx.nd.dot(flat, flat)
-    parts = (flat[i : i + _COPIED].astype(dtype) for i in range(0, flat.size, _COPIED))
+    ends = [*range(_COPIED, flat.size, _COPIED), flat.size]  # MXNet 1.5 slices no further than there is
+    parts = (flat[begin:end].astype(dtype) for begin, end in zip([0, *ends], ends))
     return mx.nd.add_n(*(mx.nd.dot(part, part) for part in parts))
