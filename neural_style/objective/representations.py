@@ -136,9 +136,9 @@ class Moments:
         # (1, H*W), (1, H*W) -> (1, 1) -> (C, 1)
         count = mx.sym.FullyConnected(data=ones, weight=ones, no_bias=True, num_hidden=1)
         count = mx.sym.broadcast_axis(count, axis=0, size=channels)
-        # Not as matrices: the gradient of those, and of four axes, is oneDNN's in MXNet 1.9, and loses 2 kB every time.
-        parts = [mx.sym.expand_dims(part, axis=0) for part in (gram_symbol(activation, channels), sums, count)]
-        # (1, C, C), (1, C, 1), (1, C, 1) -> (1, C, C + 2) -> (C, C + 2)
+        # Two axes, or four, would go to oneDNN, of which the backward pass loses 4 kB every time (MXNet 1.9.1).
+        # (C, C), (C, 1), (C, 1) -> (1, C, C + 2) -> (C, C + 2)
+        parts = (mx.sym.expand_dims(part, axis=0) for part in (gram_symbol(activation, channels), sums, count))
         return mx.sym.Reshape(mx.sym.Concat(*parts, dim=2), shape=(-3, -2))
 
     @staticmethod
