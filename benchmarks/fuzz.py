@@ -389,7 +389,7 @@ def is_input(name):
 
 
 def prepare_folder():
-    for name in [*OUTPUTS, "out", "demo"]:
+    for name in [*OUTPUTS, "trace.json", "out", "demo"]:  # the trace is of reports
         shutil.rmtree(name, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.remove(name)

@@ -256,7 +256,7 @@ def main():
     args = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGHUP):  # which whoever runs this in the background has ignored
         signal.signal(number, signal.default_int_handler)
-    rng, deaths = random.Random(args.seed), Counter()
+    rng, deaths, pace = random.Random(args.seed), Counter(), 1.0
     with tempfile.TemporaryDirectory() as folder:
         victims, starter = make_victims(args, Path(folder))
         for number in range(args.runs):
@@ -265,7 +265,8 @@ def main():
             place.mkdir()
             name, killed = victim.prepare(number // len(victims), place), set()
             for _ in range(rng.randint(1, 6)):
-                died.append(kill(starter, victim.command(), rng, victim.seconds))
+                died.append(kill(starter, victim.command(), rng, victim.seconds * pace))
+                pace *= 0.8 if died[-1] is None else 1.05  # the machine is faster now, or slower
                 look_at(place)
                 if died[-1] == "SIGKILL":
                     killed |= left_behind(place)  # the next program that writes there removes it
@@ -275,7 +276,8 @@ def main():
             if victim.result.read_bytes() != victim.expected or left_behind(place):
                 raise SystemExit(f"run {number}, {kind}, killed by {died}: another result, or {left_behind(place)}")
             deaths.update((kind, one) for one in died if one)
-            print(f"{number + 1:3} {kind:13} {name:18} {', '.join(map(str, died)):40} same result", flush=True)
+            died = ", ".join(map(str, died))
+            print(f"{number + 1:3} {sum(deaths.values()):4} {kind:13} {name:18} {died:40} same result", flush=True)
     for kind in victims:
         counts = {one: n for (of, one), n in sorted(deaths.items()) if of == kind}
         print(f"{kind:13} {sum(counts.values()):4} deaths: {counts}")

@@ -22,11 +22,9 @@ from neural_style.transfer.frames import OptimisedFrames
 from neural_style.transfer.inputs import as_styles
 
 
+# glibc's: arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost.
 class _Mallinfo2(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
+    _fields_ = [("numbers", ctypes.c_size_t * 10)]
 
 
 def resident():
@@ -42,8 +40,8 @@ def allocated():
     except (AttributeError, OSError):  # before glibc 2.33, and elsewhere
         return None, None
     mallinfo2.restype = _Mallinfo2
-    info = mallinfo2()
-    return info.uordblks + info.hblkhd, info.fordblks
+    numbers = mallinfo2().numbers
+    return numbers[7] + numbers[4], numbers[8]
 
 
 def make_runs(args):

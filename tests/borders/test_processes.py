@@ -1,6 +1,7 @@
 """Many runs in one process, two at once in threads, one under an event loop, and one in a fork: the same bits."""
 
 import asyncio
+import ctypes
 import gc
 import os
 import threading
@@ -77,3 +78,38 @@ def test_a_run_that_is_over_holds_nothing(run):
         assert sum(isinstance(thing, mx.nd.NDArray) for thing in gc.get_objects()) == before
     finally:
         gc.enable()
+
+
+class Mallinfo2(ctypes.Structure):
+    """What the C library says of its memory; the numbers in the order of its manual."""
+
+    _fields_ = [("numbers", ctypes.c_size_t * 10)]
+
+
+def allocated():
+    """Return the bytes that are in use, in all threads and whether small or large, once everything is computed."""
+    from neural_style._mxnet import mx
+
+    mx.nd.waitall()
+    gc.collect()
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Mallinfo2
+    numbers = mallinfo2().numbers
+    return numbers[7] + numbers[4]
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc 2.33 or later")
+@pytest.mark.parametrize("recipe", ["mxnet-0.7", "paint"])
+def test_the_memory_in_use_does_not_grow_from_run_to_run(lowrank_alone, recipe):
+    """Resident memory rises and falls as freed blocks are used again; what is not freed shows here, to the kilobyte."""
+    random = np.random.RandomState(0)
+    content, style = (random.randint(0, 256, size).astype("uint8") for size in ((32, 40, 3), (36, 24, 3)))
+    settings = get_recipe(recipe).override(max_long_edge=40, max_steps=8, stop_eps=0.0, save_every=0, pyramid=())
+
+    def repeat(times):
+        for _ in range(times):
+            stylize(content, style, settings, compute=Compute(-1))
+        return allocated()
+
+    before = repeat(5)  # whatever is made once
+    assert repeat(10) - before < 10 * 30000
