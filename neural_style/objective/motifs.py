@@ -12,8 +12,8 @@ import numpy as np
 
 from .._mxnet import mx
 
-# Positions of the style that are kept, so that time and memory do not grow with the style. At 192 pixels, images look the
-# same with all 1,800 of relu3_1.
+# Positions of the style that are kept, so that time and memory do not grow with the style. At 192 pixels, images look
+# the same with all 1,800 of relu3_1.
 KEPT = 1024
 # Seed of the draw, so that a run can be repeated.
 _SEED = 0
