@@ -6,7 +6,7 @@ from typing import Callable, Optional, Union
 
 from .._mxnet import load_amp, mx
 from ..errors import SettingsError, unknown
-from .external import SYMBOL_SUFFIX, ExternalNetwork, is_external
+from .external import SYMBOL_SUFFIX, ExternalNetwork, is_external, open_external
 from .vgg import ARCHITECTURES, Architecture
 
 POOLINGS = ("avg", "max")
@@ -91,7 +91,7 @@ def get_network(model):
     if model in ARCHITECTURES:
         return ARCHITECTURES[model]
     if is_external(model):
-        return ExternalNetwork(model)
+        return open_external(model)
     raise SettingsError(
         f"{unknown('model', model, ARCHITECTURES)}, or give the prefix of a checkpoint: {model}{SYMBOL_SUFFIX} is not "
         "there"

@@ -1,6 +1,7 @@
 """A small network that is no VGG, from files that MXNet wrote."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -179,6 +180,15 @@ def test_damaged_and_missing_files_are_named(prefix, tmp_path, capsys):
     (tmp_path / "broken-symbol.json").write_text(json.dumps(json.loads(inception().tojson())))
     with pytest.raises(WeightsError, match="put broken-0000.params there"):
         find_external_weights(str(broken))
+
+
+def test_it_is_read_again_only_if_its_file_has_changed(written_by):
+    path = written_by(10901)
+    network = get_network(path)
+    assert get_network(path) is network
+    written_by(10902)
+    os.utime(f"{path}-symbol.json", (1, 1))
+    assert get_network(path) is not network
 
 
 @pytest.fixture
