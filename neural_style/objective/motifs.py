@@ -8,8 +8,6 @@ distance this is, in one of its two directions: each position of the canvas has 
 each of the painting's has one in the canvas. That makes the loss a sum over the positions of the canvas.
 """
 
-import numpy as np
-
 from .._mxnet import mx
 
 # Positions of the style that are kept, so that time and memory do not grow with the style. At 192 pixels, images look
@@ -45,6 +43,8 @@ class Motifs:
 
     def prepare(self, reads, weights):
         """Return the target: positions that count, of each style in proportion to its weight."""
+        import numpy as np  # here, because `--help` lists what recipes can compare, and does without it
+
         rng, drawn = np.random.RandomState(_SEED), []
         for read, weight in zip(reads, weights):
             # (1, C + 1, H, W) -> (H*W, C + 1)
