@@ -121,7 +121,7 @@ class Cluster:
 
     def close(self):
         """Leave the cluster; one that was started ends."""
-        if self._has_submitted:
+        if self._has_submitted and self.client.status == "running":
             self._at_close.add(functools.partial(_leave, self.client.id))
         for function in self._at_close:
             with contextlib.suppress(*self._lost):

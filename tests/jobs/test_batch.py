@@ -167,7 +167,7 @@ def test_a_failure_costs_one_job_and_one_line(make, caplog):
 
 
 def test_a_bug_costs_one_job_and_keeps_its_traceback(make, monkeypatch, caplog):
-    monkeypatch.setattr(batch_module, "run_job", lambda job, resume: [][1])
+    monkeypatch.setattr(batch_module, "run_job", lambda job, observers, resume: [][1])
     (outcome,) = Batch([make("a")], submit)
     assert outcome.state == "failed" and outcome.error == "IndexError: list index out of range"
     assert caplog.records[-1].exc_info[0] is IndexError
@@ -198,7 +198,7 @@ def test_what_was_not_begun_is_left(make):
 
 
 def test_warnings_of_workers_are_passed_on_once(make, caplog, monkeypatch):
-    def run(job, resume=None):
+    def run(job, observers=(), resume=None):
         logging.getLogger("neural_style.somewhere").warning("the disk is nearly full")
         return run_job(job)
 
