@@ -11,6 +11,7 @@ import pytest
 
 from neural_style import __version__, nstyle
 from neural_style.cli import flags
+from neural_style.cli.console import ending_on_signals
 from neural_style.cli.main import COMMANDS, main
 from neural_style.errors import OutputError, WeightsError
 from neural_style.images.reading import read_image
@@ -486,3 +487,14 @@ def test_a_bug_keeps_its_traceback(pictures, vgg19_file, monkeypatch):
 def test_python_m_is_the_same_program():
     done = subprocess.run(RUN + ["--version"], stdout=subprocess.PIPE, universal_newlines=True, check=True)
     assert done.stdout == f"neural-style {__version__}\n"
+
+
+def test_an_error_that_a_library_makes_of_a_signal_is_an_interruption():
+    """As NumPy does while it is imported."""
+    with pytest.raises(KeyboardInterrupt), ending_on_signals():
+        try:
+            signal.getsignal(signal.SIGTERM)(signal.SIGTERM, None)  # as if it came
+        except KeyboardInterrupt as error:
+            raise ImportError("there is no NumPy") from error
+    with pytest.raises(ImportError), ending_on_signals():
+        raise ImportError("there is no NumPy")
