@@ -121,9 +121,9 @@ class Cluster:
 
     def close(self):
         """Leave the cluster; one that was started ends."""
-        if self._has_submitted and self.client.status == "running":
+        if self._has_submitted:
             self._at_close.add(functools.partial(_leave, self.client.id))
-        for function in self._at_close:
+        for function in self._at_close if self.client.status == "running" else ():  # else there is no scheduler to ask
             with contextlib.suppress(*self._lost):
                 self.client.run(function, on_error="ignore")
         self._stack.close()
