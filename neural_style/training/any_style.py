@@ -39,10 +39,12 @@ log = logging.getLogger(__name__)
 
 TEACHER, _POOLING = "vgg16-lowrank", "avg"
 # Activations compared, with their weights.
-_STYLE = {"relu1_1": 0.2, "relu2_1": 0.25, "relu3_1": 0.3, "relu4_1": 0.25}
-_CONTENT = {"relu3_3": 0.5, "relu4_2": 0.5}
+_STYLE = {"relu1_1": 0.1, "relu2_1": 0.15, "relu3_1": 0.25, "relu4_1": 0.3, "relu5_1": 0.2}
+_CONTENT = {"relu3_3": 0.6, "relu4_2": 0.4}
+# Of the two parts of a style layer; those of deep layers are harder to reach, means most of all.
+_PARTS = {"mean": 0.7, "covariance": 0.3}
 # Weights of the terms beside the style's, which is 1.
-_CONTENT_WEIGHT, _VARIATION, _IDENTITY, _GRID = 0.03, 1.0, 10.0, 20.0
+_CONTENT_WEIGHT, _VARIATION, _IDENTITY, _GRID = 0.035, 1.0, 10.0, 20.0
 # Of what the squares of a target are divided by, relative to the mean over images, so that flat ones do not rule.
 _GUARD = 0.1
 # The cell of the generator, and how many cells a window has.
@@ -336,10 +338,10 @@ def _loss_symbol(picture, network):
     layers = layers(data=seen)
     style, content = [], []
     for i, (layer, weight) in enumerate(_STYLE.items()):
-        for part, found in zip(("mean", "covariance"), _moments(layers[i])):
+        for (part, importance), found in zip(_PARTS.items(), _moments(layers[i])):
             difference = mx.sym.square(found - variable(f"{layer}_{part}"))
             share = mx.sym.broadcast_mul(difference, variable(f"{layer}_{part}_share"))
-            style.append(mx.sym.sum(share) * (0.5 * weight))
+            style.append(mx.sym.sum(share) * (importance * weight))
     for i, (layer, weight) in enumerate(_CONTENT.items(), len(_STYLE)):
         difference = mx.sym.square(layers[i] - variable(f"{layer}_target"))
         content.append(mx.sym.sum(mx.sym.broadcast_mul(difference, variable(f"{layer}_share"))) * weight)
