@@ -119,6 +119,10 @@ def row(python, kind, arguments):
     )
 
 
+def print_row(cells):
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pythons", nargs="+", metavar="PYTHON", help="in the order of their versions")
@@ -127,10 +131,14 @@ def main():
     pythons = arguments.pythons
     both = {pythons[0], pythons[len(pythons) // 2], pythons[-1]}
     plan = [(python, kind) for python in pythons for kind in ("oldest", "newest") if kind == "newest" or python in both]
-    rows = [row(python, kind, arguments.tests or CORE) for python, kind in plan]
-    for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows):
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-    return int(any(cells[COLUMNS.index("failed")] for cells in rows) or not rows)
+    print_row(COLUMNS)
+    print_row(["---"] * len(COLUMNS))
+    failed = 0
+    for python, kind in plan:
+        cells = row(python, kind, arguments.tests or CORE)
+        print_row(cells)
+        failed += cells[COLUMNS.index("failed")]
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
