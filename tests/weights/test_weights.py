@@ -486,7 +486,8 @@ def test_verify(tmp_path, monkeypatch):
     record = verify_weights(path, "vgg16")
     assert record.models == ("vgg16",) and record.deepest == "conv5_1" and record.sha256 == digest(path)
     assert "22 parameters complete and finite; not one of the published files" == record.note
-    known = catalogue.KNOWN_FILES["vgg19"].__class__("x", "x", "x", catalogue.git_blob_id(path), "THE FILE", "vgg16")
+    published = dict(name="x", digest=catalogue.git_blob_id(path), description="THE FILE", model="vgg16")
+    known = replace(catalogue.KNOWN_FILES["vgg19"], **published)
     monkeypatch.setitem(catalogue.KNOWN_FILES, "x", known)
     assert re.search("THE FILE .git blob [0-9a-f]{40}", verify_weights(path, "vgg16").note)
     with pytest.raises(WeightsError, match="conv3_4_weight"):
