@@ -384,10 +384,13 @@ def _to_image(frame, turns):
 
 def _quarter_turns(frame):
     """Return the quarter turns, counterclockwise, by which a frame is shown."""
+    rotation = getattr(frame, "rotation", None)
+    if rotation is not None:  # PyAV 14 and later
+        return round(rotation / 90) % 4
     try:
         found = list(frame.side_data)
     except ValueError:  # with the frame comes something that FFmpeg knows and PyAV does not
-        return round(getattr(frame, "rotation", 0) / 90) % 4  # PyAV 14 and later
+        return 0
     for data in found:
         if getattr(data.type, "name", "") == "DISPLAYMATRIX":
             # As FFmpeg's av_display_rotation_get; nine numbers of 32 bits, of which a camera sets four.

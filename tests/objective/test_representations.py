@@ -71,7 +71,7 @@ def test_the_gradient_is_that_of_finite_differences_at_every_position():
         moved[0][index] += step
         moved[1][index] -= step
         difference = 2.0 * (loss(moved[0], target) - loss(moved[1], target)) / (2 * step)
-        assert gradient[index] == pytest.approx(difference, rel=1e-3, abs=1e-5 * abs(gradient).max())
+        assert gradient[index] == pytest.approx(difference, rel=1e-3, abs=1e-5 * float(abs(gradient).max()))
 
 
 def test_covariances_survive_what_float32_cancels():
