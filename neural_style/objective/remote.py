@@ -4,8 +4,8 @@ The tiles are dealt out in blocks, rectangles of neighbouring tiles, one for eac
 and of its content what the windows of its block cover, and the content's targets of its own positions. An evaluation
 sends every worker its part of the canvas; each sums what its tiles contribute; the sums are added up on the workers, in
 float64, so that it makes no difference how tiles were dealt out; this process computes losses from the totals, and
-sends the gradient with respect to them, which all fetch; each worker returns the gradient of its part of the canvas. The
-calls depend on nothing but their arguments, so that any worker can take the place of one that died.
+sends the gradient with respect to them, which all fetch; each worker returns the gradient of its part of the canvas.
+The calls depend on nothing but their arguments, so that any worker can take the place of one that died.
 """
 
 import atexit

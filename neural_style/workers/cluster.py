@@ -179,8 +179,8 @@ class Cluster:
     def place(self, value, worker=None):
         """Send a value to a worker, past the scheduler; return a handle, an argument of `call`.
 
-        Without a worker it goes to any one, and the others fetch it from there when they need it. Dask's broadcast, which
-        replicates it on all, may turn in circles for ever when workers are busy (2026.8).
+        Without a worker it goes to any one, and the others fetch it from there when they need it. Dask's broadcast,
+        which replicates it on all, may turn in circles for ever when workers are busy (2026.8).
         """
         try:
             return self.client.scatter(value, None if worker is None else [worker], direct=True, hash=False)
