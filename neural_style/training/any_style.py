@@ -21,17 +21,16 @@ from .._mxnet import mx
 from ..errors import ImageError, WeightsError
 from ..executors import FeatureExecutor, bind
 from ..files import check_writable
-from ..images.units import RGB_MEANS, get_unit, to_network
+from ..images.units import RGB_MEANS
 from ..networks.generators import FROM_IMAGE
 from ..networks.graph import build_symbol, get_network
 from ..transfer.compute import choose_device
-from ..transfer.feed_forward import Painter, to_image
 from ..transfer.inputs import load_parameters
 from ..weights.generators import read_generator
 from ..weights.lookup import find_weights
 from ..weights.params_file import save_weights
 from .crops import Crops, read_images
-from .journal import Journal, check_report
+from .journal import Journal, check_report, repaint
 from .loop import Schedule, Task, read_state, train
 from .settings import TrainingSettings
 
@@ -181,10 +180,7 @@ class _Task(Task):
 
     def pictures(self):
         """See `loop.Task`."""
-        painter, unit = Painter(self._kind, self.parameters, self._ctx), get_unit(self._kind.unit)
-        pairs = [[to_network(image / 255, 255, unit) for image in pair] for pair in zip(*self.examples)]
-        made = [painter.paint(photo, painter.encode(painting)) for photo, painting in pairs]
-        return [to_image(picture, get_unit(self._kind.picture_unit)) for picture in made]
+        return repaint(self._kind, self.parameters, self._ctx, *self.examples)
 
     def _crops(self, sources, number):
         """Return contents, styles (both (N, 3, crop, crop) in [0, 1]) and which of them are one and the same."""

@@ -118,11 +118,16 @@ def check_report(path: Optional[str], inputs: Sequence[Optional[str]]) -> None:
 
 
 def repaint(
-    kind: Generator, parameters: Mapping[str, Any], ctx: Any, photographs: Sequence[np.ndarray]
+    kind: Generator,
+    parameters: Mapping[str, Any],
+    ctx: Any,
+    photographs: Sequence[np.ndarray],
+    paintings: Sequence[np.ndarray] = (),
 ) -> List[np.ndarray]:
-    """Return photographs, uint8 (H, W, 3), as a generator with a style of its own repaints them."""
+    """Return photographs, uint8 (H, W, 3), as a generator repaints them: each in the style of its painting, if any."""
     painter, unit = Painter(kind, parameters, ctx), get_unit(kind.unit)
-    pictures = [painter.paint(to_network(one / 255, 255, unit), None) for one in photographs]
+    styles = [painter.encode(to_network(one / 255, 255, unit)) for one in paintings] or [None] * len(photographs)
+    pictures = [painter.paint(to_network(one / 255, 255, unit), style) for one, style in zip(photographs, styles)]
     return [to_image(picture, get_unit(kind.picture_unit)) for picture in pictures]
 
 
