@@ -1,6 +1,8 @@
 """``neural-style compress``: make a network of low rank from a full one."""
 
+import argparse
 import logging
+import re
 import threading
 
 from ..training.settings import CompressionSettings
@@ -34,7 +36,22 @@ def add_arguments(parser):
     parser.add_argument("--output", required=True, metavar="FILE", help="the .params file to write")
     parser.add_argument("--model", metavar="NAME", help="the network in the weights (default: the one that fits)")
     parser.add_argument("--start", metavar="FILE", help="compressed network to train further, instead of a new one")
+    parser.add_argument(
+        "--ranks",
+        action="append",
+        default=[],
+        type=_ranks,
+        metavar="CONVOLUTION=R,Q",
+        help="channels before and after a 3x3, instead of those chosen or of the start; may be given several times",
+    )
     add_training_flags(parser, CompressionSettings, _HELP)
+
+
+def _ranks(text):
+    found = re.fullmatch(r"(\w+)=(\d{1,6}),(\d{1,6})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form conv4_2=136,216")
+    return found[1], (int(found[2]), int(found[3]))
 
 
 def _run(args):
@@ -47,6 +64,7 @@ def _run(args):
         args.output,
         model=args.model,
         start=args.start,
+        ranks=dict(args.ranks),
         settings=training_settings(args, CompressionSettings),
         state_file=args.state_file,
         resume=args.resume,

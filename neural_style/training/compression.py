@@ -71,6 +71,9 @@ class Compression:
         The network in `weights`; by default the one that fits.
     start : str, optional
         A compressed network to train further, instead of factorising the full one.
+    ranks : mapping of str to (int, int), optional
+        By convolution, the channels before and after the 3x3, instead of those that the limits give or the start has;
+        of a start, these convolutions are factorised anew.
     settings : CompressionSettings
     state_file : str, optional
         Where the state of the training is saved; by default beside `output`.
@@ -99,6 +102,7 @@ class Compression:
         output,
         model=None,
         start=None,
+        ranks=None,
         settings=_DEFAULTS,
         state_file=None,
         resume=False,
@@ -110,10 +114,13 @@ class Compression:
         self._state_file = state_file or os.path.splitext(output)[0] + ".state.npz"
         full, parameters = _read_full(weights, model)
         low_rank.check_limits(full, *limits)
+        ranks = dict(ranks or {})
+        low_rank.check_ranks(full, ranks)
         network = ARCHITECTURES[f"{full.name}-lowrank"]
         self._settings = {
             "weights": os.path.basename(weights),
             "start": os.path.basename(start) if start else None,
+            "ranks": {layer: list(pair) for layer, pair in sorted(ranks.items())},
             "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
         }
         # How often the state is written has no influence on the result.
@@ -127,8 +134,8 @@ class Compression:
         kept = {}
         if self._saved is not None:
             compressed, kept = _read_saved(self._saved, network, full, crop, self._state_file)
-        elif compressed is None:
-            compressed = _factorise(full, parameters, limits, training, crop, seed, ctx)
+        elif compressed is None or ranks:
+            compressed = _factorise(full, parameters, compressed, ranks, limits, training, crop, seed, ctx)
         # The first convolution is that of the full network, which is rounded to float16 in files.
         first = full.convolutions[0]
         compressed.update((name, parameters[name]) for name in (f"{first}_weight", f"{first}_bias"))
@@ -194,13 +201,17 @@ def _read_images(folders, crop):
     return training, held_out
 
 
-def _factorise(full, parameters, limits, training, crop, seed, ctx):
+def _factorise(full, parameters, start, ranks, limits, training, crop, seed, ctx):
     source = Crops(training)
     crops = [mx.nd.array(source.batch(seed, _APART + i, 4, crop), ctx=ctx) for i in range(_FITTED // 4)]
-    log.info("measuring %d convolutions on %d crops", len(full.convolutions), _FITTED)
-    ranks = low_rank.choose_ranks(full, low_rank.spectra(full, parameters, crops), *limits)
-    log.info("factorising them")
-    return low_rank.decompose(full, parameters, crops, ranks)
+    if start is None:
+        log.info("measuring %d convolutions on %d crops", len(full.convolutions), _FITTED)
+        found = low_rank.choose_ranks(full, low_rank.spectra(full, parameters, crops), *limits)
+    else:
+        found = {layer: start[f"{layer}_core_weight"].shape[1::-1] for layer in full.convolutions[1:]}
+    found.update(ranks)
+    log.info("factorising %s", "them" if start is None else ", ".join(ranks))
+    return low_rank.decompose(full, parameters, crops, found, known=start)
 
 
 def _read_saved(saved, network, full, crop, state_file):

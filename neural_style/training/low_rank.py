@@ -140,6 +140,19 @@ def check_limits(network, time, numbers=None):
         )
 
 
+def check_ranks(network, ranks):
+    """Raise SettingsError if a full network has no convolutions with so many channels to factorise."""
+    shapes = _shapes(network)
+    for layer, pair in ranks.items():
+        if layer not in shapes:
+            raise SettingsError(f"'{layer}' is no convolution with ranks; choose from {', '.join(shapes)}")
+        most = shapes[layer][1::-1]
+        if not all(1 <= rank <= limit for rank, limit in zip(pair, most)):
+            raise SettingsError(
+                f"the ranks of {layer} are {pair[0]} and {pair[1]}; they are 1 to {most[0]} and {most[1]}"
+            )
+
+
 def even_ranks(shape):
     """Return ranks of a third of the channels of a weight (C_out, C_in, 3, 3), before and after its 3x3."""
     return tuple(max(_MULTIPLE, round(count * _EVEN_SHARE / _MULTIPLE) * _MULTIPLE) for count in (shape[1], shape[0]))
@@ -152,7 +165,7 @@ def step_cost(network, layer, shape, before, after):
     return (multiplications + _COST_OF_A_NUMBER * (inputs + before + after + outputs)) / network.stride(layer) ** 2
 
 
-def decompose(network, parameters, images, ranks, pooling="avg"):
+def decompose(network, parameters, images, ranks, pooling="avg", known=None):
     """Factorise every convolution but the first.
 
     Parameters
@@ -161,23 +174,29 @@ def decompose(network, parameters, images, ranks, pooling="avg"):
         As for `spectra`.
     ranks : mapping of str to (int, int)
         Result of `choose_ranks`.
+    known : mapping of str to numpy.ndarray, optional
+        Parameters of a network that is factorised already, of which the convolutions with these ranks are taken over.
 
     Returns
     -------
     dict of str to numpy.ndarray
         float32, with the names that `networks.vgg.Architecture.parameter_shapes` has for the low-rank network.
     """
-    result, approximate = {}, list(images)
+    result, approximate, known = {}, list(images), known or {}
     for layer, weight, bias, inputs in _layers(network, parameters, images, pooling):
         if layer == network.convolutions[0]:
             result[f"{layer}_weight"], result[f"{layer}_bias"] = weight, bias
             approximate = [_convolve(x, weight, bias) for x in approximate]
         else:
             before, after = ranks[layer]
-            parts = _factorise(weight, bias, inputs, approximate, before, after)
-            result.update((f"{layer}_{name}", value.astype("float32")) for name, value in parts.items())
-            approximate = [_through(x, *(result[f"{layer}_{name}"] for name in parts)) for x in approximate]
-            log.info("%s: using %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
+            names = [f"{layer}_{part}" for part in ("in_weight", "core_weight", "out_weight", "bias")]
+            if names[1] in known and known[names[1]].shape[:2] == (after, before):
+                parts = [known[name] for name in names]
+            else:
+                parts = _factorise(weight, bias, inputs, approximate, before, after)
+                log.info("%s: using %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
+            result.update(zip(names, (part.astype("float32") for part in parts)))
+            approximate = [_through(x, *(result[name] for name in names)) for x in approximate]
         approximate = [mx.nd.relu(x) for x in approximate]
         if network.layers[network.layers.index(layer) + 2].startswith("pool"):
             approximate = [_pool(x, pooling) for x in approximate]
@@ -197,6 +216,7 @@ def _layers(network, parameters, images, pooling):
 
 
 def _factorise(weight, bias, inputs, approximate, before, after):
+    """Return a convolution's weights before, in and after the 3x3, and its bias."""
     outputs, channels = weight.shape[:2]
     # y is from the full network, z is the same convolution applied to the network factorised so far.
     wanted = [_convolve(x, weight, bias) for x in inputs]
@@ -211,11 +231,11 @@ def _factorise(weight, bias, inputs, approximate, before, after):
     small = np.tensordot(right, weight.astype("float64"), axes=1)
     root, inverse = _roots(_second_moment(approximate))
     directions = np.linalg.svd(root.dot(_unfold(small)), full_matrices=False)[0][:, :before]
-    return dict(
-        in_weight=directions.T.dot(inverse).reshape(before, channels, 1, 1),
-        core_weight=np.einsum("qiyx,ir->qryx", small, root.dot(directions)),
-        out_weight=left.reshape(outputs, after, 1, 1),
-        bias=means[:outputs] - left.dot(right.dot(means[outputs:])),
+    return (
+        directions.T.dot(inverse).reshape(before, channels, 1, 1),
+        np.einsum("qiyx,ir->qryx", small, root.dot(directions)),
+        left.reshape(outputs, after, 1, 1),
+        means[:outputs] - left.dot(right.dot(means[outputs:])),
     )
 
 

@@ -46,13 +46,14 @@ def calls(monkeypatch):
 def test_the_defaults_are_those_of_the_class(calls):
     assert main(REQUIRED) == 0
     defaults = {name: p.default for name, p in inspect.signature(Compression).parameters.items()}
-    given = dict(weights="w.params", folders=["photos", "paintings"], output="a.params")
+    given = dict(weights="w.params", folders=["photos", "paintings"], output="a.params", ranks={})
     assert calls[1] == dict(defaults, **given)
 
 
 def test_every_setting_has_a_flag(calls):
     argv = "--model vgg16 --start s.params --time 1.5 --numbers 7 --batches 8 --rate 0.5 --crop 64 --seed 9".split()
     argv += "--evaluate-every 10 --state-file s.npz --resume --gpu -1".split()
+    argv += "--ranks conv4_2=136,216 --ranks conv5_2=96,128".split()
     assert main(REQUIRED + argv) == 0
     assert calls[1] == dict(
         weights="w.params",
@@ -60,11 +61,19 @@ def test_every_setting_has_a_flag(calls):
         output="a.params",
         model="vgg16",
         start="s.params",
+        ranks={"conv4_2": (136, 216), "conv5_2": (96, 128)},
         settings=CompressionSettings(time=1.5, numbers=7, batches=8, rate=0.5, crop=64, seed=9, evaluate_every=10),
         state_file="s.npz",
         resume=True,
         gpu=-1,
     )
+
+
+@pytest.mark.parametrize("ranks", ["conv4_2", "conv4_2=136", "conv4_2=136,-2", "=1,2"])
+def test_ranks_that_are_none(calls, ranks, capfd):
+    with pytest.raises(SystemExit) as error:
+        main([*REQUIRED, "--ranks", ranks])
+    assert error.value.code == 2 and f"'{ranks}' is not of the form conv4_2=136,216" in capfd.readouterr().err
 
 
 def test_it_prints_a_table_and_says_what_to_do_after_an_interrupt(calls, capfd):

@@ -163,6 +163,37 @@ def test_a_training_from_a_start_is_resumed_bit_for_bit_too(weights, folders, tm
     assert (tmp_path / "whole.params").read_bytes() == (tmp_path / "parts.params").read_bytes()
 
 
+def test_ranks_that_are_named_replace_those_of_the_start(weights, folders, tmp_path, arrays):
+    start, wider = str(tmp_path / "start.params"), {"conv3_1": (5, 11), "conv5_1": (9, 13)}
+    make(weights, folders, start, batches=1).run()
+    made = make(weights, folders, tmp_path / "a.params", start=start, ranks=wider)
+    before = read_parameters(
+        start, vgg.ARCHITECTURES["thin-lowrank"].fitted(read_index(start)).parameter_shapes(["relu5_1"])
+    )
+    changed = set()
+    for name, array in made._task.parameters.items():
+        layer, _, part = name.partition("_core_weight")
+        if name.endswith("_core_weight") and layer in wider:
+            assert array.shape[1::-1] == wider[layer]
+        if array.shape != before[name].shape or not np.array_equal(array.asnumpy(), before[name]):
+            changed.add(name.split("_")[0] + "_" + name.split("_")[1])
+    assert changed == set(wider)
+    made.run()
+    with pytest.raises(CheckpointError, match="ranks"):
+        make(weights, folders, tmp_path / "a.params", start=start, ranks={"conv3_1": (5, 10)}, resume=True)
+
+
+def test_ranks_that_are_named_replace_those_that_the_limits_give(weights, folders, tmp_path):
+    made = make(weights, folders, tmp_path / "a.params", ranks={"conv3_1": (5, 11)})
+    assert made._task.parameters["conv3_1_core_weight"].shape == (11, 5, 3, 3)
+    for layer, message in (
+        ("conv1_1", "no convolution with ranks; choose from conv1_2, "),
+        ("conv3_1", "1 to 16 and 24"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            make(weights, folders, tmp_path / "b.params", ranks={layer: (5, 25)})
+
+
 def test_images_held_out_are_never_trained_on(weights, folders, tmp_path, monkeypatch):
     seen = []
 

@@ -146,6 +146,21 @@ def test_inputs_are_reduced_by_what_the_kernel_sees_of_them(parameters, pictures
     assert weighted(full - kernel) == pytest.approx(np.square(scipy.linalg.svdvals(matrix)[2:]).sum(), rel=1e-3)
 
 
+def test_convolutions_that_have_the_ranks_already_are_taken_over(parameters, pictures):
+    ranks = {"conv1_2": (4, 4), "conv2_1": (4, 4), "conv2_2": (4, 6)}
+    known = low_rank.decompose(TINY, parameters, pictures, ranks)
+    # As a training leaves them: no longer what the decomposition would give.
+    known = {name: value * np.float32(1.25) for name, value in known.items()}
+    wider = dict(ranks, conv2_1=(6, 8))
+    found = low_rank.decompose(TINY, parameters, pictures, wider, known=known)
+    for layer in ("conv1_2", "conv2_2"):
+        for part in ("in_weight", "core_weight", "out_weight", "bias"):
+            np.testing.assert_array_equal(found[f"{layer}_{part}"], known[f"{layer}_{part}"])
+    # What is factorised anew is fitted to what those before it make, not to what they should.
+    assert found["conv2_1_core_weight"].shape == (8, 6, 3, 3)
+    assert error(parameters, found, pictures, "conv2_1") < 0.5 * error(parameters, known, pictures, "conv2_1")
+
+
 def test_spectra_are_numpys(parameters, pictures):
     found = low_rank.spectra(TINY, parameters, pictures)
     assert list(found) == list(LATER)
