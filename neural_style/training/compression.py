@@ -120,7 +120,7 @@ class Compression:
         self._settings = {
             "weights": os.path.basename(weights),
             "start": os.path.basename(start) if start else None,
-            "ranks": {layer: list(pair) for layer, pair in sorted(ranks.items())},
+            "ranks": {layer: list(pair) for layer, pair in sorted(ranks.items())} or None,
             "folders": [os.path.basename(os.path.normpath(folder)) for folder in folders],
         }
         # How often the state is written has no influence on the result.
@@ -211,7 +211,9 @@ def _factorise(full, parameters, start, ranks, limits, training, crop, seed, ctx
         found = {layer: start[f"{layer}_core_weight"].shape[1::-1] for layer in full.convolutions[1:]}
     found.update(ranks)
     log.info("factorising %s", "them" if start is None else ", ".join(ranks))
-    return low_rank.decompose(full, parameters, crops, found, known=start)
+    named = tuple(f"{layer}_" for layer in ranks)
+    known = {name: array for name, array in (start or {}).items() if not name.startswith(named)}
+    return low_rank.decompose(full, parameters, crops, found, known)
 
 
 def _read_saved(saved, network, full, crop, state_file):

@@ -165,7 +165,7 @@ def step_cost(network, layer, shape, before, after):
     return (multiplications + _COST_OF_A_NUMBER * (inputs + before + after + outputs)) / network.stride(layer) ** 2
 
 
-def decompose(network, parameters, images, ranks, pooling="avg", known=None):
+def decompose(network, parameters, images, ranks, known=None, pooling="avg"):
     """Factorise every convolution but the first.
 
     Parameters
@@ -175,7 +175,7 @@ def decompose(network, parameters, images, ranks, pooling="avg", known=None):
     ranks : mapping of str to (int, int)
         Result of `choose_ranks`.
     known : mapping of str to numpy.ndarray, optional
-        Parameters of a network that is factorised already, of which the convolutions with these ranks are taken over.
+        Parameters of convolutions that are factorised already and have these ranks; they are taken over.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def decompose(network, parameters, images, ranks, pooling="avg", known=None):
         else:
             before, after = ranks[layer]
             names = [f"{layer}_{part}" for part in ("in_weight", "core_weight", "out_weight", "bias")]
-            if names[1] in known and known[names[1]].shape[:2] == (after, before):
+            if names[0] in known:
                 parts = [known[name] for name in names]
             else:
                 parts = _factorise(weight, bias, inputs, approximate, before, after)
