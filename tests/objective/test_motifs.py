@@ -2,19 +2,17 @@
 
 import numpy as np
 import pytest
-from numpy_vgg import NumpyVGG, random_parameters
+from subjects import Subject
 
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.networks.graph import Graph
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective import memory, motifs
-from neural_style.objective.objective import Objective, required_parameters
 from neural_style.objective.regions import Region
 from neural_style.objective.terms import Term
 from neural_style.objective.tiling import cut, loss_parts
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.inputs import Inputs, Style
 
 # Of enough channels that no position is without any activation.
 TINY = Architecture("tiny", ((2, 8), (2, 12), (1, 16)))
@@ -35,39 +33,23 @@ def distances(activation, style):
     return (1 - (theirs.T @ ours).max(axis=0)).reshape(activation.shape[1:])
 
 
-class Case:
+class Case(Subject):
     """Motifs and nothing else, of one or two styles."""
 
     def __init__(self, **settings):
         layers = dict(content_layers=(), style_layers=(), style_layer_weights=(), motif_layers=LAYERS)
         weights = dict(content_weight=0.0, style_weight=1.0, tv_weight=0.0, motif_weight=WEIGHT)
-        self.recipe = get_recipe("paint").override(
+        recipe = get_recipe("paint").override(
             **{"model": "tiny", "pooling": "avg", "max_long_edge": WIDTH, **layers, **weights, **settings}
         )
         rng = np.random.RandomState(4)
         content, *styles = (
             rng.randint(0, 256, (h, w, 3)).astype("uint8") for h, w in ((HEIGHT, WIDTH), (50, 40), (40, 44))
         )
-        parameters = random_parameters(required_parameters(self.recipe.losses))
-        self.network = NumpyVGG(TINY.blocks, parameters)
-        self.weights = {name: mx.nd.array(value) for name, value in parameters.items()}
-        self.inputs = Inputs(content, [Style(style) for style in styles], None, self.recipe)
-        self.image = mx.nd.array(0.5 * self.inputs.content + 10 * rng.standard_normal(self.inputs.content.shape))
+        super().__init__(recipe, TINY, content, styles, rng)
 
     def objective(self, tile_size=0, styles=slice(0, 1), **more):
-        inputs, losses = self.inputs, self.recipe.losses
-        return Objective(
-            losses, self.weights, inputs.content, inputs.styles[styles], self.image, 10**10, tile_size, **more
-        )
-
-    def evaluate(self, *args, **more):
-        objective = self.objective(*args, **more)
-        evaluation = objective.evaluate()
-        losses = evaluation.values.asnumpy()[:-1] * objective.factors
-        return dict(zip(objective.names, losses)), evaluation.gradient.asnumpy()
-
-    def activations(self, canvas):
-        return self.network.forward(np.asarray(canvas, np.float64)[0])
+        return super().objective(tile_size, self.inputs.styles[styles], **more)
 
     def expect(self, canvas=None):
         here = self.activations(self.image.asnumpy() if canvas is None else canvas)

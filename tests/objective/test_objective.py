@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from numpy_vgg import NumpyVGG, gram, random_parameters
+from numpy_vgg import gram
+from subjects import Subject
 
 from neural_style._mxnet import mx
 from neural_style.errors import SettingsError
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
-from neural_style.objective.objective import Objective, required_parameters
+from neural_style.objective.objective import Objective
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.inputs import Inputs, Style
 
 TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 STYLES = ("relu1_1", "relu2_1", "relu3_1")
@@ -33,28 +33,15 @@ def statistic(request):
     return request.param
 
 
-class Case:
+class Case(Subject):
     def __init__(self, recipe):
         rng = np.random.RandomState(4)
         content, style = (rng.randint(0, 256, size + (3,)).astype("uint8") for size in ((34, 48), (50, 40)))
-        self.recipe = recipe
-        parameters = random_parameters(required_parameters(recipe.losses))
-        self.network = NumpyVGG(TINY.blocks, parameters)
-        self.weights = {name: mx.nd.array(value) for name, value in parameters.items()}
-        self.inputs = Inputs(content, [Style(style)], None, recipe)
-        self.image = mx.nd.array(0.5 * self.inputs.content + 10 * rng.standard_normal((1, 3, 34, 48)))
-
-    def evaluate(self, tile_size=0):
-        content, styles = self.inputs.content, self.inputs.styles
-        objective = Objective(self.recipe.losses, self.weights, content, styles, self.image, 10**10, tile_size)
-        evaluation = objective.evaluate()
-        losses = evaluation.values.asnumpy()[:-1] * objective.factors
-        return dict(zip(objective.names, losses)), evaluation.gradient.asnumpy()
+        super().__init__(recipe, TINY, content, [style], rng)
 
     def expect(self):
         here, content, style = (
-            self.network.forward(np.asarray(array, np.float64)[0])
-            for array in (self.image.asnumpy(), self.inputs.content, self.inputs.styles[0][0])
+            self.activations(array) for array in (self.image.asnumpy(), self.inputs.content, self.inputs.styles[0][0])
         )
         measure = gram_per_position if self.recipe.losses.style_statistic == "gram" else moments
         losses = {}

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from numpy_vgg import NumpyVGG, random_parameters
+from subjects import Subject
 
 from neural_style._mxnet import mx
 from neural_style.networks.vgg import ARCHITECTURES, Architecture
 from neural_style.objective import memory
-from neural_style.objective.objective import Objective, required_parameters
 from neural_style.objective.regions import Region, bring_to_layer
 from neural_style.objective.terms import STYLE_NORMS, Term, loss_factors
 from neural_style.recipes.presets import get_recipe
-from neural_style.transfer.inputs import Inputs, Style
 
 TINY = Architecture("tiny", ((2, 4), (2, 6), (1, 5)))
 LAYERS = ("relu1_1", "relu2_1", "relu3_1")
@@ -38,35 +36,17 @@ def soft_masks():
     return first, 1 - first
 
 
-class Case:
+class Case(Subject):
     """Two styles on a canvas, with NumPy's idea of what is minimised."""
 
     def __init__(self, recipe, seed=4):
         rng = np.random.RandomState(seed)
         content = rng.randint(0, 256, (HEIGHT, WIDTH, 3)).astype("uint8")
         styles = [rng.randint(0, top, (50, 40, 3)).astype("uint8") for top in (256, 120)]
-        self.recipe = recipe
-        parameters = random_parameters(required_parameters(recipe.losses))
-        self.network = NumpyVGG(TINY.blocks, parameters)
-        self.weights = {name: mx.nd.array(value) for name, value in parameters.items()}
-        self.inputs = Inputs(content, [Style(style) for style in styles], None, recipe)
-        self.image = mx.nd.array(0.5 * self.inputs.content + 10 * rng.standard_normal(self.inputs.content.shape))
+        super().__init__(recipe, TINY, content, styles, rng)
 
     def objective(self, regions=(), sources=(), tile_size=0, styles=None):
-        styles = self.inputs.styles if styles is None else styles
-        more = dict(regions=regions, sources=sources)
-        return Objective(
-            self.recipe.losses, self.weights, self.inputs.content, styles, self.image, 10**10, tile_size, **more
-        )
-
-    def evaluate(self, *args, **more):
-        objective = self.objective(*args, **more)
-        evaluation = objective.evaluate()
-        losses = evaluation.values.asnumpy()[:-1] * objective.factors
-        return dict(zip(objective.names, losses)), evaluation.gradient.asnumpy()
-
-    def activations(self, canvas):
-        return self.network.forward(np.asarray(canvas, np.float64)[0])
+        return super().objective(tile_size, styles, regions=regions, sources=sources)
 
     def expect(self, regions, sources):
         """Give the losses of style of each region: its share of what the whole would have, were it all alike."""
