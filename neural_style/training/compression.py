@@ -208,7 +208,7 @@ def _factorise(full, parameters, start, ranks, limits, training, crop, seed, ctx
         log.info("measuring %d convolutions on %d crops", len(full.convolutions), _FITTED)
         found = low_rank.choose_ranks(full, low_rank.spectra(full, parameters, crops), *limits)
     else:
-        found = {layer: start[f"{layer}_core_weight"].shape[1::-1] for layer in full.convolutions[1:]}
+        found = dict(zip(full.convolutions[1:], ARCHITECTURES[f"{full.name}-lowrank"].fitted(start).ranks))
     found.update(ranks)
     log.info("factorising %s", "them" if start is None else ", ".join(ranks))
     named = tuple(f"{layer}_" for layer in ranks)
