@@ -74,6 +74,33 @@ def normalise(x, epsilon, unbiased=False):
     return mx.sym.broadcast_div(centred, deviation)
 
 
+def normalise_to_train(x, gamma, beta, epsilon, count, name):
+    """Build instance normalisation with scale and shift that only an executor in training mode computes right.
+
+    It is batch normalisation of one image that has all channels of all images. Its backward pass takes a tenth of the
+    time of the composition, whose gradients of what is broadcast are sums in one thread. Outside training mode, batch
+    normalisation uses moving means instead.
+
+    Parameters
+    ----------
+    x : mxnet.symbol.Symbol
+        (N, C, H, W).
+    gamma, beta : mxnet.symbol.Symbol
+        (C,).
+    epsilon : float
+        Added to the variance before its root.
+    count : int
+        N.
+    name : str
+        Of its two auxiliary states (N C,), which it writes and nobody needs.
+    """
+    # (N, C, H, W) -> (1, N C, H, W)
+    together = mx.sym.expand_dims(mx.sym.reshape(x, shape=(-3, -2)), axis=0)
+    gamma, beta = (mx.sym.tile(part, reps=(count,)) for part in (gamma, beta))
+    normalised = mx.sym.BatchNorm(together, gamma, beta, eps=epsilon, fix_gamma=False, name=name)
+    return mx.sym.reshape(mx.sym.reshape(normalised, shape=(-3, -2)), shape=(-4, count, -1, -2))
+
+
 def scale_and_shift(x, gamma, beta):
     """Multiply and add per channel; gamma and beta are (N, C, 1, 1) or (1, C, 1, 1), and may be None."""
     x = x if gamma is None else mx.sym.broadcast_mul(x, gamma)

@@ -20,8 +20,9 @@ from ..executors import bind
 from ..files import check_writable, replacing
 from ..images import sizing, units
 from ..images.reading import read_image
+from ..networks.blocks import Layers
 from ..networks.generators import GENERATORS
-from ..networks.johnson import LAST, UP
+from ..networks.johnson import LAST, UP, train_transformer_net
 from ..objective.objective import Objective
 from ..transfer.compute import choose_device
 from ..weights.generators import read_generator
@@ -194,8 +195,12 @@ class StyleTask(Task):
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self.scales = {name: _scale(name, value) for name, value in parameters.items()}
         self._data = mx.nd.zeros((settings.batch_size, 3, settings.crop, settings.crop), ctx=ctx)
-        symbol = GENERATORS[KIND].build(parameters)
-        self._executor = bind(symbol, {"data": self._data}, self.parameters, ctx, gradients=self._gradients)
+        symbol = train_transformer_net(Layers(KIND, parameters), settings.batch_size)
+        shapes = symbol.infer_shape(data=self._data.shape)[2]
+        # What batch normalisation writes, not parameters: they are in no state and no file.
+        states = {name: mx.nd.zeros(s, ctx=ctx) for name, s in zip(symbol.list_auxiliary_states(), shapes)}
+        others = {**self.parameters, **states}
+        self._executor = bind(symbol, {"data": self._data}, others, ctx, gradients=self._gradients)
         losses, network = load_losses(losses, "levels", ctx)
         style = to_canvas(style, sizing.long_edge_size(style.shape, 2 * settings.crop), losses)
         contents = self._crops(0, 0)

@@ -48,6 +48,26 @@ def test_normalisation_is_instance_normalisation():
     np.testing.assert_allclose(compute(blocks.normalise(data(), 1e-3)), expected, atol=1e-6)
 
 
+def test_normalisation_to_train_and_its_gradients_are_those_of_the_composition():
+    random = np.random.RandomState(1)
+    values = {"data": 40 * X + 100, "gamma": random.rand(3) + 0.5, "beta": random.rand(3)}
+    head, found = mx.nd.array(random.standard_normal(X.shape)), []
+    gamma, beta = mx.sym.Variable("gamma"), mx.sym.Variable("beta")
+    composed = blocks.normalise(data(), 1e-3), blocks.per_channel(gamma), blocks.per_channel(beta)
+    fast = blocks.normalise_to_train(data(), gamma, beta, 1e-3, len(X), "states")
+    for symbol in (blocks.scale_and_shift(*composed), fast):
+        arrays = {name: mx.nd.array(value) for name, value in values.items()}
+        gradients = {name: mx.nd.zeros_like(array) for name, array in arrays.items()}
+        states = {name: mx.nd.zeros((6,)) for name in symbol.list_auxiliary_states()}
+        executor = bind(symbol, arrays, states, mx.cpu(), gradients=gradients)
+        outputs = executor.forward(is_train=True)
+        executor.backward([head])
+        found.append({"picture": outputs[0].asnumpy(), **{name: array.asnumpy() for name, array in gradients.items()}})
+    for name, expected in found[0].items():
+        assert np.abs(expected).max() > 1e-3
+        np.testing.assert_allclose(found[1][name], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
 def test_enlargements_are_pytorchs():
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
