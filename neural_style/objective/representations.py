@@ -35,14 +35,21 @@ def gram_symbol(activation, channels, batch=1, guide=None):
     """
     if guide is not None:
         activation = mx.sym.broadcast_mul(activation, guide)
+    features = _matrix(activation, batch)
+    return _products(features, features, channels, batch)
+
+
+def _matrix(activation, batch):
+    """Bring (1, C, H, W) to (C, H*W), or (N, C, H, W) to (N, C, H*W)."""
+    return mx.sym.Reshape(activation, shape=(0, 0, -1) if batch > 1 else (-3, -3))
+
+
+def _products(left, right, outputs, batch):
+    """Build the products of the rows of two matrices: (C, M), (O, M) -> (C, O); of a batch (N, C, O)."""
     if batch > 1:
-        # (N, C, H, W) -> (N, C, H*W)
-        features = mx.sym.Reshape(activation, shape=(0, 0, -1))
-        return mx.sym.batch_dot(features, features, transpose_b=True)
-    # (1, C, H, W) -> (C, H*W)
-    features = mx.sym.Reshape(activation, shape=(-3, -3))
-    # (C, H*W), (C, H*W) -> (C, C): FullyConnected multiplies by the transpose of its weight
-    return mx.sym.FullyConnected(data=features, weight=features, no_bias=True, num_hidden=channels)
+        return mx.sym.batch_dot(left, right, transpose_b=True)
+    # FullyConnected multiplies by the transpose of its weight, and is threaded, unlike MXNet's sums.
+    return mx.sym.FullyConnected(data=left, weight=right, no_bias=True, num_hidden=outputs)
 
 
 class Activation:
@@ -135,39 +142,25 @@ class Moments:
         """Build the sums over positions."""
         if guide is not None:
             activation = mx.sym.broadcast_mul(activation, guide)
-        if batch > 1:
-            return self._batch_symbol(activation, channels, batch, guide)
-        # (1, C, H, W) -> (C, H*W)
-        features = mx.sym.Reshape(activation, shape=(-3, -3))
-        # (1, H*W)
+        features = _matrix(activation, batch)
+        # (1, H*W), or (N, 1, H*W)
         if guide is None:
-            ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=0, begin=0, end=1)))
+            axis = 1 if batch > 1 else 0
+            ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=axis, begin=0, end=1)))
         else:
-            ones = mx.sym.Reshape(guide, shape=(1, -1))
-        # (C, H*W), (1, H*W) -> (C, 1): FullyConnected is threaded, MXNet's sums are not
-        sums = mx.sym.FullyConnected(data=features, weight=ones, no_bias=True, num_hidden=1)
-        # (1, H*W), (1, H*W) -> (1, 1) -> (C, 1)
-        count = mx.sym.FullyConnected(data=ones, weight=ones, no_bias=True, num_hidden=1)
+            ones = _matrix(guide if batch == 1 else mx.sym.broadcast_axis(guide, axis=0, size=batch), batch)
+        # The gradient of the loss with respect to F Fᵀ is symmetric, so both factors would get the same gradient: one
+        # gets it, twice, which takes half the time and has the same bits.
+        half = _products(features, mx.sym.BlockGrad(features), channels, batch)
+        products = 2 * half - mx.sym.BlockGrad(half)
+        sums, count = _products(features, ones, 1, batch), _products(ones, ones, 1, batch)
+        if batch > 1:
+            return mx.sym.Concat(products, sums, mx.sym.broadcast_axis(count, axis=1, size=channels), dim=2)
         count = mx.sym.broadcast_axis(count, axis=0, size=channels)
         # Two axes, or four, would go to oneDNN, of which the backward pass loses 4 kB every time (MXNet 1.9.1).
         # (C, C), (C, 1), (C, 1) -> (1, C, C + 2) -> (C, C + 2)
-        parts = (mx.sym.expand_dims(part, axis=0) for part in (gram_symbol(activation, channels), sums, count))
+        parts = (mx.sym.expand_dims(part, axis=0) for part in (products, sums, count))
         return mx.sym.Reshape(mx.sym.Concat(*parts, dim=2), shape=(-3, -2))
-
-    @staticmethod
-    def _batch_symbol(activation, channels, batch, guide):
-        # (N, C, H, W) -> (N, C, H*W)
-        features = mx.sym.Reshape(activation, shape=(0, 0, -1))
-        # (N, 1, H*W)
-        if guide is None:
-            ones = mx.sym.BlockGrad(mx.sym.ones_like(mx.sym.slice_axis(features, axis=1, begin=0, end=1)))
-        else:
-            ones = mx.sym.broadcast_axis(mx.sym.Reshape(guide, shape=(1, 1, -1)), axis=0, size=batch)
-        # (N, C, H*W), (N, 1, H*W) -> (N, C, 1)
-        sums = mx.sym.batch_dot(features, ones, transpose_b=True)
-        # (N, 1, H*W), (N, 1, H*W) -> (N, 1, 1) -> (N, C, 1)
-        count = mx.sym.broadcast_axis(mx.sym.batch_dot(ones, ones, transpose_b=True), axis=1, size=channels)
-        return mx.sym.Concat(gram_symbol(activation, channels, batch), sums, count, dim=2)
 
     def prepare(self, reads, weights):
         """Return the weighted mean of the sums: those of a mixture of the styles' activations."""
@@ -188,8 +181,10 @@ class Moments:
         products, sums, count = (
             mx.sym.slice_axis(totals, axis=axis, begin=begin, end=end) for begin, end in ((0, -2), (-2, -1), (-1, None))
         )
-        mean = mx.sym.broadcast_div(sums, count)
-        return mean, mx.sym.broadcast_div(products, count) - multiply(mean, mean, transpose_b=True)
+        # A count has no gradient, but MXNet would compute that of what it broadcasts, in one thread.
+        count = mx.sym.BlockGrad(count)
+        mean, counts = sums / count, mx.sym.broadcast_like(count, products)
+        return mean, products / counts - multiply(mean, mean, transpose_b=True)
 
 
 ACTIVATION = Activation()
