@@ -107,7 +107,7 @@ def own_numbers(layers):
 
 
 def own_numbers_to_train(layers, count):
-    """Return the same for `count` images and an executor in training mode; see `blocks.normalise_to_train`."""
+    """Return `own_numbers` for `count` images and executors in training mode: see `blocks.normalise_to_train`."""
 
     def modulate(x, name, epsilon):
         if not layers.has(f"{name}_norm_gamma"):
@@ -185,7 +185,7 @@ def transform_transformer_net(layers):
 
 
 def train_transformer_net(layers, count):
-    """Build the same of ``data`` (count, 3, H, W) for an executor in training mode, with faster gradients."""
+    """Build `transform_transformer_net` of ``data`` (count, 3, H, W) for executors in training mode: faster gradients."""
     return build(layers, TRANSFORMER_NET, own_numbers_to_train(layers, count))
 
 
