@@ -185,7 +185,7 @@ def transform_transformer_net(layers):
 
 
 def train_transformer_net(layers, count):
-    """Build `transform_transformer_net` of ``data`` (count, 3, H, W) for executors in training mode: faster gradients."""
+    """Build `transform_transformer_net` of ``data`` (count, 3, H, W) to train: its gradients are faster."""
     return build(layers, TRANSFORMER_NET, own_numbers_to_train(layers, count))
 
 
