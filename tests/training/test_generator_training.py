@@ -136,7 +136,7 @@ def test_the_loss_of_a_batch_is_the_objective_of_its_pictures(folders):
 
 def test_what_is_trained_is_the_generator_that_is_written(folders):
     training = OneStyleTraining("paintings/0.png", "photos", "a", TrainingSettings(**SMALL), width=2, gpu=-1)
-    task, head = training._task, mx.nd.random.normal(shape=(2, 3, 64, 64))
+    task, head = training._task, mx.nd.array(np.random.RandomState(0).standard_normal((2, 3, 64, 64)))
     contents = task._crops(0, 5)
     task._data[:] = contents
     trained = task._executor.forward(is_train=True)[0].asnumpy()
@@ -149,10 +149,11 @@ def test_what_is_trained_is_the_generator_that_is_written(folders):
     written.backward([head])
     for name, gradient in gradients.items():
         expected = gradient.asnumpy()
-        # A term before another normalisation has no effect, and rounding for a gradient.
-        tolerance = 1e-3 * max(1.0, np.abs(expected).max())
-        np.testing.assert_allclose(task._gradients[name].asnumpy(), expected, rtol=0.01, atol=tolerance, err_msg=name)
-        assert np.abs(expected).max() > 100 * tolerance or name.endswith("_beta"), name
+        # A term before another normalisation has no effect; its gradient is rounding.
+        largest = np.abs(expected).max()
+        tolerance = max(0.01, 1e-3 * largest)
+        np.testing.assert_allclose(task._gradients[name].asnumpy(), expected, rtol=0, atol=tolerance, err_msg=name)
+        assert largest > 1 or name.endswith("_conv2_norm_beta"), name
 
 
 @pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) >= "2.0.0", reason="MXNet alone needs a NumPy before 2")
