@@ -97,23 +97,20 @@ def _count_blocks(layers):
     return number
 
 
-def own_numbers(layers):
-    """Return instance normalisation with a gamma and a beta of each layer, where it has them."""
+def own_numbers(layers, count=None):
+    """Return instance normalisation with a gamma and a beta of each layer, where it has them.
+
+    Given the number of images, it is for executors in training mode only: see `blocks.normalise_to_train`.
+    """
 
     def modulate(x, name, epsilon):
-        return layers.instance_norm(x, f"{name}_norm", epsilon) if layers.has(f"{name}_norm_gamma") else x
-
-    return modulate
-
-
-def own_numbers_to_train(layers, count):
-    """Return `own_numbers` for `count` images and executors in training mode: see `blocks.normalise_to_train`."""
-
-    def modulate(x, name, epsilon):
-        if not layers.has(f"{name}_norm_gamma"):
+        name = f"{name}_norm"
+        if not layers.has(f"{name}_gamma"):
             return x
-        parts = (layers.variable(f"{name}_norm_{part}") for part in ("gamma", "beta"))
-        return blocks.normalise_to_train(x, *parts, epsilon, count, f"{name}_norm_states")
+        if count is None:
+            return layers.instance_norm(x, name, epsilon)
+        parts = (layers.variable(f"{name}_{part}") for part in ("gamma", "beta"))
+        return blocks.normalise_to_train(x, *parts, epsilon, count, f"{name}_states")
 
     return modulate
 
@@ -179,14 +176,9 @@ def transform_torch(layers):
     return mx.sym.Activation(x, act_type="tanh") * TANH_LEVELS
 
 
-def transform_transformer_net(layers):
-    """Build the picture of PyTorch's fast_neural_style example."""
-    return build(layers, TRANSFORMER_NET, own_numbers(layers))
-
-
-def train_transformer_net(layers, count):
-    """Build `transform_transformer_net` of ``data`` (count, 3, H, W) to train: its gradients are faster."""
-    return build(layers, TRANSFORMER_NET, own_numbers_to_train(layers, count))
+def transform_transformer_net(layers, count=None):
+    """Build the picture of PyTorch's fast_neural_style example; for `count`, see `own_numbers`."""
+    return build(layers, TRANSFORMER_NET, own_numbers(layers, count))
 
 
 def transform_ml5(layers):

@@ -22,7 +22,7 @@ from ..images import sizing, units
 from ..images.reading import read_image
 from ..networks.blocks import Layers
 from ..networks.generators import GENERATORS
-from ..networks.johnson import LAST, UP, train_transformer_net
+from ..networks.johnson import LAST, UP, transform_transformer_net
 from ..objective.objective import Objective
 from ..transfer.compute import choose_device
 from ..weights.generators import read_generator
@@ -195,7 +195,7 @@ class StyleTask(Task):
         self._gradients = {name: mx.nd.zeros_like(array) for name, array in self.parameters.items()}
         self.scales = {name: _scale(name, value) for name, value in parameters.items()}
         self._data = mx.nd.zeros((settings.batch_size, 3, settings.crop, settings.crop), ctx=ctx)
-        symbol = train_transformer_net(Layers(KIND, parameters), settings.batch_size)
+        symbol = transform_transformer_net(Layers(KIND, parameters), settings.batch_size)
         shapes = symbol.infer_shape(data=self._data.shape)[2]
         # What batch normalisation writes, not parameters: they are in no state and no file.
         states = {name: mx.nd.zeros(s, ctx=ctx) for name, s in zip(symbol.list_auxiliary_states(), shapes)}
