@@ -249,10 +249,20 @@ class Architecture:
         if rank is None:
             return mx.sym.Convolution(x, num_filter=channels, kernel=(3, 3), pad=(1, 1), name=layer)
         # (N, C_in, h, w) -> (N, r, h, w) -> (N, q, h, w) -> (N, C_out, h, w)
-        x = mx.sym.Convolution(x, num_filter=rank[0], kernel=(1, 1), no_bias=True, name=f"{layer}_in")
-        x = mx.sym.Convolution(x, num_filter=rank[1], kernel=(3, 3), pad=(1, 1), no_bias=True, name=f"{layer}_core")
+        x = _without_bias(x, num_filter=rank[0], kernel=(1, 1), name=f"{layer}_in")
+        x = _without_bias(x, num_filter=rank[1], kernel=(3, 3), pad=(1, 1), name=f"{layer}_core")
         weight, bias = mx.sym.Variable(f"{layer}_out_weight"), mx.sym.Variable(f"{layer}_bias")
         return mx.sym.Convolution(x, weight, bias, num_filter=channels, kernel=(1, 1), name=layer)
+
+
+def _without_bias(x, num_filter, name, **settings):
+    """Build a convolution with a bias of zeros.
+
+    In MXNet 1.9.1, the backward pass by oneDNN of a convolution that has no bias looks up beyond a list's end whether
+    the bias's gradient is wanted, and by what it finds there computes the weight's, which nobody may have asked for.
+    """
+    weight = mx.sym.Variable(f"{name}_weight")
+    return mx.sym.Convolution(x, weight, mx.sym.zeros((num_filter,)), num_filter=num_filter, name=name, **settings)
 
 
 ARCHITECTURES = {
