@@ -43,7 +43,7 @@ GRAM_SHARE = 0.3
 # Number of crops to which the factorisation is fitted, and number of held-out crops.
 _FITTED, _HELD_OUT = 104, 24
 # Pairs of a photograph and a painting that are optimised, and the steps after which the intermediate image is kept.
-_PAIRS, _KEPT_AFTER = 16, (3, 8, 20)
+_PAIRS, _KEPT_AFTER = 36, (3, 8, 20, 50)
 # Share of such images among the crops to train on.
 _ON_THE_WAY = 1 / 3
 # Distance between the batch numbers of different uses, so that no batch is used twice.
@@ -73,7 +73,8 @@ class Compression:
         A compressed network to train further, instead of factorising the full one.
     ranks : mapping of str to (int, int), optional
         By convolution, the channels before and after the 3x3, instead of those that the limits give or the start has;
-        of a start, these convolutions are factorised anew.
+        of a start, a convolution that neither rank makes narrower keeps what it has learnt, and others are factorised
+        anew.
     settings : CompressionSettings
     state_file : str, optional
         Where the state of the training is saved; by default beside `output`.
@@ -211,9 +212,7 @@ def _factorise(full, parameters, start, ranks, limits, training, crop, seed, ctx
         found = dict(zip(full.convolutions[1:], ARCHITECTURES[f"{full.name}-lowrank"].fitted(start).ranks))
     found.update(ranks)
     log.info("factorising %s", "them" if start is None else ", ".join(ranks))
-    named = tuple(f"{layer}_" for layer in ranks)
-    known = {name: array for name, array in (start or {}).items() if not name.startswith(named)}
-    return low_rank.decompose(full, parameters, crops, found, known)
+    return low_rank.decompose(full, parameters, crops, found, start)
 
 
 def _read_saved(saved, network, full, crop, state_file):
@@ -249,27 +248,30 @@ def _is_fixed(name):
 
 
 def _images_on_their_way(network, compressed, training, crop, seed, gpu):
-    """Return intermediate images of runs from noise, content and recoloured content, float16 (K, 3, crop, crop)."""
+    """Return intermediate images of the recipes that are used most, float16 (K, 3, crop, crop).
+
+    Every second pair is optimised by the recommended recipe, the others by `fast`, which is followed for fewer steps,
+    from noise, recoloured content and content in turn.
+    """
     contents, styles = Crops(training[:1]), Crops(training[-1:])
     weights, kept = {name: mx.nd.array(value) for name, value in compressed.items()}, []
-    recipe = get_recipe("fast").override(
-        model=network.name, max_long_edge=crop, max_steps=max(_KEPT_AFTER), stop_eps=0.0, save_every=0
-    )
-
-    starts = [recipe.override(initial="noise", noise_range=20.0)]
-    starts += [recipe.override(initial=name) for name in ("recoloured", "content")]
+    common = dict(model=network.name, max_long_edge=crop, save_every=0)
+    paint = get_recipe("paint").override(max_steps=_KEPT_AFTER[-1], pyramid=(), **common)
+    fast = get_recipe("fast").override(max_steps=_KEPT_AFTER[-2], stop_eps=0.0, **common)
+    noise = fast.override(initial="noise", noise_range=20.0)
+    runs = noise, paint, fast.override(initial="recoloured"), paint, fast.override(initial="content"), paint
 
     def keep(step, run):
         if step.number in _KEPT_AFTER:
             kept.append(run.canvas.asnumpy()[0].astype("float16"))
 
-    log.info("optimising %d pairs of images for %d steps", _PAIRS, max(_KEPT_AFTER))
+    log.info("optimising %d pairs of images for %d or %d steps", _PAIRS, *_KEPT_AFTER[-2:])
     with _quiet("neural_style.transfer"), _quiet("neural_style.objective"):
         for number in range(_PAIRS):
             crops = (group.batch(seed, 2 * _APART + number, 1, crop, 0) for group in (contents, styles))
             content, style = map(_to_image, crops)
             seeded = dict(seed=number + 1, compute=Compute(gpu))
-            stylize(content, style, starts[number % 3], weights=weights, watch=keep, **seeded)
+            stylize(content, style, runs[number % len(runs)], weights=weights, watch=keep, **seeded)
     return np.stack(kept)
 
 

@@ -28,14 +28,15 @@ log = logging.getLogger(__name__)
 _POSITIONS = 20000
 # Fraction of the mean variance that is added to every variance before a matrix is inverted.
 _RIDGE = 1e-3
-# Ranks are multiples of this, because oneDNN's blocks have 8 or 16 channels: convolutions with other numbers of
-# channels take as long as with the next multiple, or longer.
-_MULTIPLE = 8
+# Ranks are multiples of this, because oneDNN's blocks have 16 channels with AVX-512, and 8 with AVX2: convolutions with
+# other numbers of channels take as long as with the next multiple, or longer. One with a multiple of 8 that is none of
+# 16 is computed with AVX2 where AVX-512 is there, too.
+_MULTIPLE = 16
 # Cost of one value of an activation, in multiplications of a convolution, for the step forward and back: a fit to times
 # of MXNet 1.9.1 for convolutions from 64 channels at full size to 512 at an eighth, on a processor with AVX2.
 _COST_OF_A_NUMBER = 37
-# Even ranks, to which others are compared, are this share of the channels.
-_EVEN_SHARE = 1 / 3
+# Even ranks, to which others are compared, are this share of the channels, rounded to a multiple.
+_EVEN_SHARE, _EVEN_MULTIPLE = 1 / 3, 8
 # Errors of layers, as fractions of their variance, count as at least this.
 _LEAST_ERROR = 1e-9
 
@@ -155,7 +156,7 @@ def check_ranks(network, ranks):
 
 def even_ranks(shape):
     """Return ranks of a third of the channels of a weight (C_out, C_in, 3, 3), before and after its 3x3."""
-    return tuple(max(_MULTIPLE, round(count * _EVEN_SHARE / _MULTIPLE) * _MULTIPLE) for count in (shape[1], shape[0]))
+    return tuple(max(1, round(count * _EVEN_SHARE / _EVEN_MULTIPLE)) * _EVEN_MULTIPLE for count in shape[1::-1])
 
 
 def step_cost(network, layer, shape, before, after):
@@ -175,7 +176,9 @@ def decompose(network, parameters, images, ranks, known=None, pooling="avg"):
     ranks : mapping of str to (int, int)
         Result of `choose_ranks`.
     known : mapping of str to numpy.ndarray, optional
-        Parameters of convolutions that are factorised already and have these ranks; they are taken over.
+        Parameters of convolutions that are factorised already, and perhaps trained. Those that have these ranks are
+        taken over. Where neither rank is less and one is more, the convolution computes the same as before, and has
+        further channels that a training can use. The others are factorised anew.
 
     Returns
     -------
@@ -190,10 +193,13 @@ def decompose(network, parameters, images, ranks, known=None, pooling="avg"):
         else:
             before, after = ranks[layer]
             names = [f"{layer}_{part}" for part in ("in_weight", "core_weight", "out_weight", "bias")]
-            if names[0] in known:
-                parts = [known[name] for name in names]
-            else:
-                parts = _factorise(weight, bias, inputs, approximate, before, after)
+            parts = [known[name] for name in names] if names[0] in known else None
+            there = (len(parts[0]), len(parts[1])) if parts else (before + 1, after + 1)
+            if there != (before, after):
+                if there[0] > before or there[1] > after:
+                    parts = _factorise(weight, bias, inputs, approximate, before, after)
+                else:
+                    parts = _extend(parts, weight, bias, inputs, approximate, before, after)
                 log.info("%s: using %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
             result.update(zip(names, (part.astype("float32") for part in parts)))
             approximate = [_through(x, *(result[name] for name in names)) for x in approximate]
@@ -218,25 +224,80 @@ def _layers(network, parameters, images, pooling):
 def _factorise(weight, bias, inputs, approximate, before, after):
     """Return a convolution's weights before, in and after the 3x3, and its bias."""
     outputs, channels = weight.shape[:2]
-    # y is from the full network, z is the same convolution applied to the network factorised so far.
-    wanted = [_convolve(x, weight, bias) for x in inputs]
-    there = [_convolve(x, weight, np.zeros_like(bias)) for x in approximate]
-    joint, means = _covariance([mx.nd.concat(y, z, dim=1) for y, z in zip(wanted, there)])
-    cross, own = joint[:outputs, outputs:], joint[outputs:, outputs:]
-    best = np.linalg.solve(own + _RIDGE * np.trace(own) / outputs * np.eye(outputs), cross.T).T
-    # eigh returns the largest last: (C_out, C_out) -> (C_out, q)
-    left = np.linalg.eigh(best.dot(own).dot(best.T))[1][:, : -after - 1 : -1]
-    right = left.T.dot(best)
-    # (q, C_out) (C_out, C_in, 3, 3) -> (q, C_in, 3, 3)
-    small = np.tensordot(right, weight.astype("float64"), axes=1)
+    left, small, bias = _regress([_convolve(x, weight, bias) for x in inputs], approximate, weight, after)
     root, inverse = _roots(_second_moment(approximate))
     directions = np.linalg.svd(root.dot(_unfold(small)), full_matrices=False)[0][:, :before]
     return (
         directions.T.dot(inverse).reshape(before, channels, 1, 1),
         np.einsum("qiyx,ir->qryx", small, root.dot(directions)),
         left.reshape(outputs, after, 1, 1),
-        means[:outputs] - left.dot(right.dot(means[outputs:])),
+        bias,
     )
+
+
+def _extend(parts, weight, bias, inputs, approximate, before, after):
+    """Return a factorised convolution with further channels before and after its 3x3, which are not read yet.
+
+    They are those with which a linear map would reduce the error most. That it reads them is left to the training,
+    because convolutions that were trained together are used to each other's errors: a smaller one can be a larger one
+    further on.
+    """
+    channels = weight.shape[1]
+    first, core, last, own_bias = parts
+    first = first.reshape(-1, channels).astype("float64")
+    seen = _second_moment(approximate)
+    # The part of the inputs that no linear map of the channels that are there can tell, and its second moment.
+    rest = np.eye(channels) - _from_channels(seen, first).dot(first)
+    root, inverse = _roots(rest.dot(seen).dot(rest.T))
+    directions = np.linalg.svd(root.dot(_unfold(weight)), full_matrices=False)[0][:, : before - len(first)]
+    first = np.concatenate([first, directions.T.dot(inverse).dot(rest)])
+    wanted = [_convolve(x, weight, bias) - _through(y, *parts) for x, y in zip(inputs, approximate)]
+    small = _regress(wanted, approximate, weight, after - len(core))[1]
+    core = np.pad(core, ((0, 0), (0, before - core.shape[1]), (0, 0), (0, 0)), "constant")
+    return (
+        first.reshape(before, channels, 1, 1),
+        np.concatenate([core, np.einsum("qiyx,ir->qryx", small, _from_channels(seen, first))]),
+        np.pad(last, ((0, 0), (0, after - last.shape[1]), (0, 0), (0, 0)), "constant"),
+        own_bias,
+    )
+
+
+def _regress(wanted, approximate, weight, rank):
+    """Predict outputs by the leading directions of what a convolution of approximate inputs tells of them.
+
+    Parameters
+    ----------
+    wanted, approximate : sequence of mxnet.nd.NDArray
+        Outputs (N, C_out, h, w), and inputs (N, C_in, h, w) of the network factorised so far.
+    weight : numpy.ndarray
+        Of the full convolution, (C_out, C_in, 3, 3).
+    rank : int
+        Number of directions.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        What maps the directions to the outputs, (C_out, rank), the kernel of the directions, (rank, C_in, 3, 3), and
+        the bias, (C_out,).
+    """
+    outputs = len(weight)
+    there = [_convolve(x, weight) for x in approximate]
+    joint, means = _covariance([mx.nd.concat(y, z, dim=1) for y, z in zip(wanted, there)])
+    cross, own = joint[:outputs, outputs:], joint[outputs:, outputs:]
+    best = np.linalg.solve(own + _RIDGE * np.trace(own) / outputs * np.eye(outputs), cross.T).T
+    # eigh returns the largest last: (C_out, C_out) -> (C_out, q)
+    left = np.linalg.eigh(best.dot(own).dot(best.T))[1][:, outputs - rank :][:, ::-1]
+    right = left.T.dot(best)
+    # (q, C_out) (C_out, C_in, 3, 3) -> (q, C_in, 3, 3)
+    small = np.tensordot(right, weight.astype("float64"), axes=1)
+    return left, small, means[:outputs] - left.dot(right.dot(means[outputs:]))
+
+
+def _from_channels(moment, first):
+    """Return the linear map that restores inputs best from channels, (C_in, r): their second moment, and the 1x1."""
+    of_channels = first.dot(moment).dot(first.T)
+    guard = 1e-9 * np.trace(of_channels) / len(first) * np.eye(len(first))
+    return np.linalg.solve(of_channels + guard, first.dot(moment)).T
 
 
 def _through(x, first, core, last, bias):

@@ -13,7 +13,7 @@ from neural_style._mxnet import mx
 from neural_style.errors import CheckpointError, ImageError, OutputError, SettingsError, WeightsError
 from neural_style.networks import vgg
 from neural_style.networks.graph import POOLINGS
-from neural_style.training import compression, crops
+from neural_style.training import compression, crops, low_rank
 from neural_style.training.settings import CompressionSettings
 from neural_style.weights.params_file import read_index, read_parameters, save_weights
 
@@ -29,6 +29,7 @@ def thin(monkeypatch):
     monkeypatch.setitem(vgg.ARCHITECTURES, "thin-lowrank", lowrank)
     for name, value in (("_FITTED", 8), ("_HELD_OUT", 3), ("_PAIRS", 2), ("_KEPT_AFTER", (1, 2))):
         monkeypatch.setattr(compression, name, value)
+    monkeypatch.setattr(low_rank, "_MULTIPLE", 8)
     return lowrank
 
 
@@ -165,25 +166,39 @@ def test_a_training_from_a_start_is_resumed_bit_for_bit_too(weights, folders, tm
 
 def test_ranks_that_are_named_replace_those_of_the_start(weights, folders, tmp_path, arrays):
     start = str(tmp_path / "start.params")
-    make(weights, folders, start, batches=1).run()
-    # The second has them already, and is factorised anew all the same.
-    same = read_index(start)["conv5_1_core_weight"].shape[1::-1]
-    wider = {"conv3_1": (5, 11), "conv5_1": same}
-    made = make(weights, folders, tmp_path / "a.params", start=start, ranks=wider)
+    ranks = {"conv3_1": (8, 16), "conv4_1": (16, 16), "conv5_1": (8, 8)}
+    make(weights, folders, start, batches=1, ranks=ranks).run()
+    # One is narrower than before and factorised anew, one is wider, and one has these ranks already.
+    named = {"conv3_1": (5, 17), "conv4_1": (20, 16), "conv5_1": (8, 8)}
+    made = make(weights, folders, tmp_path / "a.params", start=start, ranks=named)
     before = read_parameters(
         start, vgg.ARCHITECTURES["thin-lowrank"].fitted(read_index(start)).parameter_shapes(["relu5_1"])
     )
     changed = set()
     for name, array in made._task.parameters.items():
         layer, _, part = name.partition("_core_weight")
-        if name.endswith("_core_weight") and layer in wider:
-            assert array.shape[1::-1] == wider[layer]
+        if name.endswith("_core_weight") and layer in named:
+            assert array.shape[1::-1] == named[layer]
         if array.shape != before[name].shape or not np.array_equal(array.asnumpy(), before[name]):
             changed.add(name.split("_")[0] + "_" + name.split("_")[1])
-    assert changed == set(wider)
+    assert changed == {"conv3_1", "conv4_1"}
     made.run()
     with pytest.raises(CheckpointError, match="ranks"):
         make(weights, folders, tmp_path / "a.params", start=start, ranks={"conv3_1": (5, 10)}, resume=True)
+
+
+def test_a_wider_network_begins_as_the_start_is_and_all_of_it_learns(weights, folders, tmp_path):
+    start = str(tmp_path / "start.params")
+    make(weights, folders, start, batches=1, ranks={"conv4_1": (16, 16), "conv4_2": (16, 16)}).run()
+    same = make(weights, folders, tmp_path / "a.params", start=start)
+    ranks, often = {"conv4_1": (20, 22), "conv4_2": (24, 16)}, {"batches": 40, "evaluate_every": 20}
+    wider = make(weights, folders, tmp_path / "b.params", start=start, ranks=ranks, **often)
+    np.testing.assert_allclose(wider._task.first_errors, same._task.first_errors, rtol=1e-4, atol=1e-7)
+    begun = {name: array.asnumpy() for name, array in wider._task.parameters.items()}
+    wider.run()
+    for name in ("conv4_1_in_weight", "conv4_1_core_weight", "conv4_1_out_weight", "conv4_2_core_weight"):
+        changed = (wider._task.parameters[name].asnumpy() != begun[name]).mean()
+        assert changed > 0.9, name
 
 
 def test_ranks_that_are_named_replace_those_that_the_limits_give(weights, folders, tmp_path):
@@ -216,7 +231,8 @@ def test_images_held_out_are_never_trained_on(weights, folders, tmp_path, monkey
 def test_images_on_their_way_are_among_those_trained_on(weights, folders, tmp_path):
     task = make(weights, folders, tmp_path / "a.params")._task
     kept = task.state()["on_their_way"]
-    assert kept.shape == (4, 3, 64, 64) and kept.dtype == np.float16
+    # One of the first pair, which is optimised by fast, and two of the second, by paint.
+    assert kept.shape == (3, 3, 64, 64) and kept.dtype == np.float16
     batches = [task._batch(number) for number in range(60)]
     on_their_way = [any((batch[0] == one).all() for one in kept) for batch in batches]
     assert 10 < sum(on_their_way) < 30

@@ -21,6 +21,7 @@ FULL_RANKS = {"conv1_2": (6, 6), "conv2_1": (6, 8), "conv2_2": (8, 8)}
 def fine(monkeypatch):
     """Ranks in steps of two, for few channels."""
     monkeypatch.setattr(low_rank, "_MULTIPLE", 2)
+    monkeypatch.setattr(low_rank, "_EVEN_MULTIPLE", 2)
 
 
 @pytest.fixture
@@ -144,6 +145,42 @@ def test_inputs_are_reduced_by_what_the_kernel_sees_of_them(parameters, pictures
     full = parameters["conv1_2_weight"].astype("float64")
     matrix = full.transpose(0, 2, 3, 1).reshape(-1, 6).dot(scipy.linalg.sqrtm(moments).real)
     assert weighted(full - kernel) == pytest.approx(np.square(scipy.linalg.svdvals(matrix)[2:]).sum(), rel=1e-3)
+
+
+def test_a_wider_convolution_computes_the_same_and_offers_what_was_left_out(parameters, pictures, exact):
+    narrow = {"conv1_2": (6, 4), "conv2_1": (4, 4), "conv2_2": (6, 6)}
+    known = low_rank.decompose(TINY, parameters, pictures, narrow)
+    wide = {"conv1_2": (6, 6), "conv2_1": (6, 4), "conv2_2": (8, 8)}
+    found = low_rank.decompose(TINY, parameters, pictures, wide, known)
+    for layer in LATER:
+        (before, after), (r, q) = wide[layer], narrow[layer]
+        assert found[f"{layer}_core_weight"].shape[1::-1] == (before, after)
+        np.testing.assert_array_equal(found[f"{layer}_in_weight"][:r], known[f"{layer}_in_weight"])
+        np.testing.assert_array_equal(found[f"{layer}_core_weight"][:q, :r], known[f"{layer}_core_weight"])
+        np.testing.assert_array_equal(found[f"{layer}_core_weight"][:q, r:], 0)
+        np.testing.assert_array_equal(found[f"{layer}_out_weight"][:, :q], known[f"{layer}_out_weight"])
+        np.testing.assert_array_equal(found[f"{layer}_out_weight"][:, q:], 0)
+        np.testing.assert_array_equal(found[f"{layer}_bias"], known[f"{layer}_bias"])
+
+    def through(layer, *kernels):
+        """Give what kernels make of a layer of the factorised network, (C, N)."""
+        model = NumpyVGG(TINY.blocks, found)
+        outputs = [model.forward(x)[layer] for x in images(pictures)]
+        for kernel in kernels:
+            outputs = [convolve(x, kernel) for x in outputs]
+        return np.concatenate([x.reshape(len(x), -1) for x in outputs], axis=1)
+
+    # The full convolution is a linear map of all channels, but not of those that were there before.
+    wanted = through("relu1_1", parameters["conv1_2_weight"])
+    features = through("relu1_1", found["conv1_2_in_weight"], found["conv1_2_core_weight"])
+    for count, least, most in ((4, 0.02, 1), (6, 0, 1e-9)):
+        left = wanted - wanted.dot(np.linalg.pinv(features[:count])).dot(features[:count])
+        assert least <= np.square(left).sum() / np.square(wanted).sum() < most
+    # Further channels before the 3x3 tell what the others do not.
+    channels = through("pool1", found["conv2_1_in_weight"])
+    moments = channels.dot(channels.T) / channels.shape[1]
+    np.testing.assert_allclose(moments[4:, :4], 0, atol=1e-3)
+    np.testing.assert_allclose(moments[4:, 4:], np.eye(2), atol=1e-2)
 
 
 def test_convolutions_that_have_the_ranks_already_are_taken_over(parameters, pictures):
