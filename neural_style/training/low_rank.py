@@ -194,12 +194,12 @@ def decompose(network, parameters, images, ranks, known=None, pooling="avg"):
             before, after = ranks[layer]
             names = [f"{layer}_{part}" for part in ("in_weight", "core_weight", "out_weight", "bias")]
             parts = [known[name] for name in names] if names[0] in known else None
-            there = (len(parts[0]), len(parts[1])) if parts else (before + 1, after + 1)
+            there = (len(parts[0]), len(parts[1])) if parts else None
+            if there is None or there[0] > before or there[1] > after:
+                parts = _factorise(weight, bias, inputs, approximate, before, after)
+            elif there != (before, after):
+                parts = _extend(parts, weight, bias, inputs, approximate, before, after)
             if there != (before, after):
-                if there[0] > before or there[1] > after:
-                    parts = _factorise(weight, bias, inputs, approximate, before, after)
-                else:
-                    parts = _extend(parts, weight, bias, inputs, approximate, before, after)
                 log.info("%s: using %d of %d and %d of %d channels", layer, before, weight.shape[1], after, len(weight))
             result.update(zip(names, (part.astype("float32") for part in parts)))
             approximate = [_through(x, *(result[name] for name in names)) for x in approximate]
