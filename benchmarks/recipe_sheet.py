@@ -18,7 +18,7 @@ from neural_style.images.painting import paint
 from neural_style.images.reading import read_image
 from neural_style.images.saving import save_image
 from neural_style.images.sizing import long_edge_size
-from neural_style.recipes.presets import RECIPES, get_recipe
+from neural_style.recipes.presets import OPTIMISING, RECIPES, get_recipe
 from neural_style.transfer.compute import Compute
 from neural_style.transfer.stylize import stylize
 
@@ -40,9 +40,12 @@ def main():
     for name in RECIPES:
         path = os.path.join(args.output, f"{name}.png")
         if not (args.reuse and os.path.exists(path)):
-            recipe = get_recipe(name).override(model=args.model, save_every=0)
+            recipe = get_recipe(name)
+            if name in OPTIMISING:
+                recipe = recipe.override(model=args.model, save_every=0)
             # A square image of the same area.
-            edge = args.long_edge if recipe.size.shape == "content" else round(args.long_edge * 2 / 3)
+            square = recipe.settings().get("shape") == "square"
+            edge = round(args.long_edge * 2 / 3) if square else args.long_edge
             begun = time.time()
             result = stylize(content, style, recipe.override(max_long_edge=edge), compute=Compute(gpu=-1))
             save_image(path, result.image)
