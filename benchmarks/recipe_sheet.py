@@ -44,8 +44,7 @@ def main():
             if name in OPTIMISING:
                 recipe = recipe.override(model=args.model, save_every=0)
             # A square image of the same area.
-            square = recipe.settings().get("shape") == "square"
-            edge = round(args.long_edge * 2 / 3) if square else args.long_edge
+            edge = args.long_edge if recipe.settings()["shape"] == "content" else round(args.long_edge * 2 / 3)
             begun = time.time()
             result = stylize(content, style, recipe.override(max_long_edge=edge), compute=Compute(gpu=-1))
             save_image(path, result.image)

@@ -250,8 +250,8 @@ def _is_fixed(name):
 def _images_on_their_way(network, compressed, training, crop, seed, gpu):
     """Return intermediate images of the recipes that are used most, float16 (K, 3, crop, crop).
 
-    Every second pair is optimised by the recommended recipe, the others by `fast`, which is followed for fewer steps,
-    from noise, recoloured content and content in turn.
+    Every second pair is optimised by `paint`, the others by `fast`, for fewer steps, from noise, recoloured content and
+    content in turn.
     """
     contents, styles = Crops(training[:1]), Crops(training[-1:])
     weights, kept = {name: mx.nd.array(value) for name, value in compressed.items()}, []
